@@ -1,0 +1,496 @@
+// Package jsondoc is the lean document model that events are read through: the bytes, compacted once, and a flat table of
+// the values in them. Nothing is converted until it is asked for, so numbers keep their digits and member names their order.
+//
+// The decoding rules hold at every edge of the bridge: a duplicate member name, invalid UTF-8, an unpaired surrogate,
+// nesting beyond [MaxDepth] levels and anything after the value are errors (RFC 8259, RFC 7493 section 2).
+package jsondoc
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// MaxDepth is the number of nested objects and arrays that a document may have.
+const MaxDepth = 100
+
+// Kind says what a value is.
+type Kind byte
+
+// The kinds of JSON values. Missing is the kind of a value that is not there.
+const (
+	Missing Kind = iota
+	Null
+	Bool
+	Number
+	String
+	Array
+	Object
+)
+
+var kindNames = [...]string{"missing", "null", "boolean", "number", "string", "array", "object"}
+
+// String is the kind's name as the JSON Schema specification spells it.
+func (k Kind) String() string { return kindNames[k] }
+
+// SyntaxError tells where a text is not the JSON that the bridge accepts, and by which rule.
+type SyntaxError struct {
+	Offset  int64  // in bytes from the start of the text
+	Pointer string // the innermost value that was being read (RFC 6901)
+	Rule    string
+}
+
+// Error names the rule, the pointer and the offset.
+func (e *SyntaxError) Error() string {
+	if e.Pointer == "" {
+		return fmt.Sprintf("not valid JSON at byte %d: %s", e.Offset, e.Rule)
+	}
+	return fmt.Sprintf("not valid JSON at byte %d (%s): %s", e.Offset, e.Pointer, e.Rule)
+}
+
+// node is one value; its members or elements are the nodes that follow it, each linked to the next by its index.
+type node struct {
+	keyStart, keyEnd int32 // of the member name with its quotes; equal when it is not a member
+	start, end       int32
+	next             int32 // the following sibling; 0 for the last
+	parent           int32
+	kind             Kind
+}
+
+// Document is a parsed value. It is immutable: any number of goroutines may read it at once.
+type Document struct {
+	buf   []byte
+	nodes []node
+}
+
+// Parse reads exactly one value. The document does not retain text. Errors are of type *[SyntaxError].
+func Parse(text []byte) (*Document, error) {
+	d := &Document{buf: make([]byte, 0, len(text)), nodes: make([]node, 0, len(text)/16+8)}
+	dec := jsontext.NewDecoder(bytes.NewBuffer(text))
+	if err := d.read(dec); err != nil {
+		return nil, syntaxError(dec, err)
+	}
+	if _, err := dec.ReadToken(); err != io.EOF {
+		if err == nil {
+			err = errors.New("more text after the value")
+		}
+		return nil, syntaxError(dec, err)
+	}
+	return d, nil
+}
+
+func syntaxError(dec *jsontext.Decoder, err error) error {
+	var se *jsontext.SyntacticError
+	if errors.As(err, &se) {
+		return &SyntaxError{Offset: se.ByteOffset, Pointer: string(se.JSONPointer), Rule: rule(se.Err)}
+	}
+	if err == io.EOF {
+		err = errors.New("no value: the text is empty")
+	}
+	return &SyntaxError{Offset: dec.InputOffset(), Pointer: string(dec.StackPointer()), Rule: rule(err)}
+}
+
+func rule(err error) string {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return "the text ends within a value"
+	}
+	return err.Error()
+}
+
+var errDepth = fmt.Errorf("nested deeper than %d levels", MaxDepth)
+
+// read appends nodes until the first value is complete. It keeps the chain of open containers in the nodes' own
+// parent links, so that no depth of input costs stack.
+func (d *Document) read(dec *jsontext.Decoder) error {
+	open, depth := int32(-1), 0
+	last := int32(-1) // the sibling before, within the open container
+	for {
+		var n node
+		n.parent = open
+		if open >= 0 {
+			switch dec.PeekKind() {
+			case '}', ']':
+				if _, err := dec.ReadToken(); err != nil {
+					return err
+				}
+				closing := byte('}')
+				if d.nodes[open].kind == Array {
+					closing = ']'
+				}
+				d.buf = append(d.buf, closing)
+				d.nodes[open].end = int32(len(d.buf))
+				last, open = open, d.nodes[open].parent
+				depth--
+				if open < 0 {
+					return nil
+				}
+				continue
+			}
+			if last >= 0 {
+				d.buf = append(d.buf, ',')
+			}
+			if d.nodes[open].kind == Object {
+				name, err := dec.ReadValue()
+				if err != nil {
+					return err
+				}
+				n.keyStart = int32(len(d.buf))
+				d.buf = append(d.buf, name...)
+				n.keyEnd = int32(len(d.buf))
+				d.buf = append(d.buf, ':')
+			}
+		}
+		index := int32(len(d.nodes))
+		n.start = int32(len(d.buf))
+		kind := dec.PeekKind()
+		switch kind {
+		case '{', '[':
+			if depth++; depth > MaxDepth {
+				return errDepth
+			}
+			if _, err := dec.ReadToken(); err != nil {
+				return err
+			}
+			n.kind = Object
+			if kind == '[' {
+				n.kind = Array
+			}
+			d.buf = append(d.buf, byte(kind))
+		default:
+			value, err := dec.ReadValue()
+			if err != nil {
+				return err
+			}
+			switch kind {
+			case 'n':
+				n.kind = Null
+			case 't', 'f':
+				n.kind = Bool
+			case '"':
+				n.kind = String
+			default:
+				n.kind = Number
+			}
+			d.buf = append(d.buf, value...)
+			n.end = int32(len(d.buf))
+		}
+		if last >= 0 {
+			d.nodes[last].next = index
+		}
+		d.nodes = append(d.nodes, n)
+		if n.kind >= Array {
+			open, last = index, -1
+			continue
+		}
+		last = index
+		if open < 0 {
+			return nil
+		}
+	}
+}
+
+// Bytes is the compacted text: no white space between tokens, otherwise as it came. It must not be changed.
+func (d *Document) Bytes() []byte { return d.buf }
+
+// Len is the number of values in the document; a [Value]'s Index is less than it.
+func (d *Document) Len() int { return len(d.nodes) }
+
+// Root is the outermost value.
+func (d *Document) Root() Value { return Value{d, 0} }
+
+// Value is one value of a document, or none: the zero Value is Missing, and so is what is looked up in it.
+type Value struct {
+	d *Document
+	i int32
+}
+
+// Exists tells whether there is a value.
+func (v Value) Exists() bool { return v.d != nil }
+
+// Index numbers the value within its document, in reading order from 0.
+func (v Value) Index() int { return int(v.i) }
+
+// Kind is what the value is.
+func (v Value) Kind() Kind {
+	if v.d == nil {
+		return Missing
+	}
+	return v.d.nodes[v.i].kind
+}
+
+// Raw is the value's compacted text, nil if Missing. It must not be changed.
+func (v Value) Raw() []byte {
+	if v.d == nil {
+		return nil
+	}
+	n := &v.d.nodes[v.i]
+	return v.d.buf[n.start:n.end:n.end]
+}
+
+// Key is the value's member name, "" if it is not a member of an object.
+func (v Value) Key() string {
+	if v.d == nil {
+		return ""
+	}
+	n := &v.d.nodes[v.i]
+	if n.keyStart == n.keyEnd {
+		return ""
+	}
+	return unquote(v.d.buf[n.keyStart:n.keyEnd])
+}
+
+// Get is the member of that name, Missing if there is none or the value is no object.
+func (v Value) Get(name string) Value {
+	if v.Kind() != Object {
+		return Value{}
+	}
+	for c := v.first(); c.d != nil; c = c.nextSibling() {
+		n := &v.d.nodes[c.i]
+		raw := v.d.buf[n.keyStart+1 : n.keyEnd-1]
+		if string(raw) == name || (bytes.IndexByte(raw, '\\') >= 0 && c.Key() == name) {
+			return c
+		}
+	}
+	return Value{}
+}
+
+// At follows member names from value to value.
+func (v Value) At(path ...string) Value {
+	for _, p := range path {
+		v = v.Get(p)
+	}
+	return v
+}
+
+// Pointed is the value at a JSON pointer (RFC 6901) below this one; "" is the value itself.
+func (v Value) Pointed(pointer string) Value {
+	for pointer != "" && v.d != nil {
+		if pointer[0] != '/' {
+			return Value{}
+		}
+		token, rest, found := strings.Cut(pointer[1:], "/")
+		pointer = ""
+		if found {
+			pointer = "/" + rest
+		}
+		if strings.IndexByte(token, '~') >= 0 {
+			token = strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
+		}
+		if v.Kind() == Array {
+			i, err := strconv.Atoi(token)
+			if err != nil || i < 0 {
+				return Value{}
+			}
+			c := v.first()
+			for ; i > 0 && c.d != nil; i-- {
+				c = c.nextSibling()
+			}
+			v = c
+			continue
+		}
+		v = v.Get(token)
+	}
+	return v
+}
+
+func (v Value) first() Value {
+	if v.d == nil || v.d.nodes[v.i].kind < Array {
+		return Value{}
+	}
+	i := v.i + 1
+	if int(i) >= len(v.d.nodes) || v.d.nodes[i].parent != v.i {
+		return Value{}
+	}
+	return Value{v.d, i}
+}
+
+func (v Value) nextSibling() Value {
+	n := v.d.nodes[v.i].next
+	if n == 0 {
+		return Value{}
+	}
+	return Value{v.d, n}
+}
+
+// Children are the members of an object or the elements of an array, in order; none for anything else.
+func (v Value) Children() iter.Seq[Value] {
+	return func(yield func(Value) bool) {
+		for c := v.first(); c.d != nil; c = c.nextSibling() {
+			if !yield(c) {
+				return
+			}
+		}
+	}
+}
+
+// Empty tells whether an object or array has nothing in it; it is true for anything else.
+func (v Value) Empty() bool { return v.first().d == nil }
+
+// Parent is the object or array that holds the value, Missing for the root.
+func (v Value) Parent() Value {
+	if v.d == nil || v.d.nodes[v.i].parent < 0 {
+		return Value{}
+	}
+	return Value{v.d, v.d.nodes[v.i].parent}
+}
+
+// Str is the text of a string with its escapes resolved, "" for anything else.
+func (v Value) Str() string {
+	if v.Kind() != String {
+		return ""
+	}
+	return unquote(v.Raw())
+}
+
+// Int is the value of an integral number in the range of int64. A fraction that is zero (1.0) and an exponent count,
+// as JSON Schema has it; the second result is false for anything else.
+func (v Value) Int() (int64, bool) {
+	if v.Kind() != Number {
+		return 0, false
+	}
+	raw := v.Raw()
+	if i, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
+		return i, true
+	}
+	digits, exp, ok := integral(raw)
+	if !ok || len(digits) > 19 || exp > 19 {
+		return 0, false
+	}
+	i, err := strconv.ParseInt(digits+strings.Repeat("0", exp), 10, 64)
+	return i, err == nil
+}
+
+// IsIntegral tells whether a number has no fraction, of whatever size (JSON Schema's type integer).
+func (v Value) IsIntegral() bool {
+	if v.Kind() != Number {
+		return false
+	}
+	_, _, ok := integral(v.Raw())
+	return ok
+}
+
+// integral gives a number as signed digits and a decimal exponent of at least 0; false if it has a fraction.
+func integral(raw []byte) (digits string, exp int, ok bool) {
+	s := string(raw)
+	mantissa, power, has := strings.Cut(strings.ReplaceAll(s, "E", "e"), "e")
+	if has {
+		p, err := strconv.Atoi(power)
+		if err != nil {
+			// Beyond int: only zero stays integral with a huge negative exponent.
+			return "0", 0, strings.Trim(mantissa, "-0.") == "" || !strings.HasPrefix(power, "-")
+		}
+		exp = p
+	}
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	fraction = strings.TrimRight(fraction, "0")
+	exp -= len(fraction)
+	digits = whole + fraction
+	if strings.Trim(digits, "-0") == "" {
+		return "0", 0, true
+	}
+	for exp < 0 && strings.HasSuffix(digits, "0") {
+		digits, exp = digits[:len(digits)-1], exp+1
+	}
+	return digits, exp, exp >= 0
+}
+
+// Pointer is the value's JSON pointer (RFC 6901), "" for the root.
+func (v Value) Pointer() string {
+	if v.d == nil || v.i == 0 {
+		return ""
+	}
+	n := v.d.nodes[v.i]
+	parent := Value{v.d, n.parent}
+	token := ""
+	if parent.Kind() == Array {
+		at := 0
+		for c := range parent.Children() {
+			if c.i == v.i {
+				break
+			}
+			at++
+		}
+		token = strconv.Itoa(at)
+	} else {
+		token = EscapePointer(v.Key())
+	}
+	return parent.Pointer() + "/" + token
+}
+
+// EscapePointer writes a member name as a token of a JSON pointer.
+func EscapePointer(name string) string {
+	if !strings.ContainsAny(name, "~/") {
+		return name
+	}
+	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
+}
+
+func unquote(raw []byte) string {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1])
+	}
+	out, err := jsontext.AppendUnquote(nil, raw)
+	if err != nil {
+		return "" // cannot be: Parse has read it
+	}
+	return string(out)
+}
+
+// AppendString appends a JSON string with only the escapes that JSON demands. Invalid UTF-8 becomes U+FFFD.
+func AppendString(dst []byte, s string) []byte {
+	out, err := jsontext.AppendQuote(dst, s)
+	if err != nil {
+		// Only invalid UTF-8 is an error; the text is written all the same.
+		return out
+	}
+	return out
+}
+
+// AppendWithout appends the object v without one of its members or, for an array, without those elements for which
+// drop is true; it keeps the order of the rest.
+func AppendWithout(dst []byte, v Value, drop func(Value) bool) []byte {
+	opening, closing := byte('{'), byte('}')
+	if v.Kind() == Array {
+		opening, closing = '[', ']'
+	}
+	dst = append(dst, opening)
+	any := false
+	for c := range v.Children() {
+		if drop(c) {
+			continue
+		}
+		if any {
+			dst = append(dst, ',')
+		}
+		any = true
+		n := &v.d.nodes[c.i]
+		if n.keyStart != n.keyEnd {
+			dst = append(dst, v.d.buf[n.keyStart:n.keyEnd]...)
+			dst = append(dst, ':')
+		}
+		dst = append(dst, c.Raw()...)
+	}
+	return append(dst, closing)
+}
+
+// AppendReplaced appends the document's text with one value replaced. A nil replacement leaves a member or element
+// out altogether, with its name.
+func AppendReplaced(dst []byte, d *Document, v Value, replacement []byte) []byte {
+	n := &d.nodes[v.i]
+	if replacement != nil {
+		dst = append(dst, d.buf[:n.start]...)
+		dst = append(dst, replacement...)
+		return append(dst, d.buf[n.end:]...)
+	}
+	parent := v.Parent()
+	p := &d.nodes[parent.i]
+	dst = append(dst, d.buf[:p.start]...)
+	dst = AppendWithout(dst, parent, func(c Value) bool { return c.i == v.i })
+	return append(dst, d.buf[p.end:]...)
+}
