@@ -1,0 +1,227 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"sync"
+
+	"github.com/eiffelbridge/eiffelbridge/translate"
+)
+
+// Memory is a [Store] that forgets everything when the process ends.
+type Memory struct {
+	opts Options
+
+	mu      sync.RWMutex
+	records map[translate.Query]dated
+	parked  map[string][]byte
+	swept   uint32 // the day of the last sweep
+	closed  bool
+}
+
+// dated is a record and the day on which it was last written.
+type dated struct {
+	record []byte
+	day    uint32
+}
+
+var _ Store = (*Memory)(nil)
+
+// NewMemory returns an empty store with default options.
+func NewMemory() *Memory { return NewMemoryWith(Options{}) }
+
+// NewMemoryWith returns an empty store. Of the options it heeds Retention, Expired and Now.
+func NewMemoryWith(opts Options) *Memory {
+	opts = opts.withDefaults()
+	return &Memory{
+		opts:    opts,
+		records: map[translate.Query]dated{},
+		parked:  map[string][]byte{},
+		swept:   day(opts.Now()),
+	}
+}
+
+// Read implements [translate.Ledger].
+func (m *Memory) Read(ctx context.Context, queries []translate.Query) ([][]byte, error) {
+	out := make([][]byte, len(queries))
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.closed {
+		return nil, ErrClosed
+	}
+	for i, q := range queries {
+		out[i] = m.records[q].record
+	}
+	return out, nil
+}
+
+// Apply implements [translate.Ledger].
+func (m *Memory) Apply(ctx context.Context, facts []translate.Fact) error {
+	return m.Commit(ctx, Batch{Facts: facts})
+}
+
+// Commit implements [Store].
+func (m *Memory) Commit(ctx context.Context, b Batch) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := b.check(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return ErrClosed
+	}
+	today := day(m.opts.Now())
+	merged := make(map[translate.Query]dated, len(b.Facts))
+	for _, f := range b.Facts {
+		old, ok := merged[f.Query]
+		if !ok {
+			old = m.records[f.Query]
+		}
+		record, err := translate.Merge(f.Query.Kind, old.record, f.Record)
+		if err != nil {
+			return fmt.Errorf("merge %s %s: %w", f.Query.Kind, f.Query.Key, err)
+		}
+		merged[f.Query] = dated{record, today}
+	}
+	for q, d := range merged {
+		m.records[q] = d
+	}
+	for _, key := range b.Unpark {
+		delete(m.parked, key)
+	}
+	for _, p := range b.Park {
+		m.parked[p.Key] = append([]byte{}, p.Record...)
+	}
+	if m.swept != today {
+		// A pass a day costs less than a goroutine that someone must end. What cannot be judged stays.
+		_, err := m.sweep(ctx)
+		if err != nil {
+			m.opts.Logger.Warn("ledger sweep failed", "error", err)
+		}
+	}
+	return nil
+}
+
+// Scan implements [translate.Ledger].
+func (m *Memory) Scan(ctx context.Context, kind translate.FactKind, f func(key string, record []byte) error) error {
+	m.mu.RLock()
+	closed := m.closed
+	var found []translate.Fact
+	for q, d := range m.records {
+		if q.Kind == kind {
+			found = append(found, translate.Fact{Query: q, Record: d.record})
+		}
+	}
+	m.mu.RUnlock()
+	if closed {
+		return ErrClosed
+	}
+	sort.Slice(found, func(i, j int) bool { return found[i].Query.Key < found[j].Query.Key })
+	for _, fact := range found {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := f(fact.Query.Key, fact.Record); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ScanParked implements [Store].
+func (m *Memory) ScanParked(ctx context.Context, f func(Parked) error) error {
+	m.mu.RLock()
+	closed := m.closed
+	found := make([]Parked, 0, len(m.parked))
+	for key, record := range m.parked {
+		found = append(found, Parked{key, record})
+	}
+	m.mu.RUnlock()
+	if closed {
+		return ErrClosed
+	}
+	sort.Slice(found, func(i, j int) bool { return found[i].Key < found[j].Key })
+	for _, p := range found {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := f(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Sweep implements [Store].
+func (m *Memory) Sweep(ctx context.Context) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return 0, ErrClosed
+	}
+	return m.sweep(ctx)
+}
+
+func (m *Memory) sweep(ctx context.Context) (int, error) {
+	m.swept = day(m.opts.Now())
+	oldest := m.opts.oldest()
+	get := func(q translate.Query) ([]byte, error) { return m.records[q].record, nil }
+	// Everything is judged before anything goes, since a verdict may rest on another old record.
+	var gone []translate.Query
+	for q, d := range m.records {
+		if !ages(q.Kind) || d.day >= oldest {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		old, err := m.opts.Expired(q.Kind, q.Key, d.record, get)
+		if err != nil {
+			return 0, fmt.Errorf("sweep %s %s: %w", q.Kind, q.Key, err)
+		}
+		if old {
+			gone = append(gone, q)
+		}
+	}
+	for _, q := range gone {
+		delete(m.records, q)
+	}
+	return len(gone), nil
+}
+
+// Stats implements [Store].
+func (m *Memory) Stats(ctx context.Context) (Stats, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.closed {
+		return Stats{}, ErrClosed
+	}
+	s := Stats{Records: map[translate.FactKind]Count{}}
+	for q, d := range m.records {
+		s.add(q.Kind, len(q.Key)+len(d.record))
+	}
+	for key, record := range m.parked {
+		s.Parked.Number++
+		s.Parked.Bytes += int64(len(key) + len(record))
+	}
+	return s, nil
+}
+
+func (s *Stats) add(kind translate.FactKind, bytes int) {
+	c := s.Records[kind]
+	c.Number++
+	c.Bytes += int64(bytes)
+	s.Records[kind] = c
+}
+
+// Close implements [Store].
+func (m *Memory) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed, m.records, m.parked = true, nil, nil
+	return nil
+}
