@@ -31,12 +31,12 @@ func LinkRules(eventType, version string) []LinkRule {
 func (s *Schema) LinkRules() []LinkRule { return s.rules }
 
 // ValidateLinks returns where the links of an Eiffel event violate the link rules: illegal link types, several links of a
-// single type, links to events of an illegal type, and required ones that are missing, those last; at most 20. The document should be valid otherwise. typeOf
-// names the event type of a target if it is known; it may be nil.
+// single type, links to events of an illegal type and, last, required links that are missing; at most 20. What is no link
+// by the schema is for [Schema.Validate] to tell. typeOf names the event type of a target if it is known; it may be nil.
 //
 // Minor versions have added link types, targets and plurality, never requirements; so a lenient schema only asks for the
-// required ones. The one version without any rules (EiffelTestCaseFinishedEvent 1.0.0, whose documentation forgot them) is
-// not checked.
+// required links. The two versions whose documentation has no link rules at all (EiffelTestCaseFinishedEvent 1.0.0 and
+// EiffelTestExecutionRecipeCollectionCreatedEvent 1.0.0) are not checked.
 func (s *Schema) ValidateLinks(d *jsondoc.Document, typeOf func(target string) (eiffelType string, known bool)) []Finding {
 	if len(s.rules) == 0 {
 		return nil
