@@ -1,0 +1,115 @@
+package translate
+
+import (
+	"slices"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+)
+
+// serviceSubject finds out which service a deployment is about: environment + artifact = service (section 5).
+func (t *toCDEvents) serviceSubject() {
+	links := linksOf(t.in)
+	artC, env := target(links, linkArtifact), target(links, linkEnvironment)
+	t.config = target(links, linkConfiguration)
+
+	// Whether a target was known when the event first came is a choice; what is known of it never changes.
+	const no, yes = "", "1"
+	known := func(name, id, want, typ string) *EiffelEvent {
+		if t.choose(name, no, func() string {
+			if e := t.eiffelEvent(id); e != nil && e.Type == typ {
+				return yes
+			}
+			t.miss(eventQuery(id), want, "%s %s", typ, id)
+			return no
+		}) == no {
+			return nil
+		}
+		return t.eiffelEvent(id)
+	}
+	artifactEvent := known("artifact", artC, linkArtifact, typeArtC)
+	environmentEvent := known("environment", env, linkEnvironment, typeED)
+	if artifactEvent != nil {
+		t.identity = artifactEvent.Artifact
+		a, _ := parseArtifact(t.identity, t.g.settings.AllQualifiers)
+		t.artifact = &a
+	} else {
+		t.identity = urnUUID + artC
+	}
+	if environmentEvent != nil {
+		t.environment = environmentEvent.Subject
+	} else {
+		t.environment = SubjectKey{Kind: "environment", Source: t.in.Source, ID: urnUUID + env}
+	}
+	t.unresolved = artifactEvent == nil || environmentEvent == nil
+
+	t.subject = SubjectKey{Kind: "service", Source: t.in.Source}
+	id := t.serviceID()
+	switch {
+	case id.Exists():
+		t.subject.ID = id.Str()
+		t.move(id, "/subject/id", "custom data "+t.g.settings.ServiceIDKey)
+	case t.unresolved:
+		t.subject.ID = urnUUID + artC
+	default:
+		t.subject.ID = t.artifact.pkg
+	}
+	if t.unresolved {
+		t.diagnose("unresolved_deployment", "the artifact or the environment of deployment %s is unknown; it opens no incarnation", t.in.ID)
+		return
+	}
+	own := string(appendKey(nil, t.subject.Source, t.subject.ID))
+	choice := t.choose("subject", own, func() string {
+		if !id.Exists() {
+			if services := t.set(packageQuery(t.environment, t.artifact.pkg)); len(services) == 1 {
+				return services[0]
+			}
+		}
+		if sources := t.set(serviceQuery(t.environment, t.subject.ID)); len(sources) == 1 {
+			return string(appendKey(nil, sources[0], t.subject.ID))
+		}
+		return own
+	})
+	if parts, ok := ParseKey(choice); ok && len(parts) == 2 {
+		t.subject.Source, t.subject.ID = parts[0], parts[1]
+	}
+}
+
+// serviceID is the custom data entry that names the service.
+func (t *toCDEvents) serviceID() jsondoc.Value {
+	for entry := range t.in.doc.Root().At("data", "customData").Children() {
+		if v := entry.Get("value"); entry.Get("key").Str() == t.g.settings.ServiceIDKey && v.Kind() == jsondoc.String && v.Str() != "" {
+			return v
+		}
+	}
+	return jsondoc.Value{}
+}
+
+// incarnationName judges the deployment by the history of its line.
+func (t *toCDEvents) incarnationName() string {
+	predicate := deployed
+	if !t.unresolved {
+		predicate = t.choose("predicate", deployed, func() string {
+			line := t.line(t.subject, t.environment)
+			history := line.History(t.subjectRecord(t.environment))
+			return incarnation(line, history, Stamp{t.in.Time, t.in.ID}, t.artifact, t.config, t.g.settings.AllQualifiers)
+		})
+	}
+	name := "service." + predicate
+	if slices.Contains(t.row.CDEvent, name) {
+		return name
+	}
+	return t.row.CDEvent[0]
+}
+
+// environmentReference writes the environment that a service lives in.
+func (t *toCDEvents) environmentReference() []byte {
+	if t.environment.ID == "" {
+		return nil
+	}
+	return appendReference(t.environment)
+}
+
+// artifactID is the purl of what was deployed, as its ArtC writes it.
+func (t *toCDEvents) artifactID() []byte {
+	return jsondoc.AppendString(nil, t.identity)
+}

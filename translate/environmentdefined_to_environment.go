@@ -1,0 +1,42 @@
+package translate
+
+// environmentSubject finds the environment that a definition defines: the one the ledger has for the event, else the
+// one of the version before, else one named by the event (section 2).
+func (t *toCDEvents) environmentSubject() {
+	name := t.in.doc.Root().At("data", "name")
+	t.use(name)
+	t.subject = SubjectKey{Kind: "environment", Source: t.in.Source, ID: name.Str()}
+	if t.subject.ID == "" {
+		t.subject.ID = urnUUID + t.in.ID
+	}
+	own := string(appendKey(nil, t.subject.Source, t.subject.ID))
+	previous := target(linksOf(t.in), linkPrevious)
+	choice := t.choose("subject", own, func() string {
+		for _, id := range []string{t.in.ID, previous} {
+			if id == "" {
+				continue
+			}
+			if known := t.eiffelEvent(id); known != nil && known.Subject.Kind == "environment" {
+				return string(appendKey(nil, known.Subject.Source, known.Subject.ID))
+			}
+		}
+		return own
+	})
+	if parts, ok := ParseKey(choice); ok && len(parts) == 2 {
+		t.subject.Source, t.subject.ID = parts[0], parts[1]
+	}
+}
+
+// environmentName chooses between created and modified.
+func (t *toCDEvents) environmentName() string {
+	if target(linksOf(t.in), linkPrevious) != "" {
+		return "environment.modified"
+	}
+	return t.choose("name", "environment.created", func() string {
+		s := t.subjectRecord(t.subject)
+		if len(s.Anchors) == 0 || s.Closed() {
+			return "environment.created"
+		}
+		return "environment.modified"
+	})
+}

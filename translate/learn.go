@@ -1,0 +1,164 @@
+package translate
+
+import (
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/mappings"
+)
+
+// pair is a CDEvent and the Eiffel event that it became or came from, as far as the ledger remembers them.
+type pair struct {
+	context     *Event // the CDEvent's head
+	eiffel      string // meta.id
+	eiffelType  string
+	time        int64
+	chain       string
+	links       []EiffelLink
+	subject     SubjectKey
+	environment SubjectKey // if the pair names one
+	artifact    *artifact  // if the pair names one
+	identity    string     // the artifact's identity as the Eiffel event writes it
+	config      string     // target of CONFIGURATION
+	learns      string
+	cdevent     bool // the CDEvent is ours
+	emitted     bool // the Eiffel event is ours, or we gave it back
+}
+
+// pairOf is the pair of a CDEvent and its believed original.
+func pairOf(in *Event, e *envelope) *pair {
+	p := &pair{context: in, eiffel: e.id, time: in.Time}
+	if e.mark == markOriginal {
+		p.eiffelType = e.original.Type
+		p.links = linksOf(&e.original)
+	}
+	return p
+}
+
+func linksOf(e *Event) []EiffelLink {
+	var links []EiffelLink
+	for l := range e.doc.Root().Get("links").Children() {
+		links = append(links, EiffelLink{Type: l.Get("type").Str(), Target: l.Get("target").Str(), DomainID: l.Get("domainId").Str()})
+	}
+	return links
+}
+
+func target(links []EiffelLink, linkType string) string {
+	for _, l := range links {
+		if l.Type == linkType {
+			return l.Target
+		}
+	}
+	return ""
+}
+
+// learnAll teaches what a translation to Eiffel made.
+func (t *toEiffel) learnAll() {
+	chain := t.in.doc.Root().At("context", "chainId").Str()
+	t.learnPair(&pair{
+		context: t.in, eiffel: t.id, eiffelType: t.row.Eiffel, time: t.in.Time, chain: chain, emitted: true,
+	})
+}
+
+// learnPair fills in what the CDEvent says and teaches the pair.
+func (t *toEiffel) learnPair(p *pair) {
+	p.subject, p.environment, p.artifact, p.learns = t.subject, t.environment, t.artifact, t.row.Learns
+	if p.artifact != nil {
+		p.identity = p.artifact.text
+	}
+	fill(&p.eiffelType, t.row.Eiffel)
+	t.learnFacts(p)
+}
+
+// readReferences reads the subjects that the content names, for an event whose links are already made.
+func (t *toEiffel) readReferences() {
+	content := t.in.doc.Root().At("subject", "content")
+	if v := content.Get("environment"); v.Kind() == jsondoc.Object {
+		t.environment = t.readReference("environment", v, "", "")
+		if id, ok := uuidOfURN(t.environment.ID); ok {
+			if known := t.eiffelEvent(id); known != nil && known.Subject.Kind == "environment" {
+				t.environment = known.Subject
+			}
+		} else {
+			t.environment = t.resolve("environment", t.environment)
+		}
+	}
+	if v := content.Get("artifactId"); v.Kind() == jsondoc.String && t.artifact == nil {
+		if id, ok := uuidOfURN(v.Str()); ok {
+			t.artifact = t.artifactOfEvent(id)
+		} else {
+			t.artifact = t.readArtifact(v.Str())
+		}
+	}
+	if t.row.Learns == mappings.LearnRemoval && t.environment.ID == "" {
+		t.environment, _ = t.onlyEnvironment()
+	}
+}
+
+// learnFacts teaches the ledger a pair of events.
+func (r *run) learnFacts(p *pair) {
+	stamp := Stamp{p.time, p.eiffel}
+	context := Context{Source: p.context.Source, Type: p.context.Type, Emitted: p.cdevent}
+	if p.eiffel != p.context.ID {
+		context.Eiffel = p.eiffel
+	}
+	r.learn(contextQuery(p.context.ID), Contexts{context}.Encode())
+
+	event := EiffelEvent{Type: p.eiffelType, Time: p.time, Subject: p.subject, Environment: p.environment, Links: p.links, Emitted: p.emitted}
+	if p.chain != p.eiffel {
+		event.Chain = p.chain
+	}
+	if p.context.ID != p.eiffel {
+		event.ContextID = p.context.ID
+	}
+	if p.artifact != nil {
+		event.Artifact = p.identity
+	}
+	r.learn(eventQuery(p.eiffel), event.Encode())
+
+	switch p.learns {
+	case mappings.LearnAnchor:
+		s := Subject{
+			Anchors: []Anchor{{Type: p.eiffelType, First: p.eiffel, Last: p.eiffel, From: p.context.ID}},
+			Opened:  stamp,
+		}
+		if p.artifact != nil {
+			s.Text = p.identity
+		} else {
+			r.learn(nameQuery(p.subject.Kind, p.subject.ID), Set{p.subject.Source}.Encode())
+		}
+		r.learn(subjectQuery(p.subject), s.Encode())
+	case mappings.LearnClosure:
+		s := Subject{Closures: []Stamp{stamp}}
+		r.learn(subjectQuery(p.subject), s.Encode())
+	case mappings.LearnIncarnation:
+		r.learnEntry(p, Entry{Stamp: stamp, Config: p.config})
+	case mappings.LearnRemoval:
+		r.learnEntry(p, Entry{Stamp: stamp, Removed: true})
+	}
+}
+
+// learnEntry adds an entry to the line of a service, and makes the line findable when it opens.
+func (r *run) learnEntry(p *pair, e Entry) {
+	if p.environment.ID == "" || !e.Removed && p.artifact == nil {
+		return // which line it is stays unknown
+	}
+	known := r.line(p.subject, p.environment)
+	delta := Line{Entries: []Entry{e}}
+	if !e.Removed {
+		entry := &delta.Entries[0]
+		entry.Artifact = p.artifact.purl
+		if p.artifact.key != p.artifact.purl {
+			entry.Key = p.artifact.key
+		}
+		delta.FirstRuns = []FirstRun{{Artifact: p.artifact.key, Stamp: e.Stamp}}
+	}
+	r.learn(lineQuery(p.subject, p.environment), delta.Encode())
+	if len(known.Entries) == 0 {
+		service := Subject{Environments: []SubjectKey{p.environment}}
+		r.learn(subjectQuery(p.subject), service.Encode())
+		r.learn(nameQuery(p.subject.Kind, p.subject.ID), Set{p.subject.Source}.Encode())
+		r.learn(serviceQuery(p.environment, p.subject.ID), Set{p.subject.Source}.Encode())
+	}
+	if !e.Removed && !known.ran(p.artifact.pkg) {
+		r.learn(packageQuery(p.environment, p.artifact.pkg), Set{string(appendKey(nil, p.subject.Source, p.subject.ID))}.Encode())
+	}
+}

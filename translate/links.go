@@ -1,0 +1,258 @@
+package translate
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/internal/schema"
+)
+
+// mergeLinks adds the CDEvent's own links to those of the row (section 4): RELATION first, then PATH.
+func (t *toEiffel) mergeLinks() {
+	links := t.in.doc.Root().At("context", "links")
+	i := 0
+	for l := range links.Children() {
+		if l.Get("linkType").Str() == "RELATION" {
+			t.mergeRelation(l, i)
+		}
+		i++
+	}
+	i = 0
+	for l := range links.Children() {
+		switch l.Get("linkType").Str() {
+		case "PATH":
+			t.mergePath(l, i)
+		case "END":
+			t.lose(l, "end_link")
+		}
+		i++
+	}
+}
+
+// mergeRelation makes a RELATION an Eiffel link: TRIGGER is CAUSE, any other kind is the link type of that name.
+func (t *toEiffel) mergeRelation(l jsondoc.Value, index int) {
+	contextID := l.At("target", "contextId")
+	if contextID.Str() == "" {
+		t.lose(l, "link_without_target")
+		return
+	}
+	linkType := l.Get("linkKind").Str()
+	if linkType == "TRIGGER" {
+		linkType = linkCause
+	}
+	domain := l.At("tags", "domainId")
+	domainID := ""
+	if domain.Kind() == jsondoc.String && t.schema.Has("/links/0/domainId") {
+		domainID = domain.Str()
+	}
+	target, reason := t.linkTarget("relation/"+strconv.Itoa(index), linkType, contextID.Str(), false)
+	if reason != "" {
+		t.lose(l, reason)
+		return
+	}
+	to := "/links/" + linkType
+	t.move(contextID, to, "RELATION of kind "+l.Get("linkKind").Str())
+	t.use(l.Get("linkType"))
+	t.use(l.Get("linkKind"))
+	if domainID != "" {
+		t.move(domain, to+"/domainId", "tag domainId")
+	}
+	t.links = append(t.links, EiffelLink{Type: linkType, Target: target, DomainID: domainID})
+}
+
+// mergePath makes a PATH a CAUSE, unless something says already how the event came about.
+func (t *toEiffel) mergePath(l jsondoc.Value, index int) {
+	contextID := l.At("from", "contextId")
+	if contextID.Str() == "" {
+		t.lose(l, "link_without_target")
+		return
+	}
+	if slices.ContainsFunc(t.links, func(have EiffelLink) bool { return have.Type == linkContext }) {
+		t.lose(l, "has_context")
+		return
+	}
+	target, reason := t.linkTarget("path/"+strconv.Itoa(index), linkCause, contextID.Str(), true)
+	if reason != "" {
+		t.lose(l, reason)
+		return
+	}
+	t.move(contextID, "/links/"+linkCause, "PATH")
+	t.use(l.Get("linkType"))
+	t.links = append(t.links, EiffelLink{Type: linkCause, Target: target})
+}
+
+// linkTarget finds the Eiffel event that a context id stands for and whether a link to it is legal; if not, the reason
+// for leaving it out. Nothing waits for the target of an optional link.
+func (t *toEiffel) linkTarget(name, linkType, contextID string, path bool) (target, reason string) {
+	standard := "-unknown_target"
+	if schema.IsEiffelID(contextID) {
+		standard = contextID
+	}
+	if s := t.illegal(linkType, standard, "", path); s != "" {
+		standard = "-" + s
+	}
+	choice := t.choose(name, standard, func() string {
+		target, targetType := t.eiffelOf(contextID)
+		if target == "" {
+			if !schema.IsEiffelID(contextID) {
+				return "-unknown_target"
+			}
+			t.diagnose("unknown_target", "no event with the context id %q is known; the %s link points to that id itself", contextID, linkType)
+			target = contextID
+		}
+		if s := t.illegal(linkType, target, targetType, path); s != "" {
+			return "-" + s
+		}
+		return target
+	})
+	if left, ok := strings.CutPrefix(choice, "-"); ok {
+		if left == "unknown_target" {
+			t.diagnose("unknown_target", "no event with the context id %q is known, and Eiffel does not accept it as an id: no link", shorten(contextID, 120))
+		}
+		return "", left
+	}
+	return choice, ""
+}
+
+// eiffelOf is the Eiffel event that a context id became or came from, and its type as far as known.
+func (t *toEiffel) eiffelOf(contextID string) (id, eiffelType string) {
+	contexts := t.contexts(contextID)
+	if len(contexts) > 0 {
+		c := contexts[0]
+		for _, other := range contexts {
+			if other.Source == t.in.Source {
+				c = other
+				break
+			}
+		}
+		id = sameID(&c, contextID)
+	} else if schema.IsEiffelID(contextID) {
+		id = contextID
+	}
+	if id == "" {
+		return "", ""
+	}
+	known := t.eiffelEvent(id)
+	if known != nil {
+		return id, known.Type
+	}
+	if len(contexts) == 0 {
+		return "", ""
+	}
+	return id, ""
+}
+
+// illegal says why the event may not have a link of that type to that target; empty if it may.
+func (t *toEiffel) illegal(linkType, target, targetType string, path bool) string {
+	if target == t.id {
+		return "link_to_itself"
+	}
+	var rule *schema.LinkRule
+	rules := t.schema.LinkRules()
+	for i := range rules {
+		if rules[i].Type == linkType {
+			rule = &rules[i]
+		}
+	}
+	if rule == nil {
+		return "illegal_link_type"
+	}
+	if targetType != "" && rule.Targets != nil && !slices.Contains(rule.Targets, targetType) {
+		return "illegal_link_target"
+	}
+	for _, have := range t.links {
+		switch {
+		case have.Target == target && (have.Type == linkType || path):
+			return "duplicate_link"
+		case have.Type == linkType && !rule.Multiple:
+			return "single_link"
+		}
+	}
+	return ""
+}
+
+// mergeLinksToCDEvents writes an Eiffel event's links as RELATIONs (section 4).
+func (t *toCDEvents) makeLinks() []byte {
+	links := t.in.doc.Root().Get("links")
+	if !t.schemaHas("/context/links") {
+		for l := range links.Children() {
+			t.lose(l, "not_in_spec")
+		}
+		return nil
+	}
+	if links.Empty() {
+		t.use(links)
+		return nil
+	}
+	b := []byte{'['}
+	i := 0
+	for l := range links.Children() {
+		kind := l.Get("type").Str()
+		if kind == linkCause {
+			kind = "TRIGGER"
+		}
+		target := l.Get("target").Str()
+		contextID := t.choose("context/"+strconv.Itoa(i), target, func() string {
+			if known := t.eiffelEvent(target); known != nil && known.ContextID != "" {
+				return known.ContextID
+			}
+			return target
+		})
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"linkType":"RELATION","linkKind":`...)
+		b = jsondoc.AppendString(b, kind)
+		b = append(b, `,"target":{"contextId":`...)
+		b = jsondoc.AppendString(b, contextID)
+		b = append(b, '}')
+		rule := "RELATION of kind " + kind
+		t.move(l.Get("type"), "/context/links/"+strconv.Itoa(i), rule)
+		t.move(l.Get("target"), "/context/links/"+strconv.Itoa(i), rule)
+		if domain := l.Get("domainId"); domain.Exists() {
+			t.move(domain, "/context/links/"+strconv.Itoa(i)+"/tags/domainId", rule)
+			b = append(b, `,"tags":{"domainId":`...)
+			b = append(b, domain.Raw()...)
+			b = append(b, '}')
+		}
+		b = append(b, '}')
+		i++
+	}
+	return append(b, ']')
+}
+
+// chainID is the chain of the event's line of CONTEXT, else of its first CAUSE: the known parent's chain, else the
+// parent's id; a root begins a chain of its own (section 4).
+func (t *toCDEvents) chainID() string {
+	parent := ""
+	for l := range t.in.doc.Root().Get("links").Children() {
+		switch l.Get("type").Str() {
+		case linkContext:
+			parent = l.Get("target").Str()
+		case linkCause:
+			if parent == "" {
+				parent = l.Get("target").Str()
+			}
+			continue
+		default:
+			continue
+		}
+		break
+	}
+	if parent == "" {
+		return t.in.ID
+	}
+	return t.choose("chain", parent, func() string {
+		if known := t.eiffelEvent(parent); known != nil {
+			if known.Chain != "" {
+				return known.Chain
+			}
+			if known.ContextID != "" {
+				return known.ContextID
+			}
+		}
+		return parent
+	})
+}

@@ -1,0 +1,91 @@
+package translate
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// Unresolved is what to do about a reference that names something unknown which could still come (section 7).
+type Unresolved byte
+
+const (
+	// Placeholder takes the placeholder of the rule: the default.
+	Placeholder Unresolved = iota
+	// Fail makes it an error with [CodeUnresolved].
+	Fail
+)
+
+// maxRounds bounds the questions of one translation. Four are asked at most by the catalogue; the rest is for
+// translators of others.
+const maxRounds = 16
+
+// Ask translates one event with what the ledger knows, without teaching it anything: it answers [Result.Need] until
+// there is none.
+func Ask(ctx context.Context, t Translator, ledger interface {
+	Read(ctx context.Context, queries []Query) ([][]byte, error)
+}, in Event) (Result, error) {
+	var facts Facts
+	for range maxRounds {
+		result, err := t.Translate(in, &facts)
+		if err != nil {
+			return Result{}, err
+		}
+		if len(result.Need) == 0 {
+			return result, nil
+		}
+		records, err := ledger.Read(ctx, result.Need)
+		if err != nil {
+			return Result{}, fmt.Errorf("event %s: read the ledger: %w", shorten(in.ID, 80), err)
+		}
+		for i, q := range result.Need {
+			facts.Add(q, records[i])
+		}
+	}
+	return Result{}, fmt.Errorf("event %s: the translator still asks after %d rounds", shorten(in.ID, 80), maxRounds)
+}
+
+// Session translates events one after the other and teaches the ledger what each taught: the loop that most programs
+// need. It is safe for concurrent use; it translates one event at a time, since each may depend on the one before.
+type Session struct {
+	translator Translator
+	ledger     Ledger
+	Unresolved Unresolved // set it before the first use
+
+	mu sync.Mutex
+}
+
+// NewSession joins a translator and a ledger. The session closes neither.
+func NewSession(t Translator, ledger Ledger) *Session {
+	return &Session{translator: t, ledger: ledger}
+}
+
+// Translate decodes and translates one event and applies what was learned. An *[EventError] says that the event can
+// never be translated; any other error is the ledger's.
+func (s *Session) Translate(ctx context.Context, text []byte) (Result, error) {
+	event, err := Decode(text)
+	if err != nil {
+		return Result{}, err
+	}
+	return s.TranslateEvent(ctx, event)
+}
+
+// TranslateEvent is Translate for an event that was decoded before.
+func (s *Session) TranslateEvent(ctx context.Context, event Event) (Result, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	result, err := Ask(ctx, s.translator, s.ledger, event)
+	if err != nil {
+		return Result{}, err
+	}
+	if s.Unresolved == Fail && len(result.Missing) > 0 {
+		m := result.Missing[0]
+		return Result{}, event.fail(CodeUnresolved, "", fmt.Sprintf("%s is unknown, wanted for %s", m.Name, m.Want))
+	}
+	if len(result.Learned) > 0 {
+		if err := s.ledger.Apply(ctx, result.Learned); err != nil {
+			return Result{}, fmt.Errorf("event %s: teach the ledger: %w", shorten(event.ID, 80), err)
+		}
+	}
+	return result, nil
+}

@@ -1,0 +1,121 @@
+package translate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/schema"
+	"github.com/eiffelbridge/eiffelbridge/mappings"
+)
+
+// Carry says how much of the original goes along in custom data (section 3).
+type Carry byte
+
+const (
+	// CarryOriginal carries the whole original: translating back gives it again. The default.
+	CarryOriginal Carry = iota
+	// CarryNone leaves only a mark with the original's id.
+	CarryNone
+)
+
+// Synthesize says when an anchor that a required link needs is made up (section 2).
+type Synthesize byte
+
+const (
+	// SynthesizeMissing makes up what the ledger does not know, once. The default.
+	SynthesizeMissing Synthesize = iota
+	// SynthesizeAlways repeats a synthesized anchor for every event that needs it, until a real one is known.
+	SynthesizeAlways
+	// SynthesizeNever leaves the reference unresolved.
+	SynthesizeNever
+)
+
+// Returning says what becomes of an event that came from the other side (section 3, Loops).
+type Returning byte
+
+const (
+	// ReturningGiveBack turns a carried original into itself, every time: translating back, as a library and
+	// `eiffelbridge translate` do. The default.
+	ReturningGiveBack Returning = iota
+	// ReturningDrop gives no output and learns the facts: what a relay does by default.
+	ReturningDrop
+	// ReturningRestore gives the original back once per id, and never one that this ledger's own bridge wrote.
+	ReturningRestore
+	// ReturningTranslate takes the event as any other; only one whose original this bridge wrote is dropped.
+	ReturningTranslate
+)
+
+// Settings say how an [Engine] translates. The zero value has the defaults.
+type Settings struct {
+	Edition    string // Eiffel edition to write, from Agen on; empty: Orizaba
+	Spec       string // CDEvents version to write: 0.5, 0.4 or 0.3; empty: 0.5
+	Carry      Carry
+	Synthesize Synthesize
+	Returning  Returning
+
+	// ServiceIDKey is the key of the Eiffel custom data that names the service of a deployment; empty: serviceId.
+	ServiceIDKey string
+	// PublishedLevels are the names of confidence levels that mean that a service was published; nil: servicePublished.
+	PublishedLevels []string
+	// AllQualifiers makes all qualifiers of a purl count for an artifact's identity.
+	AllQualifiers bool
+
+	// Version is this module's version, for the serializer of Eiffel events; empty: 0.0.0.
+	Version string
+	// Explain fills [Result.Moves].
+	Explain bool
+	// Catalogue is what maps to what; nil: the project's own.
+	Catalogue *mappings.Catalogue
+}
+
+// DefaultSettings are the defaults, written out.
+func DefaultSettings() Settings {
+	return Settings{
+		Edition:         "Orizaba",
+		Spec:            "0.5",
+		ServiceIDKey:    "serviceId",
+		PublishedLevels: []string{publishedLevel},
+		Version:         "0.0.0",
+	}
+}
+
+// publishedLevel is the confidence level that stands for a published service (section 5).
+const publishedLevel = "servicePublished"
+
+// serializerPrefix begins meta.source.serializer of every Eiffel event that the bridge writes; its version follows.
+const serializerPrefix = "pkg:golang/github.com/eiffelbridge/eiffelbridge@"
+
+// Editions are the Eiffel editions that can be written, oldest first: section 8 begins with Agen.
+func Editions() []string {
+	all := schema.Editions()
+	return all[slices.Index(all, "Agen"):]
+}
+
+// Specs are the CDEvents versions that can be written, oldest first.
+func Specs() []string { return []string{"0.3", "0.4", "0.5"} }
+
+func (s *Settings) complete() error {
+	d := DefaultSettings()
+	fill(&s.Edition, d.Edition)
+	fill(&s.Spec, d.Spec)
+	fill(&s.ServiceIDKey, d.ServiceIDKey)
+	fill(&s.Version, d.Version)
+	if s.PublishedLevels == nil {
+		s.PublishedLevels = d.PublishedLevels
+	}
+	if !slices.Contains(Editions(), s.Edition) {
+		return fmt.Errorf("edition: %q is not an Eiffel edition that can be written; these are: %s", s.Edition, strings.Join(Editions(), ", "))
+	}
+	if !slices.Contains(Specs(), s.Spec) {
+		return fmt.Errorf("spec: %q is not a CDEvents version that can be written; these are: %s", s.Spec, strings.Join(Specs(), ", "))
+	}
+	if s.Catalogue == nil {
+		c, err := mappings.Load()
+		if err != nil {
+			return err
+		}
+		s.Catalogue = c
+	}
+	return nil
+}

@@ -1,0 +1,78 @@
+package translate
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+)
+
+// sourceFromMeta derives a CDEvents source from meta.source: its uri, else its domain, else its host, else the protocol
+// itself (section 2).
+func sourceFromMeta(meta jsondoc.Value) string {
+	source := meta.Get("source")
+	if uri := source.Get("uri").Str(); uri != "" {
+		return escapeURI(uri)
+	}
+	if domain := source.Get("domainId").Str(); domain != "" {
+		return "urn:eiffel:domain:" + escapeAll(domain)
+	}
+	if host := source.Get("host").Str(); host != "" {
+		return "urn:eiffel:host:" + escapeAll(host)
+	}
+	return "urn:eiffel"
+}
+
+// isURIReference and isURI judge as the CDEvents schemas' formats do.
+func isURIReference(s string) bool {
+	_, ok := parseURI(s)
+	return ok
+}
+
+func isURI(s string) bool {
+	u, ok := parseURI(s)
+	return ok && u.IsAbs()
+}
+
+func parseURI(s string) (*url.URL, bool) {
+	if strings.IndexByte(s, '\\') >= 0 {
+		return nil, false
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		return nil, false
+	}
+	return u, true
+}
+
+// escapeURI gives free text as a URI reference: as it is where it is one, else with every character that has no place
+// in a URI percent-encoded.
+func escapeURI(s string) string {
+	if isURIReference(s) && !strings.ContainsAny(s, " \"<>^`{|}") {
+		return s
+	}
+	escaped := escape(s, "-._~:/?#[]@!$&'()*+,;=%")
+	if isURIReference(escaped) {
+		return escaped
+	}
+	return escapeAll(s)
+}
+
+// escapeAll percent-encodes all but the unreserved characters of RFC 3986 section 2.3.
+func escapeAll(s string) string { return escape(s, "-._~") }
+
+func escape(s, keep string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(keep, c) >= 0 {
+			b.WriteByte(c)
+			continue
+		}
+		b.WriteByte('%')
+		b.WriteByte(hex[c>>4])
+		b.WriteByte(hex[c&15])
+	}
+	return b.String()
+}

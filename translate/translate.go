@@ -1,0 +1,172 @@
+// Package translate is the pure translation between CDEvents and Eiffel events, in both directions: an event and facts
+// go in; events, questions, learned facts and losses come out. It knows no clock, no randomness, no network and no
+// files: the same event and the same facts give the same bytes, always.
+//
+// [New] compiles the catalogue (package mappings) into an [Engine], which implements [Translator] and may be shared by
+// any number of goroutines. Most programs let a [Session] ask the ledger for them:
+//
+//	engine, err := translate.New(translate.DefaultSettings())
+//	session := translate.NewSession(engine, translate.NewMemoryLedger())
+//	result, err := session.Translate(ctx, event)
+//
+// The contract is the project's mapping document; sections named in comments are its sections.
+package translate
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Protocol is the vocabulary that an event is written in.
+type Protocol byte
+
+// The two protocols.
+const (
+	CDEvents Protocol = iota + 1
+	Eiffel
+)
+
+// String is the protocol's name as the configuration has it.
+func (p Protocol) String() string {
+	switch p {
+	case CDEvents:
+		return "cdevents"
+	case Eiffel:
+		return "eiffel"
+	}
+	return "unknown"
+}
+
+// Other is the protocol on the far side of the bridge.
+func (p Protocol) Other() Protocol {
+	if p == CDEvents {
+		return Eiffel
+	}
+	return CDEvents
+}
+
+// Translator maps one event. It is deterministic: equal arguments give equal results. It is safe for concurrent use,
+// does not change its arguments and does not retain facts.
+//
+// An error is of type *[EventError]: the event can never be translated as it is, with these settings.
+type Translator interface {
+	Translate(in Event, facts *Facts) (Result, error)
+}
+
+// Result is what a translation gives.
+type Result struct {
+	// Events are what the event became, in publishing order: synthesized anchors stand before what needs them.
+	// There are none for an event that came round ([Result.Returning]) or that only taught the ledger something.
+	Events []Event
+
+	// Need, if not empty, says that nothing is decided yet: answer these queries and call again. There are a few
+	// rounds at most; everything else in the result is void.
+	Need []Query
+
+	// Missing are references that could not be resolved and for which Events has a placeholder, although what they
+	// name could still come (section 7). The caller decides whether to take the placeholder, to fail or to wait.
+	Missing []Missing
+
+	// Learned is what the ledger must remember once the events are durably delivered.
+	Learned []Fact
+
+	// Losses are the parts of the input that have no home of their own in the output.
+	Losses []Loss
+
+	Diagnostics []Diagnostic
+
+	// Moves tell which rule sent which field where; only with [Settings.Explain].
+	Moves []Move
+
+	// Returning says that the event had come from the other side, and what was done about it.
+	Returning Return
+}
+
+// Return is what was done with an event that came round.
+type Return byte
+
+// What becomes of an event that came round (section 3).
+const (
+	NotReturning Return = iota
+	Dropped             // no output
+	Restored            // the output is its original
+)
+
+// Missing is an unresolved reference.
+type Missing struct {
+	Query Query  // the record whose coming would resolve it
+	Want  string // what it is wanted for: a link type, a field's JSON pointer, or "type" for the choice of the event type
+	Name  string // what is missing, for people: `EiffelArtifactCreatedEvent 4f2...`, `service "shop"`
+}
+
+// Loss is a part of the input that has no counterpart in the output.
+type Loss struct {
+	Pointer string `json:"pointer"` // in the input event (RFC 6901)
+	Reason  string `json:"reason"`
+	Carried bool   `json:"carried"` // it is in the carried original
+}
+
+// Diagnostic is something that a user should know about a translation that succeeded.
+type Diagnostic struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// Move tells where a value came from, where it went and by which rule.
+type Move struct {
+	From string // JSON pointer in the input event; empty if it was made
+	To   string // JSON pointer in the output event; empty if it went nowhere
+	Out  int    // index of the output event in Result.Events, -1 if none
+	Rule string
+}
+
+// EventError says why an event cannot be translated or is not valid. It names the event, the place and the rule.
+type EventError struct {
+	Code    string // one of the Code constants
+	ID      string // context.id or meta.id, if it could be read
+	Type    string // context.type or meta.type, if it could be read
+	Pointer string // JSON pointer to what is wrong; empty for the whole event
+	Message string
+}
+
+// The codes of an [EventError]; dead letters carry them as their reason.
+const (
+	CodeNotJSON        = "not_json"          // broken JSON, or JSON that breaks a decoding rule
+	CodeNotEvent       = "not_an_event"      // JSON, but neither a CDEvent nor an Eiffel event
+	CodeUnknownType    = "unknown_type"      // an event type that no supported version of the protocol has
+	CodeUnknownVersion = "unknown_version"   // a version of the type that is not known and not newer than the known
+	CodeInvalid        = "invalid"           // breaks the schema of its type and version
+	CodeTime           = "time_out_of_range" // the time cannot be written in the other protocol
+	CodeNotInSpec      = "not_in_spec"       // the output version of CDEvents has no such event
+	CodeNotInEdition   = "not_in_edition"    // the output edition of Eiffel has no such event
+	CodeUnresolved     = "unresolved"        // a reference is unknown and the policy is to fail
+	CodeInvalidOutput  = "invalid_output"    // the translation itself broke a rule of the output's schema
+)
+
+// Error names the event, the pointer and the rule.
+func (e *EventError) Error() string {
+	var b strings.Builder
+	b.WriteString("event")
+	if e.ID != "" {
+		fmt.Fprintf(&b, " %s", shorten(e.ID, 80))
+	}
+	if e.Type != "" {
+		fmt.Fprintf(&b, " (%s)", shorten(e.Type, 80))
+	}
+	if e.Pointer != "" {
+		fmt.Fprintf(&b, " at %s", shorten(e.Pointer, 120))
+	}
+	fmt.Fprintf(&b, ": %s", e.Message)
+	return b.String()
+}
+
+func shorten(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	cut := most
+	for cut > 0 && s[cut]&0xC0 == 0x80 {
+		cut--
+	}
+	return s[:cut] + "…"
+}
