@@ -11,9 +11,9 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 )
 
-// checker walks the compacted text of a document along a schema. It reads the text itself: the names of members are compared where
-// they stand, so that a valid event costs no allocation. jsondoc has made sure that the text is JSON, that no member name
-// comes twice and that white space is only within strings.
+// checker walks the compacted text of a document along a schema. It reads the text itself: the names of members are compared
+// where they stand, so that a valid event costs no allocation. jsondoc has made sure that the text is JSON, that no member
+// name comes twice and that white space is only within strings.
 type checker struct {
 	s      *Schema
 	buf    []byte

@@ -136,7 +136,7 @@ func mutations(d *jsondoc.Document, from, share int, yield func([]byte)) {
 				comma = ""
 			}
 			yield(jsondoc.AppendReplaced(nil, d, v, []byte(`{"unknown":null`+comma+rest)))
-			yield(jsondoc.AppendReplaced(nil, d, v, []byte(rest[:0]+`{"\u0074ype\"\\":{"a":["]}\\\""]}`+comma+rest)))
+			yield(jsondoc.AppendReplaced(nil, d, v, []byte(`{"\u0074ype\"\\":{"a":["]}\\\""]}`+comma+rest)))
 			for c := range v.Children() {
 				// A member's name with an escape in it is the same name; in another case it is not.
 				key := c.Key()

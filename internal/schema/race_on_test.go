@@ -2,6 +2,6 @@
 
 package schema
 
-// everyNth is how many of the event types the differential test judges: the race detector makes it ten times as slow, and
-// one thread per row has no races to find.
+// everyNth says which part of the event types the differential test mutates: the race detector makes it ten times as slow
+// and has nothing to find there, since the test runs on one goroutine.
 const everyNth = 8
