@@ -225,6 +225,9 @@ func (r *run) learn(q Query, record []byte) {
 }
 
 func (r *run) diagnose(code, format string, args ...any) {
+	if len(r.result.Need) > 0 {
+		return // nothing is decided yet
+	}
 	message := fmt.Sprintf(format, args...)
 	for _, d := range r.result.Diagnostics {
 		if d.Code == code && d.Message == message {

@@ -8,10 +8,13 @@ import (
 
 // ran tells whether a kept entry of the line deployed an artifact of that package.
 func (l *Line) ran(pkg string) bool {
-	for _, e := range l.Entries {
-		if e.Removed {
+	before := "" // the same artifact mostly stands in several entries
+	for i := len(l.Entries) - 1; i >= 0; i-- {
+		e := &l.Entries[i]
+		if e.Removed || e.Artifact == before {
 			continue
 		}
+		before = e.Artifact
 		if a, _ := parseArtifact(e.Artifact, false); a.pkg == pkg {
 			return true
 		}

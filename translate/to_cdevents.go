@@ -42,9 +42,12 @@ func (g *Engine) translateToCDEvents(in *Event, s *schema.Schema, facts *Facts) 
 	if err := t.chooseSchema(); err != nil {
 		return Result{}, err
 	}
-	content := t.makeContent()
 	links := t.makeLinks()
 	t.chain = t.chainID()
+	if len(t.result.Need) > 0 {
+		return Result{Need: t.result.Need}, nil
+	}
+	content := t.makeContent()
 	custom := t.customData()
 	if len(t.result.Need) > 0 {
 		return Result{Need: t.result.Need}, nil

@@ -64,6 +64,12 @@ func (g *Engine) translateToEiffel(in *Event, s *schema.Schema, facts *Facts) (R
 		return Result{}, err
 	}
 	t.mergeLinks()
+	if t.row.Learns == mappings.LearnIncarnation && !t.replaying {
+		t.line(t.subject, t.environment) // learning will look at it
+	}
+	if len(t.result.Need) > 0 {
+		return Result{Need: t.result.Need}, nil
+	}
 	data := t.makeData()
 	if len(t.result.Need) > 0 {
 		return Result{Need: t.result.Need}, nil
@@ -321,6 +327,9 @@ func (t *toEiffel) artifactOfEvent(id string) *artifact {
 // synthesizeAnchor makes up an anchor from what the reference says: it depends on nothing else but its mark and the time
 // of the event that needs it.
 func (t *toEiffel) synthesizeAnchor(eiffelType, id string, k SubjectKey) {
+	if len(t.result.Need) > 0 {
+		return // nothing is decided yet
+	}
 	var data []member
 	switch eiffelType {
 	case typeArtC:

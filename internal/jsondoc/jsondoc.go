@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"strconv"
 	"strings"
 
@@ -359,7 +360,7 @@ func (v Value) Int() (int64, bool) {
 		return i, true
 	}
 	digits, exp, ok := integral(raw)
-	if !ok || len(digits) > 19 || exp > 19 {
+	if !ok || len(digits) > 20 || exp > 19 {
 		return 0, false
 	}
 	i, err := strconv.ParseInt(digits+strings.Repeat("0", exp), 10, 64)
@@ -382,8 +383,11 @@ func integral(raw []byte) (digits string, exp int, ok bool) {
 	if has {
 		p, err := strconv.Atoi(power)
 		if err != nil {
-			// Beyond int: only zero stays integral with a huge negative exponent.
-			return "0", 0, strings.Trim(mantissa, "-0.") == "" || !strings.HasPrefix(power, "-")
+			// Beyond int: zero stays zero, a fraction stays one, and the rest is too large for anything.
+			if strings.Trim(mantissa, "-0.") == "" {
+				return "0", 0, true
+			}
+			return "1", math.MaxInt32, !strings.HasPrefix(power, "-")
 		}
 		exp = p
 	}
@@ -393,6 +397,11 @@ func integral(raw []byte) (digits string, exp int, ok bool) {
 	digits = whole + fraction
 	if strings.Trim(digits, "-0") == "" {
 		return "0", 0, true
+	}
+	if unsigned, negative := strings.CutPrefix(digits, "-"); negative {
+		digits = "-" + strings.TrimLeft(unsigned, "0")
+	} else {
+		digits = strings.TrimLeft(digits, "0")
 	}
 	for exp < 0 && strings.HasSuffix(digits, "0") {
 		digits, exp = digits[:len(digits)-1], exp+1

@@ -1,0 +1,146 @@
+package jsondoc_test
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+)
+
+func TestParseCompactsAndKeepsTheRest(t *testing.T) {
+	text := " { \"b\" : 1.50e+01 , \"a\\u0062\":[ ] , \"c\": [1 ,{ }, \"\\u00e9\" , null,true ] } \n"
+	d, err := jsondoc.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"b":1.50e+01,"a\u0062":[],"c":[1,{},"\u00e9",null,true]}`
+	if got := string(d.Bytes()); got != want {
+		t.Errorf("Bytes:\n got %s\nwant %s", got, want)
+	}
+	root := d.Root()
+	if got := string(root.Get("ab").Raw()); got != "[]" {
+		t.Errorf("Get of an escaped name: %q", got)
+	}
+	if got := root.Pointed("/c/2").Str(); got != "é" {
+		t.Errorf("Str: %q", got)
+	}
+	if got := root.Pointed("/c/4").Pointer(); got != "/c/4" {
+		t.Errorf("Pointer: %q", got)
+	}
+	if root.Pointed("/c/9").Exists() || root.At("c", "x").Exists() {
+		t.Error("what is not there exists")
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	deep := strings.Repeat("[", 101) + strings.Repeat("]", 101)
+	for name, text := range map[string]string{
+		"empty":            "",
+		"duplicate name":   `{"a":1,"a":2}`,
+		"escaped twice":    `{"a":1,"\u0061":2}`,
+		"invalid UTF-8":    "{\"a\":\"\xff\"}",
+		"lone surrogate":   `{"a":"\ud800"}`,
+		"too deep":         deep,
+		"two values":       `{} {}`,
+		"cut off":          `{"a":`,
+		"a trailing comma": `{"a":1,}`,
+		"a leading zero":   `{"a":01}`,
+		"a comment":        `{/**/}`,
+	} {
+		_, err := jsondoc.Parse([]byte(text))
+		var syntax *jsondoc.SyntaxError
+		if !errors.As(err, &syntax) {
+			t.Errorf("%s: got %v, want a SyntaxError", name, err)
+		}
+	}
+	if _, err := jsondoc.Parse([]byte(deep[1 : len(deep)-1])); err != nil {
+		t.Errorf("100 levels: %v", err)
+	}
+}
+
+func TestInt(t *testing.T) {
+	for text, want := range map[string]int64{
+		"0": 0, "-0": 0, "12": 12, "-7": -7, "1.0": 1, "1.5e1": 15, "100e-2": 1, "1e3": 1000, "0.00000000000000000001e20": 1,
+		"9223372036854775807": 1<<63 - 1, "-9223372036854775808.0": -1 << 63,
+	} {
+		d, err := jsondoc.Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := d.Root().Int(); !ok || got != want {
+			t.Errorf("%s: got %d %v, want %d", text, got, ok, want)
+		}
+	}
+	for _, text := range []string{"1.5", "1e-1", "9223372036854775808", "1e99", "1e999999999999999999999", "true", `"1"`} {
+		d, err := jsondoc.Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := d.Root().Int(); ok {
+			t.Errorf("%s: got %d, want none", text, got)
+		}
+	}
+}
+
+func TestAppendReplaced(t *testing.T) {
+	d, err := jsondoc.Parse([]byte(`{"a":{"x":1,"y":2,"z":3},"b":[1,2]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pointer, want := range map[string]string{
+		"/a/x": `{"a":{"y":2,"z":3},"b":[1,2]}`,
+		"/a/z": `{"a":{"x":1,"y":2},"b":[1,2]}`,
+		"/b/0": `{"a":{"x":1,"y":2,"z":3},"b":[2]}`,
+	} {
+		if got := string(jsondoc.AppendReplaced(nil, d, d.Root().Pointed(pointer), nil)); got != want {
+			t.Errorf("without %s: got %s, want %s", pointer, got, want)
+		}
+	}
+	if got := string(jsondoc.AppendReplaced(nil, d, d.Root().Get("b"), []byte("0"))); got != `{"a":{"x":1,"y":2,"z":3},"b":0}` {
+		t.Errorf("replaced: %s", got)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{`{"a":[1,"b",{"c":null}]}`, `[]`, `"x"`, `1e5`, "{\"a\":\"\xff\"}", `{"a":1,"a":2}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		before := bytes.Clone(text)
+		d, err := jsondoc.Parse(text)
+		if !bytes.Equal(text, before) {
+			t.Fatal("the input was changed")
+		}
+		if err != nil {
+			return
+		}
+		compact := jsontext.Value(bytes.Clone(text))
+		if err := compact.Compact(); err != nil {
+			t.Fatalf("jsontext refuses it: %v", err)
+		}
+		if !bytes.Equal(compact, d.Bytes()) {
+			t.Fatalf("got %s, want %s", d.Bytes(), compact)
+		}
+		n := 0
+		var walk func(v jsondoc.Value)
+		walk = func(v jsondoc.Value) {
+			n++
+			if got := d.Root().Pointed(v.Pointer()); got != v {
+				t.Fatalf("%s leads elsewhere", v.Pointer())
+			}
+			for c := range v.Children() {
+				walk(c)
+			}
+		}
+		if d.Len() < 200 {
+			walk(d.Root())
+			if n != d.Len() {
+				t.Fatalf("%d values walked of %d", n, d.Len())
+			}
+		}
+	})
+}
