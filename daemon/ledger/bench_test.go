@@ -1,0 +1,135 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/eiffelbridge/eiffelbridge/translate"
+)
+
+func query(kind translate.FactKind, parts ...string) translate.Query {
+	return translate.Query{Kind: kind, Key: `["` + strings.Join(parts, `","`) + `"]`}
+}
+
+func randomID(r *rand.Rand) string {
+	return fmt.Sprintf("%08x-%04x-4%03x-8%03x-%012x", r.Uint32(), r.Uint32()&0xffff, r.Uint32()&0xfff, r.Uint32()&0xfff, r.Uint64()&(1<<48-1))
+}
+
+const benchSource = "https://ci.example.com/team"
+
+// learned is what a relay learns from one event about one of the subjects: two new records, two that exist.
+func learned(r *rand.Rand, subjects int) []translate.Fact {
+	id := randomID(r)
+	subject := translate.SubjectKey{Kind: "service", Source: benchSource, ID: fmt.Sprintf("service-%06d", r.IntN(subjects))}
+	stamp := translate.Stamp{Time: 1700000000000 + r.Int64N(1e9), ID: id}
+	event := translate.EiffelEvent{Type: "EiffelArtifactDeployedEvent", Time: stamp.Time, Subject: subject, Emitted: true,
+		Environment: translate.SubjectKey{Kind: "environment", Source: benchSource, ID: "production"},
+		Artifact:    "pkg:oci/myapp@sha256%3A0b31b1c02ff458ad9b7b81cbdf8f028bd54699fa151f221d1e8de6817db93427"}
+	known := translate.Subject{Opened: stamp, Anchors: []translate.Anchor{{Type: event.Type, First: id, Last: id}}}
+	return []translate.Fact{
+		{Query: query(translate.EventFact, id), Record: event.Encode()},
+		{Query: query(translate.ContextFact, id), Record: translate.Contexts{{Source: benchSource, Type: "dev.cdevents.service.deployed.0.2.0", Emitted: true}}.Encode()},
+		{Query: query(translate.SubjectFact, "service", subject.Source, subject.ID), Record: known.Encode()},
+		{Query: query(translate.NameFact, "service", subject.ID), Record: translate.Set{subject.Source}.Encode()},
+	}
+}
+
+// BenchmarkCommit has the relay's load: an operation is one event of four facts.
+func BenchmarkCommit(b *testing.B) {
+	for _, load := range []struct{ committers, events int }{{64, 4}, {64, 1}, {1, 256}} {
+		b.Run(fmt.Sprintf("committers=%d/events=%d", load.committers, load.events), func(b *testing.B) {
+			s, err := Open(filepath.Join(b.TempDir(), "ledger"), Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
+			var left atomic.Int64
+			left.Store(int64(b.N))
+			var wg sync.WaitGroup
+			b.ResetTimer()
+			for i := range load.committers {
+				wg.Go(func() {
+					r := rand.New(rand.NewPCG(uint64(i), uint64(load.events)))
+					for left.Add(-int64(load.events)) > -int64(load.events) {
+						var facts []translate.Fact
+						for range load.events {
+							facts = append(facts, learned(r, 20000)...)
+						}
+						if err := s.Commit(context.Background(), Batch{Facts: facts}); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+			b.StopTimer()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+		})
+	}
+}
+
+// BenchmarkRead asks for one busy subject and one unknown event, as a translation does.
+func BenchmarkRead(b *testing.B) {
+	s, err := Open(filepath.Join(b.TempDir(), "ledger"), Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 100 {
+		var facts []translate.Fact
+		for range 256 {
+			facts = append(facts, learned(r, 20000)...)
+		}
+		if err := s.Apply(context.Background(), facts); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ResetTimer()
+	for range b.N {
+		_, err := s.Read(context.Background(), []translate.Query{
+			query(translate.SubjectFact, "service", benchSource, fmt.Sprintf("service-%06d", r.IntN(20000))),
+			query(translate.EventFact, randomID(r)),
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkOpen opens and closes a ledger as a command does.
+func BenchmarkOpen(b *testing.B) {
+	for _, events := range []int{0, 100} {
+		b.Run(fmt.Sprintf("events=%d", events), func(b *testing.B) {
+			path := filepath.Join(b.TempDir(), "ledger")
+			r := rand.New(rand.NewPCG(1, 2))
+			for i := -1; i < b.N; i++ {
+				if i == 0 {
+					b.ResetTimer()
+				}
+				s, err := Open(path, Options{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				for range events {
+					if i >= 0 {
+						break
+					}
+					if err := s.Apply(context.Background(), learned(r, 20)); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if err := s.Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
