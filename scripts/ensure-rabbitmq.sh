@@ -62,6 +62,12 @@ install_homebrew() {
 	brew install rabbitmq
 }
 
+# --check only tells by its status whether it is installed.
+if [ "${1:-}" = --check ]; then
+	installed
+	exit
+fi
+
 if installed; then
 	exit 0
 fi

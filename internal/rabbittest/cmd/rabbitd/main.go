@@ -2,9 +2,9 @@
 
 // Command rabbitd runs a private RabbitMQ node for demonstrations and
 // benchmarks. When the node is ready it prints one line, AMQP_URL=..., to its
-// standard output. It stops the node and exits with status 0 on SIGINT, SIGTERM
-// and, with -stdin, at the end of its standard input; it exits with status 1 if
-// the node does not start or ends by itself.
+// standard output. It stops the node and exits with status 0 on SIGTERM and
+// SIGINT or, with -stdin, on SIGTERM and at the end of its standard input; it
+// exits with status 1 if the node does not start or ends by itself.
 //
 // Scripts that run it with `go run` should use -stdin: go run passes no SIGTERM
 // on to the program that it runs.
@@ -40,8 +40,15 @@ func main() {
 }
 
 func run(dir, config string, stdin, verbose bool) error {
+	signals := []os.Signal{syscall.SIGTERM}
+	if stdin {
+		// Ctrl-C reaches every process of a terminal at once; who holds the standard input decides when to stop.
+		signal.Ignore(syscall.SIGINT)
+	} else {
+		signals = append(signals, syscall.SIGINT)
+	}
 	// A second signal during a slow stop kills this process, and the node with it.
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	defer stop()
 	opts := rabbittest.Options{Dir: dir}
 	if config != "" {

@@ -1,0 +1,34 @@
+# Two commands do everything on a fresh machine with Go and git:
+#   make run    shows the bridge at work on a RabbitMQ, both ways, and leaves it running until Ctrl-C
+#   make test   runs every test against real servers that it starts itself
+# The rest is for working on the project.
+
+BIN := bin
+
+.PHONY: run test build bench generate lint clean
+
+run: build
+	@scripts/run.sh
+
+test:
+	@scripts/test.sh
+
+build:
+	@echo "building $(BIN)/eiffelbridge"
+	@go build -trimpath -o $(BIN)/ ./cmd/eiffelbridge
+
+# Speed is shown here, never in a test: translation, validation, the ledger, the transports, the whole relay.
+bench:
+	go test -run '^$$' -bench . -benchmem ./translate ./internal/schema ./daemon/...
+
+# Everything that is generated, from what it is generated from. The tests say when something is stale.
+generate:
+	go generate ./...
+
+lint:
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
+	go vet ./...
+	@if command -v golangci-lint >/dev/null; then golangci-lint run; else echo "golangci-lint is not installed: only gofmt and go vet ran"; fi
+
+clean:
+	rm -rf $(BIN) dist

@@ -1,0 +1,40 @@
+#!/bin/sh
+# test.sh is `make test`: it installs what the tests need where it is missing, then runs every test with the race
+# detector against servers that the tests start themselves, and every fuzz target for a few seconds. The last lines
+# say what ran, what failed and what was skipped. On CI nothing that is needed may be missing.
+set -eu
+cd "$(dirname "$0")/.."
+
+# The summary of the tests is a tool's, at an exact version, outside of our go.mod.
+gotestsum="go run gotest.tools/gotestsum@v1.13.0"
+fuzz_time=${FUZZ_TIME:-4s}
+
+say() { printf '== %s\n' "$*"; }
+
+say "RabbitMQ, for the tests of the relay and its transports"
+scripts/ensure-rabbitmq.sh
+
+say "gofmt, go vet, and the modules as go.mod has them"
+unformatted=$(gofmt -l .)
+if [ -n "$unformatted" ]; then
+	printf 'not formatted:\n%s\n' "$unformatted"
+	exit 1
+fi
+go mod verify >/dev/null
+go vet ./...
+
+say "fuzzing each target for $fuzz_time"
+for target in $(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do
+	package=$(dirname "$target")
+	for name in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$target"); do
+		if ! out=$(go test -run '^$' -fuzz "^$name\$" -fuzztime "$fuzz_time" "$package" 2>&1); then
+			printf '%s\n' "$out"
+			say "fuzzing $package $name failed"
+			exit 1
+		fi
+		printf '  %s %s: %s\n' "$package" "$name" "$(printf '%s\n' "$out" | grep -o 'execs: [0-9]*' | tail -n 1)"
+	done
+done
+
+say "every test, with the race detector"
+EIFFELBRIDGE_REQUIRE_RABBITMQ=1 $gotestsum --format pkgname -- -race -timeout 10m ./...
