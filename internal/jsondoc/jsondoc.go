@@ -7,13 +7,12 @@ package jsondoc
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -68,132 +67,6 @@ type node struct {
 type Document struct {
 	buf   []byte
 	nodes []node
-}
-
-// Parse reads exactly one value. The document does not retain text. Errors are of type *[SyntaxError].
-func Parse(text []byte) (*Document, error) {
-	d := &Document{buf: make([]byte, 0, len(text)), nodes: make([]node, 0, len(text)/16+8)}
-	dec := jsontext.NewDecoder(bytes.NewBuffer(text))
-	if err := d.read(dec); err != nil {
-		return nil, syntaxError(dec, err)
-	}
-	if _, err := dec.ReadToken(); err != io.EOF {
-		if err == nil {
-			err = errors.New("more text after the value")
-		}
-		return nil, syntaxError(dec, err)
-	}
-	return d, nil
-}
-
-func syntaxError(dec *jsontext.Decoder, err error) error {
-	var se *jsontext.SyntacticError
-	if errors.As(err, &se) {
-		return &SyntaxError{Offset: se.ByteOffset, Pointer: string(se.JSONPointer), Rule: rule(se.Err)}
-	}
-	if err == io.EOF {
-		err = errors.New("no value: the text is empty")
-	}
-	return &SyntaxError{Offset: dec.InputOffset(), Pointer: string(dec.StackPointer()), Rule: rule(err)}
-}
-
-func rule(err error) string {
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return "the text ends within a value"
-	}
-	return err.Error()
-}
-
-var errDepth = fmt.Errorf("nested deeper than %d levels", MaxDepth)
-
-// read appends nodes until the first value is complete. It keeps the chain of open containers in the nodes' own
-// parent links, so that no depth of input costs stack.
-func (d *Document) read(dec *jsontext.Decoder) error {
-	open, depth := int32(-1), 0
-	last := int32(-1) // the sibling before, within the open container
-	for {
-		var n node
-		n.parent = open
-		if open >= 0 {
-			switch dec.PeekKind() {
-			case '}', ']':
-				if _, err := dec.ReadToken(); err != nil {
-					return err
-				}
-				closing := byte('}')
-				if d.nodes[open].kind == Array {
-					closing = ']'
-				}
-				d.buf = append(d.buf, closing)
-				d.nodes[open].end = int32(len(d.buf))
-				last, open = open, d.nodes[open].parent
-				depth--
-				if open < 0 {
-					return nil
-				}
-				continue
-			}
-			if last >= 0 {
-				d.buf = append(d.buf, ',')
-			}
-			if d.nodes[open].kind == Object {
-				name, err := dec.ReadValue()
-				if err != nil {
-					return err
-				}
-				n.keyStart = int32(len(d.buf))
-				d.buf = append(d.buf, name...)
-				n.keyEnd = int32(len(d.buf))
-				d.buf = append(d.buf, ':')
-			}
-		}
-		index := int32(len(d.nodes))
-		n.start = int32(len(d.buf))
-		kind := dec.PeekKind()
-		switch kind {
-		case '{', '[':
-			if depth++; depth > MaxDepth {
-				return errDepth
-			}
-			if _, err := dec.ReadToken(); err != nil {
-				return err
-			}
-			n.kind = Object
-			if kind == '[' {
-				n.kind = Array
-			}
-			d.buf = append(d.buf, byte(kind))
-		default:
-			value, err := dec.ReadValue()
-			if err != nil {
-				return err
-			}
-			switch kind {
-			case 'n':
-				n.kind = Null
-			case 't', 'f':
-				n.kind = Bool
-			case '"':
-				n.kind = String
-			default:
-				n.kind = Number
-			}
-			d.buf = append(d.buf, value...)
-			n.end = int32(len(d.buf))
-		}
-		if last >= 0 {
-			d.nodes[last].next = index
-		}
-		d.nodes = append(d.nodes, n)
-		if n.kind >= Array {
-			open, last = index, -1
-			continue
-		}
-		last = index
-		if open < 0 {
-			return nil
-		}
-	}
 }
 
 // Bytes is the compacted text: no white space between tokens, otherwise as it came. It must not be changed.
@@ -453,6 +326,15 @@ func unquote(raw []byte) string {
 
 // AppendString appends a JSON string with only the escapes that JSON demands. Invalid UTF-8 becomes U+FFFD.
 func AppendString(dst []byte, s string) []byte {
+	plain := true
+	for i := 0; i < len(s) && plain; i++ {
+		plain = s[i] >= ' ' && s[i] != '"' && s[i] != '\\' && s[i] < utf8.RuneSelf
+	}
+	if plain {
+		dst = append(dst, '"')
+		dst = append(dst, s...)
+		return append(dst, '"')
+	}
 	out, err := jsontext.AppendQuote(dst, s)
 	if err != nil {
 		// Only invalid UTF-8 is an error; the text is written all the same.

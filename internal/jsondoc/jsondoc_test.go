@@ -3,6 +3,7 @@ package jsondoc_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -50,6 +51,7 @@ func TestParseRefuses(t *testing.T) {
 		"a trailing comma": `{"a":1,}`,
 		"a leading zero":   `{"a":01}`,
 		"a comment":        `{/**/}`,
+		"many duplicates":  `{` + manyMembers(60) + `,"m59":1}`,
 	} {
 		_, err := jsondoc.Parse([]byte(text))
 		var syntax *jsondoc.SyntaxError
@@ -59,6 +61,28 @@ func TestParseRefuses(t *testing.T) {
 	}
 	if _, err := jsondoc.Parse([]byte(deep[1 : len(deep)-1])); err != nil {
 		t.Errorf("100 levels: %v", err)
+	}
+}
+
+// manyMembers are n members of different names.
+func manyMembers(n int) string {
+	var b strings.Builder
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `"m%d":%d`, i, i)
+	}
+	return b.String()
+}
+
+func TestManyMembers(t *testing.T) {
+	d, err := jsondoc.Parse([]byte(`{` + manyMembers(1000) + `}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(d.Root().Get("m999").Raw()); got != "999" {
+		t.Errorf("m999 is %s", got)
 	}
 }
 
@@ -116,6 +140,9 @@ func FuzzParse(f *testing.F) {
 			t.Fatal("the input was changed")
 		}
 		if err != nil {
+			if jsontext.Value(text).IsValid() && !strings.Contains(err.Error(), "nested deeper") {
+				t.Fatalf("jsontext accepts it: %v", err)
+			}
 			return
 		}
 		compact := jsontext.Value(bytes.Clone(text))
