@@ -1,0 +1,175 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"time"
+
+	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
+	"github.com/eiffelbridge/eiffelbridge/translate"
+)
+
+// Facts wait for their durable write until there are that many, or for that long: a disk takes about as long for one
+// fact as for a thousand.
+const (
+	maxWaiting = 2048
+	maxDelay   = 200 * time.Millisecond
+)
+
+// factReader is what a translation needs to know of a ledger.
+type factReader interface {
+	Read(ctx context.Context, queries []translate.Query) ([][]byte, error)
+}
+
+// collector is a ledger before a ledger: what is learned is known at once and written in batches.
+type collector struct {
+	under factReader
+	apply func(ctx context.Context, facts []translate.Fact) error // nil: nothing is ever written
+
+	mu      sync.Mutex
+	known   map[translate.Query][]byte // records as they will be
+	learned []translate.Fact
+	timer   *time.Timer
+	err     error // of a write in the background
+}
+
+var _ translate.Ledger = (*collector)(nil)
+
+func newCollector(under factReader, apply func(context.Context, []translate.Fact) error) *collector {
+	return &collector{under: under, apply: apply, known: map[translate.Query][]byte{}}
+}
+
+// Read implements [translate.Ledger].
+func (l *collector) Read(ctx context.Context, queries []translate.Query) ([][]byte, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.read(ctx, queries)
+}
+
+func (l *collector) read(ctx context.Context, queries []translate.Query) ([][]byte, error) {
+	out := make([][]byte, len(queries))
+	var ask []translate.Query
+	var at []int
+	for i, q := range queries {
+		if record, ok := l.known[q]; ok {
+			out[i] = record
+			continue
+		}
+		ask, at = append(ask, q), append(at, i)
+	}
+	if len(ask) == 0 {
+		return out, nil
+	}
+	records, err := l.under.Read(ctx, ask)
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range records {
+		out[at[i]] = r
+	}
+	return out, nil
+}
+
+// Apply implements [translate.Ledger].
+func (l *collector) Apply(ctx context.Context, facts []translate.Fact) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return l.err
+	}
+	queries := make([]translate.Query, len(facts))
+	for i, f := range facts {
+		queries[i] = f.Query
+	}
+	records, err := l.read(ctx, queries)
+	if err != nil {
+		return err
+	}
+	merged := make(map[translate.Query][]byte, len(facts))
+	for i, f := range facts {
+		old, ok := merged[f.Query]
+		if !ok {
+			old = records[i]
+		}
+		record, err := translate.Merge(f.Query.Kind, old, f.Record)
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", f.Query.Kind, f.Query.Key, err)
+		}
+		merged[f.Query] = record
+	}
+	for q, record := range merged {
+		l.known[q] = record
+	}
+	if l.apply == nil {
+		return nil
+	}
+	l.learned = append(l.learned, facts...)
+	if len(l.learned) >= maxWaiting {
+		return l.write(ctx)
+	}
+	if l.timer == nil {
+		l.timer = time.AfterFunc(maxDelay, func() {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if l.timer != nil && l.err == nil {
+				l.err = l.write(context.Background())
+			}
+		})
+	}
+	return nil
+}
+
+// write makes what was learned durable. The caller holds the lock.
+func (l *collector) write(ctx context.Context) error {
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
+	if len(l.learned) == 0 {
+		return nil
+	}
+	if err := l.apply(ctx, l.learned); err != nil {
+		return fmt.Errorf("write the ledger: %w", err)
+	}
+	l.learned = nil
+	clear(l.known) // the store knows it now
+	return nil
+}
+
+// Scan implements [translate.Ledger]. Nothing here needs it.
+func (l *collector) Scan(context.Context, translate.FactKind, func(string, []byte) error) error {
+	return errors.ErrUnsupported
+}
+
+// Close writes what is left.
+func (l *collector) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return l.err
+	}
+	if l.apply == nil {
+		return nil
+	}
+	l.err = l.write(context.Background())
+	return l.err
+}
+
+// openLedger opens the file ledger of a flag.
+func openLedger(path string, options ledger.Options) (*ledger.File, error) {
+	store, err := ledger.Open(path, options)
+	var refused *ledger.OpenError
+	switch {
+	case err == nil:
+		return store, nil
+	case errors.As(err, &refused) && refused.Reason == ledger.Busy:
+		return nil, &configError{fmt.Errorf("the ledger %s is in use by a running relay or another command (%s); "+
+			"stop that first, or ask the relay: eiffelbridge services --url http://127.0.0.1:9090", path, refused.Detail)}
+	case errors.Is(err, fs.ErrNotExist) && options.MustExist || errors.Is(err, fs.ErrNotExist) && options.ReadOnly:
+		return nil, &configError{fmt.Errorf("there is no ledger at %s; `translate --ledger`, `ledger backfill` and `run` make one", path)}
+	}
+	return nil, &configError{err}
+}

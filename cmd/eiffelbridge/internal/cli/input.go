@@ -1,0 +1,238 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/spf13/cobra"
+
+	"github.com/eiffelbridge/eiffelbridge/cmd/eiffelbridge/internal/eventreader"
+	"github.com/eiffelbridge/eiffelbridge/internal/cloudeventsjson"
+	"github.com/eiffelbridge/eiffelbridge/translate"
+)
+
+// inputHelp is what the help of every verb says that reads events.
+const inputHelp = `Input is one JSON event, a JSON array of events, concatenated events or JSON lines, from FILEs or from standard input
+(without FILE, or -). A CloudEvents envelope around an event, as in batches, is taken off. It is read as a stream: one event at
+a time is in memory, and an event may have up to 16 MiB.
+
+An event that breaks a rule (JSON, duplicate member names, UTF-8, the schema) fails, and the next one is read. Where even its end
+cannot be found, because a bracket or a quote is missing, reading goes on with the next line that can begin an event: with JSON
+lines that is always the next line. Events are numbered per file, from 0.`
+
+// input is one event of the input, or a place that should have been one.
+type input struct {
+	File  string // as the user named it; "-" for standard input
+	Index int
+	Line  int
+	Event translate.Event
+	Err   error // nil if Event is there; a *translate.EventError
+}
+
+// where names the place as compilers do.
+func (in *input) where() string { return fmt.Sprintf("%s:%d: event %d", in.File, in.Line, in.Index) }
+
+// codeTarget is the code of an event that is in the protocol already that --to asks for.
+const codeTarget = "target_protocol"
+
+// eachEvent reads the files and calls f for every event. It returns f's error, or that of reading.
+func (c *command) eachEvent(ctx context.Context, files []string, f func(*input) error) error {
+	files, err := c.existing(files)
+	if err != nil {
+		return err
+	}
+	for _, name := range files {
+		if err := c.eachEventOf(ctx, name, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// existing finds files that are not there before anything is done, since that is a wrong command line.
+func (c *command) existing(files []string) ([]string, error) {
+	if len(files) == 0 {
+		files = []string{"-"}
+	}
+	for _, name := range files {
+		if name == "-" {
+			if isTerminal(c.env.Stdin) {
+				fmt.Fprintln(c.err, "eiffelbridge: reading events from the terminal; end with Ctrl-D")
+			}
+			continue
+		}
+		info, err := os.Stat(name)
+		if err != nil {
+			return nil, &configError{fmt.Errorf("cannot read the events: %w", err)}
+		}
+		if info.IsDir() {
+			return nil, &configError{fmt.Errorf("cannot read the events: %s is a folder; name the files in it", name)}
+		}
+	}
+	return files, nil
+}
+
+func (c *command) eachEventOf(ctx context.Context, name string, f func(*input) error) error {
+	stream := c.env.Stdin
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return &configError{fmt.Errorf("cannot read the events: %w", err)}
+		}
+		defer file.Close()
+		stream = file
+	}
+	reader := eventreader.New(&interruptible{ctx: ctx, in: stream})
+	for {
+		item, err := reader.Next()
+		switch {
+		case err == io.EOF:
+			return nil
+		case errors.Is(err, errInterrupted):
+			return err
+		case err != nil:
+			return fmt.Errorf("read %s: %w", name, err)
+		}
+		in := input{File: name, Index: item.Index, Line: item.Line, Err: item.Err}
+		if in.Err == nil {
+			in.Event, in.Err = decode(item.Text)
+		} else {
+			in.Err = &translate.EventError{Code: translate.CodeNotJSON, Message: in.Err.Error()}
+		}
+		if err := f(&in); err != nil {
+			return err
+		}
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// decode reads an event, out of its CloudEvents envelope if it has one.
+func decode(text []byte) (translate.Event, error) {
+	if !isEnvelope(text) {
+		return translate.Decode(text)
+	}
+	m, err := cloudeventsjson.Decode(text)
+	if err != nil {
+		return translate.Event{}, &translate.EventError{Code: translate.CodeNotEvent, ID: m.ID, Message: err.Error()}
+	}
+	return translate.Decode(m.Data)
+}
+
+// isEnvelope tells whether a JSON text is a CloudEvent in structured mode: it has a specversion of its own and neither of
+// the members that the events of the two protocols begin with.
+func isEnvelope(text []byte) bool {
+	if !bytes.Contains(text, []byte("specversion")) {
+		return false
+	}
+	dec := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if kind := dec.PeekKind(); kind != '{' {
+		return false
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return false
+	}
+	found := false
+	for dec.PeekKind() == '"' {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return found
+		}
+		switch name.String() {
+		case "specversion":
+			found = true
+		case "context", "meta":
+			return false
+		}
+		if dec.SkipValue() != nil {
+			return found
+		}
+	}
+	return found
+}
+
+// interruptible lets a read that waits for input be interrupted.
+type interruptible struct {
+	ctx     context.Context
+	in      io.Reader
+	pieces  chan piece
+	wanted  chan struct{}
+	buffer  []byte
+	pending []byte
+	err     error
+}
+
+type piece struct {
+	n   int
+	err error
+}
+
+// Read implements io.Reader.
+func (r *interruptible) Read(p []byte) (int, error) {
+	if err := context.Cause(r.ctx); err != nil {
+		return 0, err
+	}
+	if len(r.pending) == 0 && r.err == nil {
+		if r.pieces == nil {
+			// The reader waits in a goroutine of its own, which a read that never returns keeps until the process ends.
+			r.pieces, r.wanted, r.buffer = make(chan piece, 1), make(chan struct{}, 1), make([]byte, 64<<10)
+			go func() {
+				for range r.wanted {
+					n, err := r.in.Read(r.buffer)
+					r.pieces <- piece{n, err}
+					if err != nil {
+						return
+					}
+				}
+			}()
+		}
+		r.wanted <- struct{}{}
+		select {
+		case got := <-r.pieces:
+			r.pending, r.err = r.buffer[:got.n], got.err
+		case <-r.ctx.Done():
+			return 0, context.Cause(r.ctx)
+		}
+	}
+	n := copy(p, r.pending)
+	r.pending = r.pending[n:]
+	if n == 0 {
+		return 0, r.err
+	}
+	return n, nil
+}
+
+// report writes what is wrong with an event as one line.
+func (c *command) reportError(in *input, err error) {
+	var e *translate.EventError
+	code := ""
+	if errors.As(err, &e) {
+		code = " [" + e.Code + "]"
+	}
+	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "event: "), "event ")
+	fmt.Fprintf(c.err, "%s: %s%s\n", in.where(), oneLine(text), code)
+}
+
+// oneLine keeps text from events from breaking lines or steering a terminal.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
+}
+
+// completeFiles lets the shell propose files of events.
+func completeFiles(cmd *cobra.Command) {
+	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return []string{"json", "jsonl", "ndjson"}, cobra.ShellCompDirectiveFilterFileExt
+	}
+}

@@ -1,0 +1,247 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
+	"github.com/eiffelbridge/eiffelbridge/translate"
+)
+
+// translation are the flags that say how to translate.
+type translation struct {
+	to, edition, spec, carry, synthesize, unresolved *string
+	ledger                                           string
+}
+
+func addTranslation(cmd *cobra.Command) *translation {
+	t := &translation{}
+	t.to = chosen(cmd, "to", "", "protocol to translate to; an event that is in it already fails (default: of each event, the other one)", "eiffel", "cdevents")
+	cmd.Flags().StringVar(&t.ledger, "ledger", "", "`PATH` of the ledger, a folder (default: in memory, for this run)")
+	t.edition = chosen(cmd, "edition", "Orizaba", "Eiffel edition to write", translate.Editions()...)
+	t.spec = chosen(cmd, "spec", "0.5", "CDEvents version to write", translate.Specs()...)
+	t.carry = chosen(cmd, "carry", "original", "what of the original goes along in custom data; with none, what has no counterpart is lost", "original", "none")
+	t.synthesize = chosen(cmd, "synthesize", "missing", "when to make up an Eiffel event that a required link needs", "missing", "always", "never")
+	t.unresolved = chosen(cmd, "unresolved", "placeholder", "what to do about a reference to what is unknown and could still come", "placeholder", "fail")
+	// A ledger is a folder.
+	_ = cmd.MarkFlagDirname("ledger")
+	return t
+}
+
+func (t *translation) settings(c *command) translate.Settings {
+	s := translate.Settings{Edition: *t.edition, Spec: *t.spec, Version: c.serializerVersion()}
+	if *t.carry == "none" {
+		s.Carry = translate.CarryNone
+	}
+	switch *t.synthesize {
+	case "always":
+		s.Synthesize = translate.SynthesizeAlways
+	case "never":
+		s.Synthesize = translate.SynthesizeNever
+	}
+	return s
+}
+
+// check refuses an event that is in the target protocol already.
+func (t *translation) check(e *translate.Event) error {
+	if e.Protocol.String() != *t.to {
+		return nil
+	}
+	return &translate.EventError{Code: codeTarget, ID: e.ID, Type: e.Type,
+		Message: fmt.Sprintf("it is %s already, which --to %s asks for; leave --to out to translate every event into the other protocol", protocolNoun(e.Protocol), *t.to)}
+}
+
+func protocolNoun(p translate.Protocol) string {
+	if p == translate.Eiffel {
+		return "an Eiffel event"
+	}
+	return "a CDEvent"
+}
+
+// session opens the ledger and joins it with the engine. close writes what was learned.
+func (t *translation) session(c *command) (s *translate.Session, close func() error, err error) {
+	engine, err := translate.New(t.settings(c))
+	if err != nil {
+		return nil, nil, &configError{err}
+	}
+	var facts translate.Ledger = translate.NewMemoryLedger()
+	close = func() error { return nil }
+	if t.ledger != "" {
+		store, err := openLedger(t.ledger, ledger.Options{})
+		if err != nil {
+			return nil, nil, err
+		}
+		collector := newCollector(store, store.Apply)
+		facts = collector
+		close = func() error { return errors.Join(collector.Close(), store.Close()) }
+	}
+	s = translate.NewSession(engine, facts)
+	if *t.unresolved == "fail" {
+		s.Unresolved = translate.Fail
+	}
+	return s, close, nil
+}
+
+func (c *command) translateVerb() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "translate [FILE...]",
+		Short: "Translate events into the other protocol",
+		Long: `Translate CDEvents into Eiffel events and Eiffel events into CDEvents.
+
+Output is one compact JSON event per line. Events that are synthesized because a required link needs them stand before the
+event that needs them. An event that carries its original becomes that original again.
+
+` + inputHelp + `
+
+Every failure is a line on standard error: file, line and number of the event, its id, its type, the JSON pointer to what is
+wrong, what is wrong and the code of the rule. --report writes what became of each event as JSON lines.`,
+		Example: `  eiffelbridge translate events.jsonl
+  curl -s https://example.com/events.json | eiffelbridge translate --to eiffel -
+  eiffelbridge translate --ledger ledger monday.jsonl > monday-eiffel.jsonl
+  eiffelbridge translate --ledger ledger tuesday.jsonl > tuesday-eiffel.jsonl   # knows what ran on monday
+  eiffelbridge translate --spec 0.4 --carry none --report report.jsonl eiffel.json`,
+		Args: cobra.ArbitraryArgs,
+	}
+	completeFiles(cmd)
+	flags := addTranslation(cmd)
+	var report string
+	cmd.Flags().StringVar(&report, "report", "", "write what became of each event to `FILE`, as JSON lines")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx, stop := c.watch(cmd.Context())
+		defer stop()
+		return c.translate(ctx, flags, report, args)
+	}
+	return cmd
+}
+
+func (c *command) translate(ctx context.Context, flags *translation, reportPath string, files []string) (err error) {
+	if _, err := c.existing(files); err != nil {
+		return err
+	}
+	session, closeLedger, err := flags.session(c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeLedger()) }()
+	var report io.WriteCloser
+	if reportPath != "" {
+		if report, err = os.Create(reportPath); err != nil {
+			return &configError{fmt.Errorf("cannot write the report: %w", err)}
+		}
+		defer func() { err = errors.Join(err, report.Close()) }()
+	}
+	failed, done := 0, 0
+	err = c.eachEvent(ctx, files, func(in *input) error {
+		var result translate.Result
+		problem := in.Err
+		if problem == nil {
+			problem = flags.check(&in.Event)
+		}
+		if problem == nil {
+			result, problem = session.TranslateEvent(ctx, in.Event)
+		}
+		if problem != nil {
+			var e *translate.EventError
+			if !errors.As(problem, &e) {
+				return fmt.Errorf("%s: %w", in.where(), problem) // the ledger's: what follows would fail as well
+			}
+			failed++
+			c.reportError(in, problem)
+		}
+		done++
+		var lines []byte
+		for i := range result.Events {
+			lines = append(append(lines, result.Events[i].JSON...), '\n')
+		}
+		if len(lines) > 0 {
+			if _, err := c.out.Write(lines); err != nil {
+				return fmt.Errorf("write the events: %w", err)
+			}
+		}
+		if report != nil {
+			if _, err := report.Write(reportLine(in, &result, problem)); err != nil {
+				return fmt.Errorf("write the report: %w", err)
+			}
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errInterrupted):
+		return fmt.Errorf("interrupted after %d events", done)
+	case err != nil && isBrokenPipe(err):
+		if failed == 0 {
+			return nil
+		}
+	case err != nil:
+		return err
+	}
+	if failed > 0 {
+		return errFailed
+	}
+	return nil
+}
+
+// reported is a line of the report.
+type reported struct {
+	File        string                 `json:"file"`
+	Index       int                    `json:"index"`
+	ID          string                 `json:"id"`
+	Type        string                 `json:"type"`
+	Outputs     []reportedOutput       `json:"outputs"`
+	Losses      []translate.Loss       `json:"losses"`
+	Diagnostics []translate.Diagnostic `json:"diagnostics"`
+	Error       *string                `json:"error"`
+}
+
+type reportedOutput struct {
+	ID   string `json:"id"`
+	Type string `json:"type"`
+}
+
+func reportLine(in *input, result *translate.Result, problem error) []byte {
+	line := reported{File: in.File, Index: in.Index, ID: in.Event.ID, Type: in.Event.Type,
+		Outputs: []reportedOutput{}, Losses: []translate.Loss{}, Diagnostics: diagnostics(result)}
+	for i := range result.Events {
+		line.Outputs = append(line.Outputs, reportedOutput{result.Events[i].ID, result.Events[i].Type})
+	}
+	line.Losses = append(line.Losses, result.Losses...)
+	if problem != nil {
+		text := problem.Error()
+		line.Error = &text
+		var e *translate.EventError
+		if errors.As(problem, &e) && line.ID == "" && line.Type == "" {
+			line.ID, line.Type = e.ID, e.Type
+		}
+	}
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	// Nothing in a line can fail to be encoded.
+	_ = encoder.Encode(line)
+	return []byte(b.String())
+}
+
+// diagnostics are those of a result, and what else a user should know about it.
+func diagnostics(result *translate.Result) []translate.Diagnostic {
+	all := append([]translate.Diagnostic{}, result.Diagnostics...)
+	for _, m := range result.Missing {
+		all = append(all, translate.Diagnostic{Code: "placeholder",
+			Message: fmt.Sprintf("%s is unknown, wanted for %s; a placeholder stands in its place", m.Name, m.Want)})
+	}
+	switch result.Returning {
+	case translate.Dropped:
+		all = append(all, translate.Diagnostic{Code: "returning",
+			Message: "the event was synthesized by a translation, so nothing stands for it on the other side"})
+	case translate.Restored:
+		all = append(all, translate.Diagnostic{Code: "returning",
+			Message: "the event is a translation and was turned back into the original that it carries"})
+	}
+	return all
+}
