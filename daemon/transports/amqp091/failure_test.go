@@ -1,0 +1,325 @@
+package amqp091
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/rabbittest"
+	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
+)
+
+// TestFailures ill-treats a broker of its own, one part after the other.
+func TestFailures(t *testing.T) {
+	if testing.Short() {
+		t.Skip("restarts a broker")
+	}
+	server := rabbittest.ForTest(t)
+	noGoroutines(t)
+	for _, part := range []struct {
+		name string
+		run  func(*testing.T, *rabbittest.Server)
+	}{
+		{"Oversized", testOversized},
+		{"ConnectionsClosed", testConnectionsClosed},
+		{"Alarm", testAlarm},
+		{"Paused", testPaused},
+		{"Killed", testKilled},
+	} {
+		t.Run(part.name, func(t *testing.T) { part.run(t, server) })
+	}
+}
+
+// testOversized has a message cost the channel, and only that message fail for good.
+func testOversized(t *testing.T, server *rabbittest.Server) {
+	ctl(t, server, "eval", "application:set_env(rabbit, max_message_size, 5000).")
+	defer ctl(t, server, "eval", "application:set_env(rabbit, max_message_size, 134217728).")
+	s := testSettings(t, server)
+	declare(t, server, s)
+	sink := startSink(t, s)
+	big := eiffelMessage
+	big.Data = []byte(`"` + strings.Repeat("x", 5999) + `"`)
+	messages := append(numbered(0, 20), big)
+	messages = append(messages, numbered(20, 40)...)
+	for _, limitIsKnown := range []bool{false, true} {
+		for i, err := range publish(t, sink, messages...) {
+			switch {
+			case i == 20:
+				if !transport.IsPermanent(err) || !strings.Contains(err.Error(), "6001 bytes are more than the broker's max_message_size of 5000") {
+					t.Errorf("the oversized one: %v", err)
+				}
+			case limitIsKnown && err != nil:
+				t.Errorf("message %d: %v", i, err)
+			case transport.IsPermanent(err):
+				t.Errorf("message %d: %v", i, err)
+			}
+		}
+	}
+}
+
+// retryingSender is the relay's part: it publishes again what fails in a way that is worth it, in steps of a window.
+func retryingSender(tb testing.TB, sink *Sink, messages []transport.Message, failures func(error)) {
+	for len(messages) > 0 {
+		var again []transport.Message
+		for start := 0; start < len(messages); start += 100 {
+			part := messages[start:min(start+100, len(messages))]
+			for i, err := range publish(tb, sink, part...) {
+				if transport.IsPermanent(err) {
+					tb.Errorf("%v", err)
+				} else if err != nil {
+					failures(err)
+					again = append(again, part[i])
+				}
+			}
+		}
+		if messages = again; len(again) > 0 {
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+}
+
+func testConnectionsClosed(t *testing.T, server *rabbittest.Server) {
+	s := testSettings(t, server)
+	var mu sync.Mutex
+	got := map[int]int{}
+	source := startSource(t, s, func(_ context.Context, d transport.Delivery) error {
+		mu.Lock()
+		defer mu.Unlock()
+		got[number(t, d.Message)]++
+		d.Settle(transport.Settlement{Outcome: transport.Accepted})
+		return nil
+	})
+	eventually(t, "consuming", func() bool { return source.Health() == nil })
+	sink := startSink(t, s)
+	var sender sync.WaitGroup
+	stop := make(chan struct{})
+	sent, failed := 0, 0
+	sender.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				retryingSender(t, sink, numbered(sent, sent+100), func(err error) {
+					if failed++; strings.Contains(err.Error(), "lost") && !strings.Contains(err.Error(), "320 CONNECTION_FORCED") {
+						t.Errorf("the reason is missing: %v", err)
+					}
+				})
+				sent += 100
+			}
+		}
+	})
+	ctl(t, server, "close_all_connections", "test")
+	time.Sleep(200 * time.Millisecond)
+	close(stop)
+	sender.Wait()
+	eventually(t, "everything", func() bool { mu.Lock(); defer mu.Unlock(); return len(got) == sent })
+	t.Logf("%d sent, %d failed on the way", sent, failed)
+	if source.Health() != nil || sink.Health() != nil {
+		t.Errorf("health: %v, %v", source.Health(), sink.Health())
+	}
+}
+
+func testAlarm(t *testing.T, server *rabbittest.Server) {
+	s := testSettings(t, server)
+	s.PublishTimeout = time.Second
+	declare(t, server, s)
+	sink := startSink(t, s)
+	mustPublish(t, sink, numbered(0, 10)...)
+	ctl(t, server, "set_vm_memory_high_watermark", "absolute", "1")
+	relieved := false
+	relieve := func() {
+		if !relieved {
+			relieved = true
+			ctl(t, server, "set_vm_memory_high_watermark", "0.6")
+		}
+	}
+	defer relieve()
+	time.Sleep(500 * time.Millisecond) // until every connection knows
+	// The first ones meet the alarm; they wait for their timeout, for it might have been short.
+	for _, err := range publish(t, sink, numbered(10, 15)...) {
+		if err == nil || transport.IsPermanent(err) || !strings.Contains(err.Error(), "the broker takes no messages: low on memory") {
+			t.Fatalf("%v", err)
+		}
+	}
+	if err := sink.Health(); err == nil || !strings.Contains(err.Error(), "memory") {
+		t.Errorf("health: %v", err)
+	}
+	session := func() *publishing {
+		sink.mu.Lock()
+		defer sink.mu.Unlock()
+		return sink.session
+	}
+	blocked := session()
+	began := time.Now()
+	for _, err := range publish(t, sink, numbered(15, 15+3*s.ConfirmWindow)...) {
+		if err == nil {
+			t.Fatal("published under an alarm")
+		}
+	}
+	if d := time.Since(began); d > s.PublishTimeout/2 {
+		t.Errorf("a sink without hope took %v to fail", d)
+	}
+	time.Sleep(2 * s.PublishTimeout)
+	if session() != blocked {
+		t.Error("an alarm is no reason to connect anew")
+	}
+	relieve()
+	eventually(t, "health", func() bool { return sink.Health() == nil })
+	mustPublish(t, sink, numbered(10, 10+2*s.ConfirmWindow)...)
+}
+
+// testPaused stops the broker's process, which leaves its connections open.
+func testPaused(t *testing.T, server *rabbittest.Server) {
+	s := testSettings(t, server)
+	s.PublishTimeout, s.Heartbeat, s.ConfirmWindow = time.Second, 2*time.Second, 4
+	box := newInbox()
+	source := startSource(t, s, box.handle)
+	eventually(t, "consuming", func() bool { return source.Health() == nil })
+	sink := startSink(t, s)
+	mustPublish(t, sink, numbered(0, 1)...)
+	d := box.next(t)
+	if err := server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	defer server.Resume()
+	d.Settle(transport.Settlement{Outcome: transport.Accepted})
+
+	// Four find a place in the window and wait; the others give up with ctx.
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	big := numbered(1, 7)
+	for i := range big { // more than the sockets' buffers hold, so that a write gets stuck
+		big[i].Data = fmt.Appendf(nil, `"%s"`, strings.Repeat("x", 8<<20))
+	}
+	began := time.Now()
+	for i, err := range publishContext(t, ctx, sink, big...) {
+		if i < 4 && (err == nil || !strings.Contains(err.Error(), "no confirm within 1s")) {
+			t.Errorf("message %d: %v", i, err)
+		}
+		if i >= 4 && !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("message %d: %v", i, err)
+		}
+	}
+	if d := time.Since(began); d > patience/4 {
+		t.Errorf("a hung broker was found after %v", d)
+	}
+	if sink.Health() == nil {
+		t.Error("healthy without a broker")
+	}
+	eventually(t, "the source to find out by the heartbeat", func() bool { return source.Health() != nil })
+	if err := server.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "health", func() bool { return sink.Health() == nil && source.Health() == nil })
+	retryingSender(t, sink, numbered(10, 12), func(error) {})
+	seen := map[int]bool{}
+	eventually(t, "both", func() bool {
+		select {
+		case d := <-box.got:
+			if len(d.Message.Data) < 100 {
+				seen[number(t, d.Message)] = true
+			}
+			d.Settle(transport.Settlement{Outcome: transport.Accepted})
+		default:
+		}
+		return seen[10] && seen[11]
+	})
+	// With everything settled, nothing is left to wait for.
+	source.stop()
+	if err := source.wait(t); err != nil {
+		t.Error(err)
+	}
+}
+
+// testKilled kills the broker in the middle of 5,000 messages, with a consumer at work as well.
+func testKilled(t *testing.T, server *rabbittest.Server) {
+	s := testSettings(t, server)
+	s.Heartbeat = 2 * time.Second
+	const total = 5000
+	consumed := s
+	consumed.Queue += "-consumed"
+	var mu sync.Mutex
+	got := map[int]int{}
+	var old []transport.Delivery // not settled before the broker died
+	hoard := true
+	source := startSource(t, consumed, func(_ context.Context, d transport.Delivery) error {
+		mu.Lock()
+		defer mu.Unlock()
+		n := number(t, d.Message)
+		if n%10 == 0 && hoard {
+			old = append(old, d)
+			return nil
+		}
+		got[n]++
+		d.Settle(transport.Settlement{Outcome: transport.Accepted})
+		return nil
+	})
+	eventually(t, "consuming", func() bool { return source.Health() == nil })
+	declare(t, server, s)
+	sink := startSink(t, s)
+
+	failed := map[string]int{}
+	var sender sync.WaitGroup
+	sender.Go(func() {
+		retryingSender(t, sink, numbered(0, total), func(err error) { failed[err.Error()]++ })
+	})
+	eventually(t, "some deliveries", func() bool { mu.Lock(); defer mu.Unlock(); return len(got) > 500 })
+	if err := server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the loss to be seen", func() bool { return sink.Health() != nil && source.Health() != nil })
+	mu.Lock()
+	hoard = false
+	mu.Unlock()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
+	if err := server.Restart(ctx); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "consuming again", func() bool { return source.Health() == nil })
+	// The tags of these mean other deliveries by now. Settling them must have no effect.
+	mu.Lock()
+	for _, d := range old {
+		d.Settle(transport.Settlement{Outcome: transport.Accepted})
+	}
+	late := len(old)
+	mu.Unlock()
+	sender.Wait()
+	eventually(t, "everything to be consumed", func() bool { mu.Lock(); defer mu.Unlock(); return len(got) == total })
+	t.Logf("%d late settlements, %d kinds of failures", late, len(failed))
+	for text, n := range failed {
+		t.Logf("%d: %s", n, text)
+	}
+	if late == 0 || len(failed) == 0 {
+		t.Error("the broker died too early or too late to tell anything")
+	}
+
+	// The other queue has had no consumer: every id must be in it.
+	ch := declare(t, server, s)
+	ids := map[string]int{}
+	for {
+		d, ok, err := ch.Get(s.Queue, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			break
+		}
+		ids[d.MessageId]++
+	}
+	double := 0
+	for i := range total {
+		if n := ids[strconv.Itoa(i)]; n == 0 {
+			t.Errorf("message %d is lost", i)
+		} else {
+			double += n - 1
+		}
+	}
+	t.Logf("%d duplicates", double)
+}
