@@ -1,0 +1,313 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/eiffelbridge/eiffelbridge/daemon/deadletters"
+	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
+	"github.com/eiffelbridge/eiffelbridge/daemon/strictyaml"
+	"github.com/eiffelbridge/eiffelbridge/daemon/transports/amqp091"
+	cloudeventshttp "github.com/eiffelbridge/eiffelbridge/daemon/transports/cloudevents_http"
+	"github.com/eiffelbridge/eiffelbridge/daemon/transports/file"
+	"github.com/eiffelbridge/eiffelbridge/daemon/transports/stdio"
+	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
+	"github.com/eiffelbridge/eiffelbridge/translate"
+)
+
+// BuildOptions are what a program adds to a configuration.
+type BuildOptions struct {
+	Logger  *slog.Logger // nil: nothing is logged
+	Clock   Clock        // nil: SystemClock
+	Version string       // of the program, for the serializer of Eiffel events
+	Stdin   io.Reader    // of transports of type stdio; nil: os.Stdin
+	Stdout  io.Writer    // nil: os.Stdout
+}
+
+// Settings opens what a configuration names: the ledger, the dead letters, the transports. An error of type *[ConfigError] lists
+// the configuration's problems; any other names the part that could not be opened, and leaves nothing open.
+func (c *Config) Settings(o BuildOptions) (s Settings, err error) {
+	if err := c.err(); err != nil {
+		return Settings{}, err
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Clock == nil {
+		o.Clock = SystemClock()
+	}
+	if o.Stdin == nil {
+		o.Stdin = os.Stdin
+	}
+	if o.Stdout == nil {
+		o.Stdout = os.Stdout
+	}
+	s = Settings{
+		Sources: map[string]transport.Source{}, Sinks: map[string]transport.Sink{},
+		Admin:     AdminSettings{Listen: c.Admin.Listen, Token: c.Admin.Token},
+		MaxParked: c.MaxParked, Clock: o.Clock, Logger: o.Logger,
+	}
+	if s.Admin.Listen == "off" {
+		s.Admin.Listen = ""
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+			s = Settings{}
+		}
+	}()
+	// The translators come first: they cost nothing to give up.
+	for i, r := range c.Relays {
+		relay, err := r.settings(c.transports[r.From].giveUpAfter(), o.Version)
+		if err != nil {
+			return s, fmt.Errorf("relays[%d] %s: %w", i, r.Name, err)
+		}
+		s.Relays = append(s.Relays, relay)
+	}
+	if s.Ledger, err = c.Ledger.open(o); err != nil {
+		return s, fmt.Errorf("ledger: %w", err)
+	}
+	letters, err := deadletters.Open(c.DeadLetters.Path, deadletters.Options{Now: o.Clock.Now})
+	if err != nil {
+		return s, fmt.Errorf("dead_letters: %w", err)
+	}
+	s.Letters = letters
+	for _, r := range c.Relays {
+		if s.Sinks[r.To] == nil {
+			sink, err := c.transports[r.To].sink(r.To, o)
+			if err != nil {
+				return s, fmt.Errorf("transports.%s, as the sink of relay %s: %w", r.To, r.Name, err)
+			}
+			s.Sinks[r.To] = sink
+		}
+		source, err := c.transports[r.From].source(r.From, o)
+		if err != nil {
+			return s, fmt.Errorf("transports.%s, as the source of relay %s: %w", r.From, r.Name, err)
+		}
+		s.Sources[r.From] = source
+	}
+	return s, nil
+}
+
+func (l LedgerConfig) open(o BuildOptions) (ledger.Store, error) {
+	options := ledger.Options{Retention: l.Retention, Now: o.Clock.Now, Logger: o.Logger.With("part", "ledger")}
+	if l.Type == "memory" {
+		return ledger.NewMemoryWith(options), nil
+	}
+	// Not returned at once: a nil *ledger.File in a Store would not be nil.
+	store, err := ledger.Open(l.Path, options)
+	if err != nil {
+		return nil, err
+	}
+	return store, nil
+}
+
+// settings are those of the relay with their defaults.
+func (r RelayConfig) settings(giveUp time.Duration, version string) (RelaySettings, error) {
+	s := DefaultRelay()
+	s.Name, s.From, s.To = r.Name, r.From, r.To
+	s.Retry = r.Retry.settings(giveUp)
+	if r.MaxInFlight != 0 {
+		s.MaxInFlight = r.MaxInFlight
+	}
+	if r.Unresolved.Timeout != 0 {
+		s.UnresolvedTimeout = r.Unresolved.Timeout
+	}
+	switch r.Unresolved.Policy {
+	case "placeholder":
+		s.Unresolved = Placeholder
+	case "fail":
+		s.Unresolved = Fail
+	}
+	s.Translate = translate.Eiffel
+	if r.Translate == "cdevents" {
+		s.Translate = translate.CDEvents
+	}
+	t := translate.Settings{Edition: r.Edition, Spec: r.Spec, Returning: translate.ReturningDrop, Version: version}
+	if r.Carry == "none" {
+		t.Carry = translate.CarryNone
+	}
+	switch r.Synthesize {
+	case "always":
+		t.Synthesize = translate.SynthesizeAlways
+	case "never":
+		t.Synthesize = translate.SynthesizeNever
+	}
+	switch r.Returning {
+	case "restore":
+		t.Returning = translate.ReturningRestore
+	case "translate":
+		t.Returning = translate.ReturningTranslate
+	}
+	engine, err := translate.New(t)
+	if err != nil {
+		return s, err
+	}
+	s.Translator = engine
+	return s, nil
+}
+
+// transportConfig is a transport in the form of its driver.
+type transportConfig interface {
+	read(section *strictyaml.Section)
+	// lacksForSource and lacksForSink tell what is missing for the role; empty if nothing is.
+	lacksForSource(doc *strictyaml.Document, key string) string
+	lacksForSink(doc *strictyaml.Document, key string) string
+	// validate joins errors that begin with a key of the transport, a colon and a space.
+	validate(asSource, asSink bool) error
+	source(name string, o BuildOptions) (transport.Source, error)
+	sink(name string, o BuildOptions) (transport.Sink, error)
+	// giveUpAfter is the default of retry.give_up_after for a relay from this source.
+	giveUpAfter() time.Duration
+}
+
+// drivers are the built-in drivers by their type in the configuration.
+func drivers() map[string]func() transportConfig {
+	return map[string]func() transportConfig{
+		"cloudevents_http": func() transportConfig {
+			return &httpTransport{in: cloudeventshttp.DefaultSourceSettings(), out: cloudeventshttp.DefaultSinkSettings("")}
+		},
+		"amqp091": func() transportConfig { return &amqpTransport{settings: amqp091.DefaultSettings()} },
+		"stdio":   func() transportConfig { return &stdioTransport{in: stdio.DefaultSourceSettings()} },
+		"file":    func() transportConfig { return &fileTransport{in: file.DefaultSourceSettings("")} },
+	}
+}
+
+// head is the key that all transports have.
+type head struct {
+	Type string `yaml:"type"`
+}
+
+func (o BuildOptions) logger(name string) *slog.Logger { return o.Logger.With("transport", name) }
+
+type httpTransport struct {
+	head
+	in  cloudeventshttp.SourceSettings
+	out cloudeventshttp.SinkSettings
+}
+
+func (t *httpTransport) read(s *strictyaml.Section) { s.Into(&t.head, &t.in, &t.out) }
+
+func (t *httpTransport) lacksForSource(doc *strictyaml.Document, key string) string {
+	if !doc.Has(key + ".listen") {
+		return "listen is missing, the address to listen on"
+	}
+	return ""
+}
+
+func (t *httpTransport) lacksForSink(doc *strictyaml.Document, key string) string {
+	if !doc.Has(key + ".target") {
+		return "target is missing, the URL to send to"
+	}
+	return ""
+}
+
+func (t *httpTransport) validate(asSource, asSink bool) error {
+	var errs []error
+	if asSource {
+		errs = append(errs, t.in.Validate())
+	}
+	if asSink {
+		errs = append(errs, t.out.Validate())
+	}
+	return errors.Join(errs...)
+}
+
+func (t *httpTransport) source(name string, o BuildOptions) (transport.Source, error) {
+	return cloudeventshttp.Listen(t.in, o.logger(name))
+}
+
+func (t *httpTransport) sink(name string, o BuildOptions) (transport.Sink, error) {
+	return cloudeventshttp.NewSink(t.out, o.logger(name))
+}
+
+func (t *httpTransport) giveUpAfter() time.Duration { return HTTPGiveUpAfter }
+
+type amqpTransport struct {
+	head
+	settings amqp091.Settings
+}
+
+func (t *amqpTransport) read(s *strictyaml.Section) { s.Into(&t.head, &t.settings) }
+
+func (t *amqpTransport) lacksForSource(doc *strictyaml.Document, key string) string {
+	if t.settings.Queue == "" {
+		return "queue is missing, the name of the queue to consume from"
+	}
+	return ""
+}
+
+func (t *amqpTransport) lacksForSink(doc *strictyaml.Document, key string) string { return "" }
+
+func (t *amqpTransport) validate(asSource, asSink bool) error { return t.settings.Validate() }
+
+func (t *amqpTransport) source(name string, o BuildOptions) (transport.Source, error) {
+	return amqp091.NewSource(t.settings, o.logger(name))
+}
+
+func (t *amqpTransport) sink(name string, o BuildOptions) (transport.Sink, error) {
+	return amqp091.NewSink(t.settings, o.logger(name))
+}
+
+func (t *amqpTransport) giveUpAfter() time.Duration { return 0 }
+
+type stdioTransport struct {
+	head
+	in stdio.SourceSettings
+}
+
+func (t *stdioTransport) read(s *strictyaml.Section) { s.Into(&t.head, &t.in) }
+
+func (t *stdioTransport) lacksForSource(*strictyaml.Document, string) string { return "" }
+func (t *stdioTransport) lacksForSink(*strictyaml.Document, string) string   { return "" }
+
+func (t *stdioTransport) validate(asSource, asSink bool) error { return t.in.Validate() }
+
+func (t *stdioTransport) source(name string, o BuildOptions) (transport.Source, error) {
+	return stdio.NewSource(o.Stdin, t.in, o.logger(name))
+}
+
+func (t *stdioTransport) sink(name string, o BuildOptions) (transport.Sink, error) {
+	return stdio.NewSink(o.Stdout, o.logger(name)), nil
+}
+
+func (t *stdioTransport) giveUpAfter() time.Duration { return 0 }
+
+type fileTransport struct {
+	head
+	in  file.SourceSettings
+	out file.SinkSettings
+}
+
+func (t *fileTransport) read(s *strictyaml.Section) { s.Into(&t.head, &t.in, &t.out) }
+
+func (t *fileTransport) lacksForSource(*strictyaml.Document, string) string { return t.lacks() }
+func (t *fileTransport) lacksForSink(*strictyaml.Document, string) string   { return t.lacks() }
+
+func (t *fileTransport) lacks() string {
+	if t.in.Path == "" {
+		return "path is missing, the file with one event per line"
+	}
+	return ""
+}
+
+func (t *fileTransport) validate(asSource, asSink bool) error {
+	if asSource && asSink {
+		return errors.New("path: a file cannot be read and written by one daemon")
+	}
+	return errors.Join(t.in.Validate(), t.out.Validate())
+}
+
+func (t *fileTransport) source(name string, o BuildOptions) (transport.Source, error) {
+	return file.Open(t.in, o.logger(name))
+}
+
+func (t *fileTransport) sink(name string, o BuildOptions) (transport.Sink, error) {
+	return file.Create(t.out, o.logger(name))
+}
+
+func (t *fileTransport) giveUpAfter() time.Duration { return 0 }

@@ -1,0 +1,125 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
+	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
+	"github.com/eiffelbridge/eiffelbridge/translate"
+)
+
+// lastCommit bounds the commit of what was delivered when the relay was told to stop at once.
+const lastCommit = 5 * time.Second
+
+// commitLoop makes what was learned durable, all that is ready at once (group commit), and then settles. There is one
+// per ledger, so batches become durable in the order of the sequence wherever it matters.
+func (s *sequencer) commitLoop() {
+	defer s.running.Done()
+	for {
+		select {
+		case <-s.commit:
+		case <-s.work.Done():
+			// What is at the sink already shall not have to go there again.
+			ctx, cancel := context.WithTimeout(context.Background(), lastCommit)
+			s.commitReady(ctx)
+			cancel()
+			return
+		}
+		s.commitReady(s.work)
+	}
+}
+
+// commitReady commits until nothing is ready.
+func (s *sequencer) commitReady(ctx context.Context) {
+	for {
+		s.mu.Lock()
+		list := s.ready
+		s.ready = nil
+		s.mu.Unlock()
+		if len(list) == 0 {
+			return
+		}
+		var b ledger.Batch
+		for _, t := range list {
+			b.Facts = append(b.Facts, t.learned...)
+			if t.unpark {
+				b.Unpark = append(b.Unpark, t.parked.key)
+			}
+			if t.park != nil {
+				b.Park = append(b.Park, *t.park)
+			}
+		}
+		if !s.write(ctx, b) {
+			s.mu.Lock()
+			// Nothing was settled: halt gives it back.
+			s.ready = append(list, s.ready...)
+			s.mu.Unlock()
+			return
+		}
+		s.mu.Lock()
+		for _, t := range list {
+			s.committed(t)
+		}
+		s.unlock()
+	}
+}
+
+// write commits one batch, however often it takes; false if the work ends before.
+func (s *sequencer) write(ctx context.Context, b ledger.Batch) bool {
+	if len(b.Facts) == 0 && len(b.Park) == 0 && len(b.Unpark) == 0 {
+		return true
+	}
+	for try := 1; ; try++ {
+		began := s.clock.Now()
+		err := s.store.Commit(ctx, b)
+		if err == nil {
+			s.metrics.committed(s.clock.Now().Sub(began), len(b.Facts))
+			if s.ledgerErr.Swap(nil) != nil {
+				s.log.Info("the ledger can be written again")
+			}
+			return true
+		}
+		if s.ledgerErr.Swap(&err) == nil {
+			s.log.Error("the ledger cannot be written", "error", err)
+		}
+		if !s.sleep(DefaultRetry().pause(try)) {
+			return false
+		}
+	}
+}
+
+// committed ends a transaction whose facts are durable, and rouses whom they concern.
+func (s *sequencer) committed(t *transaction) {
+	answer := transport.Settlement{Outcome: transport.Accepted}
+	if t.letter != nil {
+		answer = transport.Settlement{Outcome: transport.Rejected, Err: t.err}
+	} else {
+		s.count(t)
+	}
+	s.endParking(t)
+	// A transaction of its own may rouse a parked event that it was itself; that one is gone by now.
+	for _, f := range t.learned {
+		for p := range s.awaited[f.Query] {
+			s.rouse(p)
+		}
+	}
+	s.finish(t, answer)
+}
+
+func (s *sequencer) count(t *transaction) {
+	switch {
+	case t.park != nil || t.waits:
+		t.outcome = "parked"
+	case t.returns == translate.Dropped:
+		t.outcome = "dropped"
+		s.metrics.returning.WithLabelValues(t.relay.settings.Name, "dropped").Inc()
+	case t.returns == translate.Restored:
+		t.outcome = "translated"
+		s.metrics.returning.WithLabelValues(t.relay.settings.Name, "restored").Inc()
+	case len(t.outputs) == 0:
+		t.outcome = "learned"
+	default:
+		t.outcome = "translated"
+	}
+}

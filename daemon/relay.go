@@ -1,0 +1,114 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
+	"github.com/eiffelbridge/eiffelbridge/translate"
+)
+
+// relay is one way from a source through a translator to a sink.
+type relay struct {
+	settings   RelaySettings
+	translator translate.Translator
+	outlet     *outlet
+	s          *sequencer
+	room       chan struct{} // a token for each delivery in flight
+	closing    chan struct{} // closed when no delivery is taken any more
+
+	rouse  chan struct{}
+	roused []*parkedEvent // guarded by the sequencer's lock
+}
+
+// busyPause is what a sender is asked to wait when there is no room; the time of a few publish windows.
+const busyPause = time.Second
+
+func newRelay(settings RelaySettings, o *outlet, s *sequencer) *relay {
+	return &relay{
+		settings: settings, translator: settings.Translator, outlet: o, s: s,
+		room:    make(chan struct{}, settings.MaxInFlight),
+		closing: make(chan struct{}),
+		rouse:   make(chan struct{}, 1),
+	}
+}
+
+// handle is the [transport.Handler] of the relay's source.
+func (r *relay) handle(ctx context.Context, d transport.Delivery) error {
+	select {
+	case <-r.closing:
+		return &transport.BusyError{RetryAfter: busyPause}
+	default:
+	}
+	select {
+	case r.room <- struct{}{}:
+	default:
+		select {
+		case r.room <- struct{}{}:
+		case <-ctx.Done():
+			return &transport.BusyError{RetryAfter: busyPause}
+		case <-r.closing:
+			return &transport.BusyError{RetryAfter: busyPause}
+		}
+	}
+	event, err := decode(d.Message.Data)
+	if err == nil && event.Protocol == r.settings.Translate {
+		err = &translate.EventError{Code: CodeWrongProtocol, ID: event.ID, Type: event.Type,
+			Message: fmt.Sprintf("relay %s translates to %s, and this is one already", r.settings.Name, r.settings.Translate)}
+	}
+	if err != nil {
+		r.s.poison(r, d, event, err)
+		return nil
+	}
+	r.s.submit(r, d, event)
+	return nil
+}
+
+// decode reads an event; a panic over bytes from outside is an error like any other.
+func decode(text []byte) (e translate.Event, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicError{value: p}
+		}
+	}()
+	return translate.Decode(text)
+}
+
+func (r *relay) release(n int) {
+	for range n {
+		<-r.room
+	}
+}
+
+func (r *relay) gauge(by float64) { r.s.metrics.inFlight.WithLabelValues(r.settings.Name).Add(by) }
+
+// messages are events as a sink wants them.
+func messages(events []translate.Event, passed map[string]string) []transport.Message {
+	if len(events) == 0 {
+		return nil
+	}
+	out := make([]transport.Message, len(events))
+	for i, e := range events {
+		out[i] = transport.Message{
+			Protocol: transport.Protocol(e.Protocol.String()), ID: e.ID, Source: e.Source, Type: e.Type, Subject: e.Subject,
+			Time:   time.UnixMilli(e.Time).UTC().Format("2006-01-02T15:04:05.000Z"),
+			Schema: e.Schema, Tag: e.Tag, DomainID: e.DomainID, Extensions: passed, Data: e.JSON,
+		}
+	}
+	return out
+}
+
+// passedOn are the extensions that go from a message to what it becomes.
+func passedOn(extensions map[string]string) map[string]string {
+	var out map[string]string
+	for _, name := range []string{"traceparent", "tracestate"} {
+		if v, ok := extensions[name]; ok {
+			if out == nil {
+				out = map[string]string{}
+			}
+			out[name] = v
+		}
+	}
+	return out
+}

@@ -1,0 +1,790 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/eiffelbridge/eiffelbridge/daemon/deadletters"
+	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
+	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
+	"github.com/eiffelbridge/eiffelbridge/translate"
+)
+
+// sequencer is the heart of the relay; there is one for each ledger, shared by all relays over it.
+//
+// Every event in flight is a transaction with a place in one sequence. It is translated at its place, with the ledger
+// as its predecessors will leave it, and goes stale -> translated -> publishing -> delivered -> committing ->
+// finished. Two transactions are tied if they touched the same key of the ledger and one of them wrote it; the later one
+// then needs the earlier one:
+//
+//   - it is published after the earlier one is delivered, or behind it where the sink keeps the order;
+//   - it commits with or after the earlier one;
+//   - if the earlier one fails, it becomes stale too, and both are translated anew, in their order.
+//
+// Ties only point backwards in the sequence, so that nothing waits in a circle.
+type sequencer struct {
+	store   ledger.Store
+	letters Letters
+	clock   Clock
+	log     *slog.Logger
+	metrics *metrics
+	alarms  *alarms
+
+	maxParked int
+
+	work     context.Context // of everything that runs; ends at the hard stop
+	stopWork context.CancelFunc
+	running  sync.WaitGroup
+
+	ledgerErr  atomic.Pointer[error] // why the ledger does not work at the moment
+	lettersErr atomic.Pointer[error]
+
+	mu       sync.Mutex
+	after    []func() // what to do once the lock is free
+	next     uint64
+	overlay  overlay
+	inFlight map[eventKey]*transaction
+	all      map[*transaction]struct{} // everything that is not finished
+	idle     chan struct{}             // closed while there is nothing
+	stopped  bool                      // hard stop: nothing is published or retried any more
+
+	stale      map[*transaction]struct{}
+	blind      []*transaction // in their order
+	blindTries int
+	blindUntil time.Time
+
+	ready  []*transaction // for the committer
+	commit chan struct{}
+
+	parked  map[string]*parkedEvent
+	awaited map[translate.Query]map[*parkedEvent]struct{}
+}
+
+// Letters is where the relay puts what cannot be translated or delivered. Append returns nil once the letter is
+// durable; the relay calls it again after an error. It is safe for concurrent use.
+type Letters interface {
+	Append(ctx context.Context, l deadletters.Letter) error
+}
+
+// The codes of dead letters beside those of translate.EventError.
+const (
+	CodeUndeliverable = "undeliverable"  // the sink can never take what the event became
+	CodePanic         = "panic"          // a translator panicked
+	CodeTranslator    = "translator"     // a translator broke its contract
+	CodeDamaged       = "damaged_record" // a ledger record that the event needs cannot be read
+	CodeWrongProtocol = "wrong_protocol" // the event is written in the relay's target protocol already
+)
+
+// damagedError says that a ledger record cannot be read.
+type damagedError struct {
+	query translate.Query
+	err   error
+}
+
+func (e *damagedError) Error() string {
+	return fmt.Sprintf("the ledger's %s %s: %v", e.query.Kind, e.query.Key, e.err)
+}
+func (e *damagedError) Unwrap() error { return e.err }
+
+// panicError is a translator's panic.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("the translator panicked: %v", e.value) }
+
+func newSequencer(store ledger.Store, letters Letters, clock Clock, log *slog.Logger, m *metrics, maxParked int) *sequencer {
+	s := &sequencer{
+		store: store, letters: letters, clock: clock, log: log, metrics: m, maxParked: maxParked,
+		overlay:  overlay{},
+		inFlight: map[eventKey]*transaction{},
+		all:      map[*transaction]struct{}{},
+		idle:     make(chan struct{}),
+		stale:    map[*transaction]struct{}{},
+		commit:   make(chan struct{}, 1),
+		parked:   map[string]*parkedEvent{},
+		awaited:  map[translate.Query]map[*parkedEvent]struct{}{},
+	}
+	close(s.idle)
+	s.work, s.stopWork = context.WithCancel(context.Background())
+	return s
+}
+
+// start begins to commit and to keep time. The sequencer ends what it starts in halt.
+func (s *sequencer) start() {
+	s.alarms = newAlarms(s.clock)
+	s.running.Add(1)
+	go s.commitLoop()
+}
+
+// unlock lets go of the lock and then does what must not be done under it: settling, which may call back.
+func (s *sequencer) unlock() {
+	after := s.after
+	s.after = nil
+	s.mu.Unlock()
+	for _, f := range after {
+		f()
+	}
+}
+
+// submit takes a delivery whose event was read into the sequence. It holds a place in the relay, which is given back when the
+// transaction ends.
+func (s *sequencer) submit(r *relay, d transport.Delivery, event translate.Event) {
+	s.mu.Lock()
+	defer s.unlock()
+	key := keyOf(r, event)
+	// Equal ids with other bytes are another event, whatever the protocols demand; it takes its own way.
+	if t := s.inFlight[key]; t != nil && bytes.Equal(t.event.JSON, event.JSON) {
+		t.settles = append(t.settles, d.Settle)
+		t.slots++
+		s.limit(t)
+		s.metrics.joined.WithLabelValues(r.settings.Name).Inc()
+		return
+	}
+	if len(s.parked) > 0 {
+		if p := s.parked[parkedKey(r, event)]; p != nil && p.state != arriving {
+			r.release(1)
+			s.after = append(s.after, func() { d.Settle(transport.Settlement{Outcome: transport.Accepted}) })
+			s.metrics.joined.WithLabelValues(r.settings.Name).Inc()
+			return
+		}
+	}
+	t := &transaction{
+		relay: r, event: event, original: d.Message.Data, passed: passedOn(d.Message.Extensions),
+		received: s.clock.Now(), settles: []func(transport.Settlement){d.Settle}, slots: 1,
+	}
+	s.limit(t)
+	s.admit(t)
+}
+
+// admit gives a transaction its place in the sequence and begins.
+func (s *sequencer) admit(t *transaction) {
+	if s.stopped {
+		s.enter(t)
+		s.finish(t, transport.Settlement{Outcome: transport.Retried, Err: errStopped})
+		return
+	}
+	s.enter(t)
+	if key := keyOf(t.relay, t.event); s.inFlight[key] == nil {
+		s.inFlight[key] = t
+	}
+	if len(s.blind) > 0 {
+		s.goBlind(t)
+		return
+	}
+	s.translate(t)
+	s.advance(t)
+}
+
+func (s *sequencer) enter(t *transaction) {
+	s.next++
+	t.seq = s.next
+	if len(s.all) == 0 {
+		s.idle = make(chan struct{})
+	}
+	s.all[t] = struct{}{}
+	t.relay.gauge(1)
+}
+
+var errStopped = errors.New("the relay is stopping")
+
+// limit sets how long a delivery may stay open, and sees to it.
+func (s *sequencer) limit(t *transaction) {
+	after := t.relay.settings.Retry.GiveUpAfter
+	if after <= 0 {
+		return
+	}
+	t.settleBy = s.clock.Now().Add(after)
+	s.alarms.at(t.settleBy, func() {
+		s.mu.Lock()
+		defer s.unlock()
+		s.giveUp(t)
+	})
+}
+
+// giveUp hands a transaction that takes too long back to its source. What is at the sink already cannot be called back:
+// such a transaction goes on, and the delivery that the source makes again meets it or its traces.
+func (s *sequencer) giveUp(t *transaction) {
+	if t.state == finished || len(t.settles) == 0 || t.settleBy.IsZero() || s.clock.Now().Before(t.settleBy) {
+		return
+	}
+	err := fmt.Errorf("relay %s: not delivered within %v", t.relay.settings.Name, t.relay.settings.Retry.GiveUpAfter)
+	if t.err != nil {
+		err = fmt.Errorf("%w: %w", err, t.err)
+	}
+	s.settle(t, transport.Settlement{Outcome: transport.Retried, Err: err, RetryAfter: time.Second})
+	s.metrics.event(t.relay, "retried")
+	if t.state == stale || t.state == translated || t.state == publishing && !t.sending.handed {
+		s.markStale(t.followers())
+		s.retry()
+	}
+}
+
+// settle answers the deliveries of a transaction.
+func (s *sequencer) settle(t *transaction, answer transport.Settlement) {
+	for _, settle := range t.settles {
+		s.after = append(s.after, func() { settle(answer) })
+	}
+	t.settles = nil
+}
+
+// abandoned tells whether nobody waits for a transaction any more.
+func (t *transaction) abandoned() bool { return len(t.settles) == 0 && t.parked == nil }
+
+// finish ends a transaction.
+func (s *sequencer) finish(t *transaction, answer transport.Settlement) {
+	t.state = finished
+	s.overlay.forget(t)
+	t.unlink()
+	delete(s.stale, t)
+	if key := keyOf(t.relay, t.event); s.inFlight[key] == t {
+		delete(s.inFlight, key)
+	}
+	if answer.Outcome == transport.Retried && len(t.settles) > 0 {
+		t.outcome = "retried"
+	}
+	if t.outcome != "" {
+		s.metrics.event(t.relay, t.outcome)
+	}
+	if answer.Outcome == transport.Accepted {
+		s.metrics.took(t.relay, s.clock.Now().Sub(t.received))
+	}
+	s.settle(t, answer)
+	t.relay.gauge(-1)
+	t.relay.release(t.slots)
+	t.slots = 0
+	delete(s.all, t)
+	if len(s.all) == 0 {
+		close(s.idle)
+	}
+}
+
+// translate decides what becomes of a transaction, at its place in the sequence. Its earlier traces are gone already.
+func (s *sequencer) translate(t *transaction) {
+	delete(s.stale, t)
+	t.state, t.blind = translated, false
+	t.outputs, t.learned, t.park, t.unpark, t.waits = nil, nil, nil, false, false
+	t.returns, t.letter, t.outcome = 0, nil, ""
+	s.beginParking(t)
+
+	v := &view{s: s, t: t, seen: map[translate.Query][]byte{}}
+	result, err := s.ask(t, v)
+	if err == nil && len(result.Missing) > 0 {
+		result, err = s.unresolved(t, result)
+	}
+	switch {
+	case t.state == stale:
+		// There is no room for one more parked event. What it read must not hold up what it waits for.
+		s.overlay.forget(t)
+		return
+	case err == nil:
+		t.learned = result.Learned
+		t.returns = result.Returning
+		t.outputs = messages(result.Events, t.passed)
+		t.unpark = t.parked != nil && !t.waits
+		for _, f := range t.learned {
+			w := s.writeOf(t, f.Query)
+			if record, ok := v.seen[f.Query]; ok && !w.based {
+				w.base, w.based = record, true
+			}
+			w.deltas = append(w.deltas, f.Record)
+		}
+	case v.err != nil && !isDamaged(v.err):
+		s.overlay.forget(t)
+		s.goBlind(t)
+		s.ledgerFailed(v.err)
+		return
+	default:
+		s.refuse(t, err)
+	}
+	s.tie(t)
+}
+
+func isDamaged(err error) bool {
+	var damaged *damagedError
+	return errors.As(err, &damaged)
+}
+
+// writeOf is the transaction's write of a key, made if it is the first.
+func (s *sequencer) writeOf(t *transaction, q translate.Query) *write {
+	for _, a := range s.overlay[q] {
+		if a.by == t && a.write != nil {
+			return a.write
+		}
+	}
+	w := &write{}
+	s.overlay.note(q, t, w)
+	return w
+}
+
+// ask runs the translator; a panic becomes an error.
+func (s *sequencer) ask(t *transaction, v *view) (result translate.Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicError{p, debug.Stack()}
+		}
+	}()
+	return translate.Ask(s.work, t.relay.translator, v, t.event)
+}
+
+// tie finds whom a transaction needs, and who must be translated anew because of it.
+func (s *sequencer) tie(t *transaction) {
+	var outdated []*transaction
+	for _, q := range t.keys {
+		list := s.overlay[q]
+		at := slices.IndexFunc(list, func(a access) bool { return a.by == t })
+		wrote := list[at].write != nil
+		for i := at - 1; i >= 0; i-- {
+			if list[i].write != nil {
+				t.need(list[i].by)
+				break // that one is tied to those before it
+			}
+			if wrote {
+				t.need(list[i].by)
+			}
+		}
+		for _, later := range list[at+1:] {
+			switch {
+			case later.by.state >= committing:
+			case wrote:
+				later.by.need(t)
+				outdated = append(outdated, later.by)
+			case later.write != nil:
+				later.by.need(t)
+			}
+		}
+	}
+	for _, o := range outdated {
+		s.markStale(o.followers())
+	}
+}
+
+// advance moves a transaction on as far as it goes, and those that waited for it.
+func (s *sequencer) advance(t *transaction) {
+	if s.stopped && t.state < delivered {
+		return
+	}
+	if t.state == translated {
+		if s.clock.Now().Before(t.notBefore) {
+			return
+		}
+		for d := range t.needs {
+			behind := d.state == publishing && d.relay.outlet == t.relay.outlet && t.relay.outlet.ordered
+			if d.state != delivered && !behind {
+				return
+			}
+		}
+		if t.confirmed < len(t.outputs) {
+			s.publish(t)
+		} else {
+			t.state = delivered
+		}
+		s.advanceFollowers(t)
+	}
+	if t.state == delivered && len(t.needs) == 0 {
+		if t.letter != nil {
+			s.condemn(t)
+			return
+		}
+		t.state = committing
+		s.toCommit(t)
+		feeds := followersOf(t)
+		clear(t.feeds)
+		for _, f := range feeds {
+			delete(f.needs, t)
+		}
+		for _, f := range feeds {
+			s.advance(f)
+		}
+	}
+}
+
+func (s *sequencer) advanceFollowers(t *transaction) {
+	for _, f := range followersOf(t) {
+		if f.state == translated || f.state == delivered {
+			s.advance(f)
+		}
+	}
+}
+
+// followersOf are those that wait for t itself, in their order.
+func followersOf(t *transaction) []*transaction {
+	if len(t.feeds) == 0 {
+		return nil
+	}
+	out := make([]*transaction, 0, len(t.feeds))
+	for f := range t.feeds {
+		out = append(out, f)
+	}
+	inOrder(out)
+	return out
+}
+
+func (s *sequencer) toCommit(t *transaction) {
+	s.ready = append(s.ready, t)
+	select {
+	case s.commit <- struct{}{}:
+	default:
+	}
+}
+
+// markStale takes transactions back. They keep their place, and what they learned stays in view for those who come, until
+// they are translated anew.
+func (s *sequencer) markStale(list []*transaction) {
+	for _, t := range list {
+		if t.state >= committing || t.state == stale {
+			continue
+		}
+		if t.sending != nil {
+			t.sending.void = true
+			if !t.sending.handed {
+				t.sending = nil
+			}
+		}
+		t.state = stale
+		s.stale[t] = struct{}{}
+	}
+}
+
+// retry translates anew what may be: whose time has come, whose predecessors stand, and of which nothing is on its way.
+func (s *sequencer) retry() {
+	for !s.stopped && (s.retryStale() || s.retryBlind()) {
+	}
+}
+
+func (s *sequencer) retryStale() (some bool) {
+	list := make([]*transaction, 0, len(s.stale))
+	for t := range s.stale {
+		list = append(list, t)
+	}
+	inOrder(list)
+next:
+	for _, t := range list {
+		if t.state != stale || t.blind {
+			continue
+		}
+		if !t.abandoned() {
+			if s.clock.Now().Before(t.notBefore) {
+				continue
+			}
+			for d := range t.needs {
+				if d.state == stale {
+					continue next
+				}
+			}
+		}
+		set := t.followers()
+		for _, m := range set {
+			if m.sending != nil && m.sending.handed && m.sending.open > 0 {
+				// An old message must not reach the sink after a new one.
+				continue next
+			}
+		}
+		s.redo(set)
+		some = true
+	}
+	return some
+}
+
+// redo translates a set of transactions anew, in their order.
+func (s *sequencer) redo(set []*transaction) {
+	first := set[0]
+	s.markStale(set[1:])
+	for _, t := range set {
+		s.overlay.forget(t)
+		t.unlink()
+		t.sending = nil
+	}
+	sighted := true
+	for _, t := range set {
+		if t.abandoned() {
+			s.finish(t, transport.Settlement{Outcome: transport.Retried})
+			continue
+		}
+		before, confirmed := t.outputs, t.confirmed
+		t.confirmed = 0
+		if !sighted {
+			s.goBlind(t)
+			continue
+		}
+		s.translate(t)
+		if t.blind {
+			sighted = false
+			continue
+		}
+		if t == first {
+			// What had arrived before the failure need not be sent again, if nothing was sent again before it.
+			for t.confirmed < min(confirmed, len(t.outputs)) &&
+				bytes.Equal(before[t.confirmed].Data, t.outputs[t.confirmed].Data) {
+				t.confirmed++
+			}
+		}
+	}
+	for _, t := range set {
+		s.advance(t)
+	}
+}
+
+// goBlind notes a transaction that cannot be translated since the ledger cannot be read. Nobody knows what it will touch, so
+// all that come later wait behind it.
+func (s *sequencer) goBlind(t *transaction) {
+	t.state, t.blind = stale, true
+	s.stale[t] = struct{}{}
+	at, _ := slices.BinarySearchFunc(s.blind, t.seq, func(b *transaction, seq uint64) int {
+		if b.seq < seq {
+			return -1
+		}
+		return 1
+	})
+	s.blind = slices.Insert(s.blind, at, t)
+}
+
+// ledgerFailed sets when the ledger is read again.
+func (s *sequencer) ledgerFailed(err error) {
+	if s.ledgerErr.Swap(&err) == nil {
+		s.log.Error("the ledger cannot be read", "error", err)
+	}
+	s.blindTries++
+	wait := s.blind[0].relay.settings.Retry.pause(s.blindTries)
+	s.blindUntil = s.clock.Now().Add(wait)
+	for _, t := range s.blind {
+		t.err = err
+	}
+	s.alarms.at(s.blindUntil, func() {
+		s.mu.Lock()
+		defer s.unlock()
+		s.retry()
+	})
+}
+
+// retryBlind translates what waits for the ledger, in its order.
+func (s *sequencer) retryBlind() (some bool) {
+	s.blind = slices.DeleteFunc(s.blind, func(t *transaction) bool {
+		if t.abandoned() {
+			s.finish(t, transport.Settlement{Outcome: transport.Retried})
+			return true
+		}
+		return false
+	})
+	for len(s.blind) > 0 && !s.clock.Now().Before(s.blindUntil) {
+		t := s.blind[0]
+		s.blind = s.blind[1:]
+		s.translate(t)
+		if t.blind {
+			return some
+		}
+		some = true
+		s.blindTries = 0
+		if s.ledgerErr.Swap(nil) != nil {
+			s.log.Info("the ledger can be read again")
+		}
+		s.advance(t)
+	}
+	return some
+}
+
+// failed takes back a transaction that could not be published, to try again later.
+func (s *sequencer) failed(t *transaction, err error) {
+	t.err = err
+	t.attempts++
+	s.metrics.retries.WithLabelValues(t.relay.settings.Name).Inc()
+	wait := max(t.relay.settings.Retry.pause(t.attempts), transport.RetryAfter(err))
+	t.notBefore = s.clock.Now().Add(wait)
+	s.markStale(t.followers())
+	s.alarms.at(t.notBefore, func() {
+		s.mu.Lock()
+		defer s.unlock()
+		if t.state == stale {
+			s.retry()
+		} else {
+			s.advance(t)
+		}
+	})
+	if t.abandoned() {
+		s.retry()
+	}
+}
+
+// pause is how long to wait after so many failures.
+func (r Retry) pause(failures int) time.Duration {
+	d := float64(r.Initial) * math.Pow(r.Multiplier, float64(failures-1))
+	d = min(d, float64(r.Max))
+	// Relays that lost one broker at one moment shall not come back at one moment.
+	return time.Duration(d * (0.75 + 0.5*rand.Float64()))
+}
+
+// refuse makes a transaction one that goes to the dead letters, once it is certain that what it was judged by stands.
+func (s *sequencer) refuse(t *transaction, err error) {
+	l := s.letterFor(t)
+	var event *translate.EventError
+	var panicked *panicError
+	var damaged *damagedError
+	switch {
+	case errors.As(err, &event):
+		l.Code, l.Pointer, l.Message = event.Code, event.Pointer, event.Message
+	case errors.As(err, &panicked):
+		l.Code, l.Message = CodePanic, err.Error()
+		s.log.Error("translator panicked", "relay", t.relay.settings.Name, "event", t.event.ID, "panic", fmt.Sprint(panicked.value),
+			"stack", string(panicked.stack))
+	case errors.As(err, &damaged):
+		l.Code, l.Message = CodeDamaged, err.Error()
+	default:
+		l.Code, l.Message = CodeTranslator, err.Error()
+	}
+	t.letter, t.err = l, err
+}
+
+func (s *sequencer) letterFor(t *transaction) *deadletters.Letter {
+	return &deadletters.Letter{
+		Received: t.received.UTC(), Relay: t.relay.settings.Name, Direction: t.relay.settings.Translate.String(),
+		EventID: t.event.ID, EventType: t.event.Type, Attempts: t.attempts, Extensions: t.passed, Event: t.original,
+	}
+}
+
+// condemn takes a transaction out of the sequence and into the dead letters. Those that rested on what it learned are
+// translated anew.
+func (s *sequencer) condemn(t *transaction) {
+	rest := t.followers()[1:]
+	if len(t.learned) > 0 {
+		s.markStale(rest)
+	}
+	s.overlay.forget(t)
+	t.state = condemned
+	feeds := followersOf(t)
+	clear(t.feeds)
+	for _, f := range feeds {
+		delete(f.needs, t)
+	}
+	t.outputs, t.learned = nil, nil
+	s.bury(t)
+	s.retry()
+	for _, f := range feeds {
+		s.advance(f)
+	}
+}
+
+// bury writes the dead letter of a condemned transaction, however often it takes, and then ends the transaction.
+func (s *sequencer) bury(t *transaction) {
+	letter := *t.letter
+	s.running.Add(1)
+	go func() {
+		defer s.running.Done()
+		for try := 1; ; try++ {
+			err := s.letters.Append(s.work, letter)
+			if err == nil {
+				break
+			}
+			if s.work.Err() == nil && s.lettersErr.Swap(&err) == nil {
+				s.log.Error("dead letters cannot be written", "relay", letter.Relay, "error", err)
+			}
+			if !s.sleep(t.relay.settings.Retry.pause(try)) {
+				s.mu.Lock()
+				s.finish(t, transport.Settlement{Outcome: transport.Retried, Err: errStopped})
+				s.unlock()
+				return
+			}
+		}
+		if s.lettersErr.Swap(nil) != nil {
+			s.log.Info("dead letters can be written again")
+		}
+		s.log.Warn("event put into the dead letters", "relay", letter.Relay, "code", letter.Code, "pointer", letter.Pointer,
+			"event", letter.EventID, "type", letter.EventType)
+		s.mu.Lock()
+		defer s.unlock()
+		t.outcome = "dead_letter"
+		s.metrics.dead(t.relay, letter.Code)
+		if t.parked != nil {
+			t.unpark, t.park = true, nil
+			t.state = committing
+			s.toCommit(t)
+			return
+		}
+		s.finish(t, transport.Settlement{Outcome: transport.Rejected, Err: t.err})
+	}()
+}
+
+// poison takes a delivery whose event cannot even be read.
+func (s *sequencer) poison(r *relay, d transport.Delivery, event translate.Event, err error) {
+	s.mu.Lock()
+	defer s.unlock()
+	t := &transaction{
+		relay: r, event: event, original: d.Message.Data, passed: passedOn(d.Message.Extensions),
+		received: s.clock.Now(), settles: []func(transport.Settlement){d.Settle}, slots: 1, state: condemned,
+	}
+	s.enter(t)
+	if s.stopped {
+		s.finish(t, transport.Settlement{Outcome: transport.Retried, Err: errStopped})
+		return
+	}
+	s.limit(t)
+	s.refuse(t, err)
+	if t.letter.EventID == "" {
+		t.letter.EventID, t.letter.EventType = d.Message.ID, d.Message.Type
+	}
+	s.bury(t)
+}
+
+// sleep waits by the clock; false if the work ends before.
+func (s *sequencer) sleep(d time.Duration) bool {
+	timer := s.clock.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C():
+		return true
+	case <-s.work.Done():
+		return false
+	}
+}
+
+// drain waits until nothing is in flight, or ctx ends.
+func (s *sequencer) drain(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		idle, live := s.idle, len(s.all)
+		s.mu.Unlock()
+		if live == 0 {
+			return nil
+		}
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// stop keeps anything from being published or retried from now on.
+func (s *sequencer) stop() {
+	s.mu.Lock()
+	s.stopped = true
+	s.mu.Unlock()
+}
+
+// halt ends the work after stop: what was not delivered goes back to its source. Sinks must be closed before, so that
+// all they had is answered. It returns how many transactions were left open.
+func (s *sequencer) halt() int {
+	s.stop()
+	s.stopWork()
+	s.running.Wait()
+	if s.alarms != nil {
+		s.alarms.close()
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	n := len(s.all)
+	for t := range s.all {
+		s.finish(t, transport.Settlement{Outcome: transport.Retried, Err: errStopped})
+	}
+	return n
+}

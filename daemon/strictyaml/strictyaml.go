@@ -1,0 +1,495 @@
+// Package strictyaml reads configurations: YAML into structs, with environment variables in scalar values, and every
+// problem named by line and key instead of the first one only. Unknown keys are problems; anchors, aliases and tags are
+// not taken.
+package strictyaml
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// Problem is something wrong in a configuration.
+type Problem struct {
+	Line, Column int    // from 1; 0 if there is no place to point at
+	Key          string // as relays[0].from; empty for the whole document
+	Message      string
+}
+
+// String is one line for people.
+func (p Problem) String() string {
+	var b strings.Builder
+	if p.Line > 0 {
+		fmt.Fprintf(&b, "line %d: ", p.Line)
+	}
+	if p.Key != "" {
+		fmt.Fprintf(&b, "%s: ", p.Key)
+	}
+	b.WriteString(p.Message)
+	return b.String()
+}
+
+// Secret is text that no log, error or dump shows.
+type Secret string
+
+const hidden = "[hidden]"
+
+// String shows nothing.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return hidden
+}
+
+// GoString shows nothing.
+func (s Secret) GoString() string { return strconv.Quote(s.String()) }
+
+// LogValue shows nothing.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText shows nothing.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Document is a YAML text that was read. It is not safe for concurrent use.
+type Document struct {
+	root     ast.Node
+	lookup   func(name string) (string, bool)
+	problems []Problem
+	places   map[string][2]int
+}
+
+// Section is a part of a document that is decoded later, when it is known into what.
+type Section struct {
+	doc  *Document
+	node ast.Node
+	key  string
+}
+
+// Parse reads a text. lookup finds environment variables; nil finds none.
+func Parse(text []byte, lookup func(name string) (string, bool)) *Document {
+	if lookup == nil {
+		lookup = func(string) (string, bool) { return "", false }
+	}
+	d := &Document{lookup: lookup, places: map[string][2]int{}}
+	file, err := parser.ParseBytes(text, 0)
+	if err != nil {
+		p := Problem{Message: "not YAML: " + err.Error()}
+		var syntax yaml.Error
+		if errors.As(err, &syntax) {
+			p.Message = "not YAML: " + syntax.GetMessage()
+			if token := syntax.GetToken(); token != nil && token.Position != nil {
+				p.Line, p.Column = token.Position.Line, token.Position.Column
+			}
+		}
+		d.problems = append(d.problems, p)
+		return d
+	}
+	for _, doc := range file.Docs {
+		if doc.Body == nil {
+			continue
+		}
+		if d.root != nil {
+			d.report(doc.Body, "", "there is more than one document")
+			break
+		}
+		d.root = doc.Body
+	}
+	return d
+}
+
+// Problems are all that were found so far, by line.
+func (d *Document) Problems() []Problem {
+	slices.SortStableFunc(d.problems, func(a, b Problem) int { return a.Line - b.Line })
+	return d.problems
+}
+
+// Report adds a problem with a key; its place is that of the key, or of the nearest one around it.
+func (d *Document) Report(key, format string, args ...any) {
+	p := Problem{Key: key, Message: fmt.Sprintf(format, args...)}
+	for at := key; ; {
+		if place, ok := d.places[at]; ok {
+			p.Line, p.Column = place[0], place[1]
+			break
+		}
+		cut := strings.LastIndexAny(at, ".[")
+		if cut < 0 {
+			break
+		}
+		at = at[:cut]
+	}
+	d.problems = append(d.problems, p)
+}
+
+// Has tells whether a key stands in the document.
+func (d *Document) Has(key string) bool {
+	_, ok := d.places[key]
+	return ok
+}
+
+func (d *Document) report(n ast.Node, key, format string, args ...any) {
+	p := Problem{Key: key, Message: fmt.Sprintf(format, args...)}
+	if token := n.GetToken(); token != nil && token.Position != nil {
+		p.Line, p.Column = token.Position.Line, token.Position.Column
+	}
+	d.problems = append(d.problems, p)
+}
+
+// Into decodes the document into a pointer to a struct whose fields have yaml tags.
+func (d *Document) Into(target any) {
+	if d.root == nil {
+		if len(d.problems) == 0 {
+			d.Report("", "the configuration is empty")
+		}
+		return
+	}
+	(&Section{d, d.root, ""}).Into(target)
+}
+
+// Key is where the section stands.
+func (s *Section) Key() string { return s.key }
+
+// Into decodes the section into pointers to structs; a key goes to each struct that has it.
+func (s *Section) Into(targets ...any) {
+	var values []reflect.Value
+	for _, t := range targets {
+		values = append(values, reflect.ValueOf(t).Elem())
+	}
+	s.doc.mapping(s.node, s.key, values)
+}
+
+// String is the text of one key of a section, without any problem if it is missing or no text.
+func (s *Section) String(name string) string {
+	for _, pair := range pairs(s.node) {
+		if pair.Key.String() == name {
+			if text, ok := scalar(pair.Value); ok {
+				if out, err := s.doc.expand(text); err == nil {
+					return out
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func pairs(n ast.Node) []*ast.MappingValueNode {
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		return n.Values
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{n}
+	}
+	return nil
+}
+
+func (d *Document) mapping(n ast.Node, key string, targets []reflect.Value) {
+	switch n.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+	case *ast.NullNode:
+		return
+	default:
+		d.report(n, key, "is not a mapping of keys to values")
+		return
+	}
+	d.place(key, n)
+	seen := map[string]bool{}
+	for _, pair := range pairs(n) {
+		name, ok := scalar(pair.Key)
+		if !ok {
+			d.report(pair.Key, key, "anchors, aliases, tags and merges are not supported")
+			continue
+		}
+		at := join(key, name)
+		d.place(at, pair.Key)
+		if seen[name] {
+			d.report(pair.Key, at, "stands here twice")
+			continue
+		}
+		seen[name] = true
+		var known []string
+		found := false
+		for _, t := range targets {
+			for i := range t.NumField() {
+				tag, _, _ := strings.Cut(t.Type().Field(i).Tag.Get("yaml"), ",")
+				switch tag {
+				case "", "-":
+				case name:
+					found = true
+					// A key that two structs share has one set of problems.
+					before := len(d.problems)
+					d.value(pair.Value, at, t.Field(i))
+					if len(d.problems) > before {
+						break
+					}
+				default:
+					known = append(known, tag)
+				}
+			}
+		}
+		if !found {
+			slices.Sort(known)
+			known = slices.Compact(known)
+			d.report(pair.Key, at, "is not a known key%s", nearest(name, known))
+		}
+	}
+	d.problems = unique(d.problems)
+}
+
+func unique(list []Problem) []Problem {
+	seen := map[Problem]bool{}
+	return slices.DeleteFunc(list, func(p Problem) bool {
+		was := seen[p]
+		seen[p] = true
+		return was
+	})
+}
+
+func (d *Document) place(key string, n ast.Node) {
+	if _, ok := d.places[key]; ok {
+		return
+	}
+	if token := n.GetToken(); token != nil && token.Position != nil {
+		d.places[key] = [2]int{token.Position.Line, token.Position.Column}
+	}
+}
+
+func join(key, name string) string {
+	if key == "" {
+		return name
+	}
+	return key + "." + name
+}
+
+var (
+	durationType = reflect.TypeFor[time.Duration]()
+	sectionType  = reflect.TypeFor[*Section]()
+)
+
+func (d *Document) value(n ast.Node, key string, v reflect.Value) {
+	if _, null := n.(*ast.NullNode); null {
+		return // a key without a value keeps the default
+	}
+	if v.Type() == sectionType {
+		v.Set(reflect.ValueOf(&Section{d, n, key}))
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		d.mapping(n, key, []reflect.Value{v})
+	case reflect.Pointer:
+		if v.IsNil() {
+			v.Set(reflect.New(v.Type().Elem()))
+		}
+		d.value(n, key, v.Elem())
+	case reflect.Map:
+		d.intoMap(n, key, v)
+	case reflect.Slice:
+		list, ok := n.(*ast.SequenceNode)
+		if !ok {
+			d.report(n, key, "is not a list")
+			return
+		}
+		out := reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values))
+		for i, item := range list.Values {
+			at := fmt.Sprintf("%s[%d]", key, i)
+			d.place(at, item)
+			d.value(item, at, out.Index(i))
+		}
+		v.Set(out)
+	default:
+		d.scalar(n, key, v)
+	}
+}
+
+func (d *Document) intoMap(n ast.Node, key string, v reflect.Value) {
+	switch n.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+	default:
+		d.report(n, key, "is not a mapping of names to values")
+		return
+	}
+	v.Set(reflect.MakeMap(v.Type()))
+	for _, pair := range pairs(n) {
+		name, ok := scalar(pair.Key)
+		if !ok {
+			d.report(pair.Key, key, "anchors, aliases, tags and merges are not supported")
+			continue
+		}
+		at := join(key, name)
+		d.place(at, pair.Key)
+		item := reflect.New(v.Type().Elem()).Elem()
+		if v.MapIndex(reflect.ValueOf(name)).IsValid() {
+			d.report(pair.Key, at, "stands here twice")
+			continue
+		}
+		d.value(pair.Value, at, item)
+		v.SetMapIndex(reflect.ValueOf(name), item)
+	}
+}
+
+// scalar gives the text of a scalar as it was written, without quotes.
+func scalar(n ast.Node) (string, bool) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value, true
+	case *ast.LiteralNode:
+		return n.Value.Value, true
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+		return n.GetToken().Value, true
+	}
+	return "", false
+}
+
+func (d *Document) scalar(n ast.Node, key string, v reflect.Value) {
+	text, ok := scalar(n)
+	if !ok {
+		switch n.(type) {
+		case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode:
+			d.report(n, key, "anchors, aliases and tags are not supported")
+		default:
+			d.report(n, key, "is not a single value")
+		}
+		return
+	}
+	text, err := d.expand(text)
+	if err != nil {
+		d.report(n, key, "%v", err)
+		return
+	}
+	switch {
+	case v.Type() == durationType:
+		t, err := time.ParseDuration(text)
+		if err != nil {
+			d.report(n, key, "%q is not a duration; write it as 500ms, 30s or 5m", text)
+			return
+		}
+		v.SetInt(int64(t))
+	case v.Kind() == reflect.String:
+		v.SetString(text)
+	case v.Kind() == reflect.Bool:
+		switch text {
+		case "true":
+			v.SetBool(true)
+		case "false":
+			v.SetBool(false)
+		default:
+			d.report(n, key, "%q is neither true nor false", text)
+		}
+	case v.CanInt():
+		i, err := strconv.ParseInt(text, 10, v.Type().Bits())
+		if err != nil {
+			d.report(n, key, "%q is not a whole number", text)
+			return
+		}
+		v.SetInt(i)
+	case v.CanFloat():
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			d.report(n, key, "%q is not a number", text)
+			return
+		}
+		v.SetFloat(f)
+	default:
+		d.report(n, key, "cannot be set")
+	}
+}
+
+// expand puts environment variables in: ${NAME}, and ${NAME:-default} where the variable is missing or empty. $$ is one $.
+// Its errors do not show the text, which may hold a secret.
+func (d *Document) expand(text string) (string, error) {
+	if !strings.Contains(text, "$") {
+		return text, nil
+	}
+	var b strings.Builder
+	for {
+		at := strings.IndexByte(text, '$')
+		if at < 0 || at == len(text)-1 {
+			b.WriteString(text)
+			return b.String(), nil
+		}
+		b.WriteString(text[:at])
+		switch text[at+1] {
+		case '$':
+			b.WriteByte('$')
+			text = text[at+2:]
+		case '{':
+			end := strings.IndexByte(text[at:], '}')
+			if end < 0 {
+				return "", errors.New("has ${ without its }; write $$ for a plain $")
+			}
+			name, fallback, hasFallback := strings.Cut(text[at+2:at+end], ":-")
+			if !isName(name) {
+				return "", fmt.Errorf("%q is not the name of an environment variable", name)
+			}
+			value, ok := d.lookup(name)
+			switch {
+			case hasFallback && value == "":
+				value = fallback
+			case !ok:
+				return "", fmt.Errorf("the environment variable %s is not set; ${%s:-...} gives it a default", name, name)
+			}
+			b.WriteString(value)
+			text = text[at+end+1:]
+		default:
+			b.WriteByte('$')
+			text = text[at+1:]
+		}
+	}
+}
+
+func isName(s string) bool {
+	for i, c := range s {
+		if c != '_' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// nearest proposes the known keys.
+func nearest(name string, known []string) string {
+	if len(known) == 0 {
+		return ""
+	}
+	best, distance := "", 3
+	for _, k := range known {
+		if n := edits(name, k); n < distance {
+			best, distance = k, n
+		}
+	}
+	if best != "" {
+		return fmt.Sprintf("; did you mean %s?", best)
+	}
+	return "; known are " + strings.Join(known, ", ")
+}
+
+// edits is the Levenshtein distance.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		last := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			next := min(row[j+1]+1, row[j]+1)
+			if a[i] == b[j] {
+				next = min(next, last)
+			} else {
+				next = min(next, last+1)
+			}
+			last, row[j+1] = row[j+1], next
+		}
+	}
+	return row[len(b)]
+}
