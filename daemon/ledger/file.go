@@ -257,15 +257,6 @@ func blind(kind translate.FactKind) bool {
 	return kind == translate.EventFact || kind == translate.ContextFact || kind == translate.DecisionFact
 }
 
-func known(kind translate.FactKind) bool {
-	switch kind {
-	case translate.SubjectFact, translate.NameFact, translate.AliasFact, translate.EventFact, translate.ContextFact,
-		translate.DecisionFact, translate.LineFact, translate.PackageFact, translate.ServiceFact:
-		return true
-	}
-	return false
-}
-
 // apply merges a batch into the engine's memory, where everyone sees it, and hands it to the log without waiting.
 func (s *File) apply(batch *pebble.Batch, b Batch) (number uint64, err error) {
 	s.order.Lock()
@@ -278,9 +269,6 @@ func (s *File) apply(batch *pebble.Batch, b Batch) (number uint64, err error) {
 	pending := make(map[translate.Query]dated, len(b.Facts))
 	var room []byte
 	for _, f := range b.Facts {
-		if !known(f.Query.Kind) {
-			return 0, fmt.Errorf("unknown %s", f.Query.Kind)
-		}
 		old, ok := pending[f.Query]
 		if !ok {
 			old, ok = s.cache.get(f.Query)
@@ -297,9 +285,9 @@ func (s *File) apply(batch *pebble.Batch, b Batch) (number uint64, err error) {
 				return 0, err
 			}
 		}
-		record, err := translate.Merge(f.Query.Kind, old.record, f.Record)
+		record, err := merge(f, old.record)
 		if err != nil {
-			return 0, fmt.Errorf("merge %s %s: %w", f.Query.Kind, f.Query.Key, err)
+			return 0, err
 		}
 		merged := dated{record, today}
 		if old.record != nil && bytes.Equal(record, old.record) && (old.day == today || !ages(f.Query.Kind)) {

@@ -81,9 +81,9 @@ func (m *Memory) Commit(ctx context.Context, b Batch) error {
 		if !ok {
 			old = m.records[f.Query]
 		}
-		record, err := translate.Merge(f.Query.Kind, old.record, f.Record)
+		record, err := merge(f, old.record)
 		if err != nil {
-			return fmt.Errorf("merge %s %s: %w", f.Query.Kind, f.Query.Key, err)
+			return err
 		}
 		merged[f.Query] = dated{record, today}
 	}

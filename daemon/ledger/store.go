@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -139,6 +140,11 @@ func (o *Options) oldest() uint32 {
 }
 
 func (b *Batch) check() error {
+	for _, f := range b.Facts {
+		if !known(f.Query.Kind) {
+			return fmt.Errorf("unknown %s", f.Query.Kind)
+		}
+	}
 	for _, p := range b.Park {
 		if p.Key == "" || len(p.Key) > maxParkedKey {
 			return errors.New("the key of a parked event is empty or longer than 4096 bytes")
@@ -148,3 +154,24 @@ func (b *Batch) check() error {
 }
 
 const maxParkedKey = 4096
+
+func known(kind translate.FactKind) bool {
+	switch kind {
+	case translate.SubjectFact, translate.NameFact, translate.AliasFact, translate.EventFact, translate.ContextFact,
+		translate.DecisionFact, translate.LineFact, translate.PackageFact, translate.ServiceFact:
+		return true
+	}
+	return false
+}
+
+// merge is translate.Merge, whose result may be nil for an empty record; here nil says that there is none.
+func merge(f translate.Fact, old []byte) ([]byte, error) {
+	record, err := translate.Merge(f.Query.Kind, old, f.Record)
+	if err != nil {
+		return nil, fmt.Errorf("merge %s %s: %w", f.Query.Kind, f.Query.Key, err)
+	}
+	if record == nil {
+		record = []byte{}
+	}
+	return record, nil
+}

@@ -1,0 +1,259 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/eiffelbridge/eiffelbridge/translate"
+)
+
+// Finding is something that is not right in a ledger.
+type Finding struct {
+	Kind    translate.FactKind
+	Key     string // empty if it concerns the kind as a whole
+	Problem string
+}
+
+// String is the finding for people.
+func (f Finding) String() string { return fmt.Sprintf("%s %s: %s", f.Kind, f.Key, f.Problem) }
+
+// maxFindings bounds what a check gives back; a ledger with more is beyond mending one by one.
+const maxFindings = 1000
+
+// fullSet is how many members a set keeps; what came later is not in it.
+const fullSet = 8
+
+// Check reads the whole ledger and compares its records with each other. It changes nothing. It gives at most 1000
+// findings, and stops there; an error says that the check itself could not go on. Events that the retention removed
+// are not missed.
+func Check(ctx context.Context, s Store) ([]Finding, error) {
+	c := checker{ctx: ctx, store: s}
+	for _, kind := range translate.FactKinds() {
+		err := s.Scan(ctx, kind, func(key string, record []byte) error {
+			q := translate.Query{Kind: kind, Key: key}
+			problems := checkRecord(q, record)
+			for _, p := range problems {
+				c.found(q, "%s", p)
+			}
+			if len(problems) == 0 {
+				if err := c.compare(q, record); err != nil {
+					return err
+				}
+			}
+			if len(c.findings) >= maxFindings {
+				return errEnough
+			}
+			return nil
+		})
+		switch {
+		case errors.Is(err, errEnough):
+			return c.findings, nil
+		case errors.Is(err, ErrDamaged):
+			// The other kinds may be in files that can be read.
+			c.found(translate.Query{Kind: kind}, "cannot be read to the end: %v", err)
+		case err != nil:
+			return c.findings, fmt.Errorf("check ledger: %w", err)
+		}
+	}
+	return c.findings, nil
+}
+
+// checkRecord checks what a record says by itself.
+func checkRecord(q translate.Query, record []byte) (problems []string) {
+	found := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	c, err := codecOf(q.Kind)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	parts, ok := translate.ParseKey(q.Key)
+	if !ok || joinKey(parts...) != q.Key {
+		return []string{"the key is no compact JSON array of strings"}
+	}
+	if len(parts) != c.parts {
+		return []string{fmt.Sprintf("the key has %d parts in place of %d", len(parts), c.parts)}
+	}
+	switch q.Kind {
+	case translate.SubjectFact:
+		s, err := translate.DecodeSubject(record)
+		if err != nil {
+			return []string{err.Error()}
+		}
+		for i, a := range s.Anchors {
+			if a.First == "" || a.Last == "" || a.Type == "" {
+				found("anchor %d has no type or no id", i)
+			}
+			if s.Anchor(a.Type) != &s.Anchors[i] {
+				found("there are two anchors of type %s", a.Type)
+			}
+		}
+		for i := 1; i < len(s.Closures); i++ {
+			if !s.Closures[i-1].Before(s.Closures[i]) {
+				found("closure %d is out of order", i)
+			}
+		}
+	case translate.LineFact:
+		l, err := translate.DecodeLine(record)
+		if err != nil {
+			return []string{err.Error()}
+		}
+		if len(l.Entries) == 0 || len(l.Entries) > translate.LineLength {
+			found("it has %d entries; one to %d are right", len(l.Entries), translate.LineLength)
+		}
+		for i := range l.Entries {
+			if i > 0 && !l.Entries[i-1].Before(l.Entries[i].Stamp) {
+				found("entry %d is out of order", i)
+			}
+			if !l.Entries[i].Removed && l.Entries[i].Artifact == "" {
+				found("entry %d is a deployment without an artifact", i)
+			}
+		}
+		for i, r := range l.FirstRuns {
+			if slices.ContainsFunc(l.FirstRuns[:i], func(o translate.FirstRun) bool { return o.Artifact == r.Artifact }) {
+				found("the first run of %s is there twice", r.Artifact)
+			}
+		}
+	case translate.NameFact, translate.AliasFact, translate.PackageFact, translate.ServiceFact:
+		set, err := translate.DecodeSet(record)
+		if err != nil {
+			return []string{err.Error()}
+		}
+		if len(set) == 0 || len(set) > fullSet || q.Kind == translate.AliasFact && len(set) != 1 {
+			found("it has %d members", len(set))
+		}
+		for i, m := range set {
+			if slices.Contains(set[:i], m) {
+				found("%q is there twice", m)
+			}
+			if q.Kind == translate.PackageFact {
+				if k, ok := translate.ParseKey(m); !ok || len(k) != 2 {
+					found("%q is no key of a service", m)
+				}
+			}
+		}
+	default:
+		if _, err := c.toJSON(record); err != nil {
+			found("%v", err)
+		}
+	}
+	return problems
+}
+
+type checker struct {
+	ctx      context.Context
+	store    Store
+	findings []Finding
+}
+
+func (c *checker) found(q translate.Query, format string, args ...any) {
+	c.findings = append(c.findings, Finding{q.Kind, q.Key, fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) read(kind translate.FactKind, parts ...string) ([]byte, error) {
+	records, err := c.store.Read(c.ctx, []translate.Query{{Kind: kind, Key: joinKey(parts...)}})
+	if err != nil {
+		return nil, err
+	}
+	return records[0], nil
+}
+
+// wantMember notes when a set does not have a member that it should; a full set may lack it.
+func (c *checker) wantMember(q translate.Query, member string, kind translate.FactKind, parts ...string) error {
+	record, err := c.read(kind, parts...)
+	if err != nil {
+		return err
+	}
+	set, err := translate.DecodeSet(record)
+	if err == nil && !slices.Contains(set, member) && len(set) < fullSet {
+		c.found(q, "%s %s does not name %q", kind, joinKey(parts...), member)
+	}
+	return nil // a set that cannot be decoded is a finding of its own
+}
+
+// wantRecord notes when there is no such record.
+func (c *checker) wantRecord(q translate.Query, kind translate.FactKind, parts ...string) error {
+	record, err := c.read(kind, parts...)
+	if err == nil && record == nil {
+		c.found(q, "%s %s is missing", kind, joinKey(parts...))
+	}
+	return err
+}
+
+// compare checks a sound record against those that it stands with.
+func (c *checker) compare(q translate.Query, record []byte) error {
+	parts, _ := translate.ParseKey(q.Key)
+	switch q.Kind {
+	case translate.SubjectFact:
+		return c.compareSubject(q, parts, record)
+	case translate.NameFact, translate.AliasFact:
+		set, err := translate.DecodeSet(record)
+		if err != nil {
+			return nil
+		}
+		for _, source := range set {
+			if err := c.wantRecord(q, translate.SubjectFact, parts[0], source, parts[len(parts)-1]); err != nil {
+				return err
+			}
+		}
+	case translate.LineFact:
+		service, environment := parts[:2], parts[2:]
+		known, err := c.read(translate.SubjectFact, "service", service[0], service[1])
+		if err != nil {
+			return err
+		}
+		if s, err := translate.DecodeSubject(known); err == nil && !names(s, environment) {
+			c.found(q, "the subject of the service does not name the environment")
+		}
+		return c.wantMember(q, service[0], translate.ServiceFact, environment[0], environment[1], service[1])
+	case translate.PackageFact, translate.ServiceFact:
+		set, err := translate.DecodeSet(record)
+		if err != nil {
+			return nil
+		}
+		for _, member := range set {
+			service := []string{member, parts[2]}
+			if q.Kind == translate.PackageFact {
+				service, _ = translate.ParseKey(member)
+			}
+			if err := c.wantRecord(q, translate.LineFact, service[0], service[1], parts[0], parts[1]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func names(s *translate.Subject, environment []string) bool {
+	return slices.ContainsFunc(s.Environments, func(k translate.SubjectKey) bool {
+		return k.Source == environment[0] && k.ID == environment[1]
+	})
+}
+
+func (c *checker) compareSubject(q translate.Query, parts []string, record []byte) error {
+	s, err := translate.DecodeSubject(record)
+	if err != nil {
+		return nil
+	}
+	for _, a := range s.Anchors {
+		for _, id := range slices.Compact([]string{a.First, a.Last}) {
+			known, err := c.read(translate.EventFact, id)
+			if err != nil {
+				return err
+			}
+			if e, err := translate.DecodeEiffelEvent(known); err == nil && e.Type != "" && e.Type != a.Type {
+				c.found(q, "its anchor %s is an %s and not an %s", id, e.Type, a.Type)
+			}
+		}
+	}
+	for _, e := range s.Environments {
+		if err := c.wantRecord(q, translate.LineFact, parts[1], parts[2], e.Source, e.ID); err != nil {
+			return err
+		}
+	}
+	// Artifacts are keyed by what they are, so they have no names; a subject of which only its end is known has none.
+	if parts[0] != "artifact" && len(s.Anchors)+len(s.Environments) > 0 {
+		return c.wantMember(q, parts[1], translate.NameFact, parts[0], parts[2])
+	}
+	return nil
+}

@@ -1,0 +1,302 @@
+package ledger
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/translate"
+)
+
+// A dump is JSON lines: a header, then the records in the order of their kinds and keys, then what is parked.
+//
+//	{"format":"eiffelbridge-ledger","version":1}
+//	{"kind":"subject","key":["service","https://ci","shop"],"value":{...}}
+//	{"kind":"parked","key":"7f3...","record":"<base64>"}
+const (
+	dumpFormat  = "eiffelbridge-ledger"
+	dumpVersion = 1
+	parkedKind  = "parked"
+
+	// maxDumpLine bounds a line, and so the memory that an import takes.
+	maxDumpLine = 64 << 20
+	// importBatch is how many lines are committed at once.
+	importBatch = 512
+)
+
+// ErrNotEmpty says that a ledger has records, and a dump was not to be merged into them.
+var ErrNotEmpty = errors.New("the ledger is not empty")
+
+// ImportSettings say how a dump is imported.
+type ImportSettings struct {
+	Merge bool // unite the dump with what the ledger has; without it the ledger must be empty
+}
+
+type dumpHeader struct {
+	Format  string `json:"format"`
+	Version int    `json:"version"`
+}
+
+type dumpLine struct {
+	Kind   string         `json:"kind"`
+	Key    jsontext.Value `json:"key"`
+	Value  jsontext.Value `json:"value,omitzero"`
+	Record []byte         `json:"record,omitempty"`
+}
+
+// dumpOptions are those of every value: members that the records leave out when they are empty stay out.
+func dumpOptions() json.Options {
+	return json.JoinOptions(jsonv1.OmitEmptyWithLegacySemantics(true), json.RejectUnknownMembers(true), json.Deterministic(true))
+}
+
+// codec turns the records of a kind into JSON and back.
+type codec struct {
+	parts    int // of a key
+	toJSON   func(record []byte) ([]byte, error)
+	fromJSON func(value []byte) (record []byte, err error)
+}
+
+func newCodec[T interface{ Encode() []byte }](parts int, decode func([]byte) (T, error)) codec {
+	return codec{
+		parts: parts,
+		toJSON: func(record []byte) ([]byte, error) {
+			v, err := decode(record)
+			if err != nil {
+				return nil, err
+			}
+			return json.Marshal(v, dumpOptions())
+		},
+		fromJSON: func(value []byte) ([]byte, error) {
+			var v T
+			if len(value) == 0 || value[0] != '{' && value[0] != '[' {
+				return nil, errors.New("the value is neither an object nor an array")
+			}
+			if err := json.Unmarshal(value, &v, dumpOptions()); err != nil {
+				return nil, err
+			}
+			return append([]byte{}, v.Encode()...), nil
+		},
+	}
+}
+
+func codecOf(kind translate.FactKind) (codec, error) {
+	switch kind {
+	case translate.SubjectFact:
+		return newCodec(3, translate.DecodeSubject), nil
+	case translate.NameFact:
+		return newCodec(2, translate.DecodeSet), nil
+	case translate.AliasFact, translate.PackageFact, translate.ServiceFact:
+		return newCodec(3, translate.DecodeSet), nil
+	case translate.EventFact:
+		return newCodec(1, translate.DecodeEiffelEvent), nil
+	case translate.ContextFact:
+		return newCodec(1, translate.DecodeContexts), nil
+	case translate.DecisionFact:
+		return newCodec(4, translate.DecodeDecision), nil
+	case translate.LineFact:
+		return newCodec(4, translate.DecodeLine), nil
+	}
+	return codec{}, fmt.Errorf("unknown %s", kind)
+}
+
+// joinKey writes a key as the translation does: a compact JSON array with only the escapes that JSON demands.
+func joinKey(parts ...string) string {
+	b := []byte{'['}
+	for i, p := range parts {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = jsondoc.AppendString(b, p)
+	}
+	return string(append(b, ']'))
+}
+
+// Export writes the whole ledger as JSON lines. Equal ledgers give equal bytes. The days on which records were last
+// written are not part of a dump: what is imported counts as written on that day.
+func Export(ctx context.Context, s Store, w io.Writer) error {
+	out := bufio.NewWriter(w)
+	write := func(v any) error {
+		line, err := json.Marshal(v, dumpOptions())
+		if err != nil {
+			return err
+		}
+		if _, err := out.Write(append(line, '\n')); err != nil {
+			return err
+		}
+		return nil
+	}
+	if err := write(dumpHeader{dumpFormat, dumpVersion}); err != nil {
+		return fmt.Errorf("export ledger: %w", err)
+	}
+	for _, kind := range translate.FactKinds() {
+		c, err := codecOf(kind)
+		if err != nil {
+			return fmt.Errorf("export ledger: %w", err)
+		}
+		err = s.Scan(ctx, kind, func(key string, record []byte) error {
+			value, err := c.toJSON(record)
+			if err == nil {
+				err = write(dumpLine{Kind: kind.String(), Key: jsontext.Value(key), Value: value})
+			}
+			if err != nil {
+				return fmt.Errorf("%s %s: %w", kind, key, err)
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("export ledger: %w", err)
+		}
+	}
+	err := s.ScanParked(ctx, func(p Parked) error {
+		key, err := jsontext.AppendQuote(nil, p.Key)
+		if err == nil {
+			err = write(dumpLine{Kind: parkedKind, Key: key, Record: p.Record})
+		}
+		if err != nil {
+			return fmt.Errorf("parked %q: %w", p.Key, err)
+		}
+		return nil
+	})
+	if err == nil {
+		err = out.Flush()
+	}
+	if err != nil {
+		return fmt.Errorf("export ledger: %w", err)
+	}
+	return nil
+}
+
+// Import reads what [Export] wrote. An error names the line at fault; some of the lines before it are in the ledger
+// then, and importing the same dump again, mended and with Merge, completes it: merging twice is the same as once.
+func Import(ctx context.Context, s Store, r io.Reader, settings ImportSettings) error {
+	if err := importDump(ctx, s, r, settings); err != nil {
+		return fmt.Errorf("import ledger: %w", err)
+	}
+	return nil
+}
+
+func importDump(ctx context.Context, s Store, r io.Reader, settings ImportSettings) error {
+	kinds := make(map[string]translate.FactKind)
+	codecs := make(map[translate.FactKind]codec)
+	for _, kind := range translate.FactKinds() {
+		c, err := codecOf(kind)
+		if err != nil {
+			return err
+		}
+		kinds[kind.String()], codecs[kind] = kind, c
+	}
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxDumpLine)
+	number := 1
+	if !lines.Scan() {
+		if err := lines.Err(); err != nil {
+			return fmt.Errorf("line 1: %w", err)
+		}
+		return errors.New("line 1: the header is missing; this is no dump of a ledger")
+	}
+	if err := readHeader(lines.Bytes()); err != nil {
+		return fmt.Errorf("line 1: %w", err)
+	}
+	if !settings.Merge {
+		if err := checkEmpty(ctx, s); err != nil {
+			return err
+		}
+	}
+	var b Batch
+	for lines.Scan() {
+		number++
+		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
+			continue
+		}
+		if err := readLine(lines.Bytes(), kinds, codecs, &b); err != nil {
+			return fmt.Errorf("line %d: %w", number, err)
+		}
+		if len(b.Facts)+len(b.Park) >= importBatch {
+			if err := s.Commit(ctx, b); err != nil {
+				return fmt.Errorf("up to line %d: %w", number, err)
+			}
+			b = Batch{}
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("line %d: %w", number+1, err)
+	}
+	if err := s.Commit(ctx, b); err != nil {
+		return fmt.Errorf("up to line %d: %w", number, err)
+	}
+	return nil
+}
+
+func readHeader(line []byte) error {
+	var h dumpHeader
+	// A later version may have more members, and is to be named as such.
+	if err := json.Unmarshal(line, &h); err != nil || h.Format != dumpFormat {
+		return errors.New("the header is missing; this is no dump of a ledger")
+	}
+	if h.Version != dumpVersion {
+		return fmt.Errorf("the dump has version %d, and this program knows version %d", h.Version, dumpVersion)
+	}
+	return nil
+}
+
+func readLine(text []byte, kinds map[string]translate.FactKind, codecs map[translate.FactKind]codec, b *Batch) error {
+	var line dumpLine
+	if err := json.Unmarshal(text, &line, dumpOptions()); err != nil {
+		return err
+	}
+	if line.Kind == parkedKind {
+		var p Parked
+		if line.Value != nil {
+			return errors.New("a parked event has a record and no value")
+		}
+		if err := json.Unmarshal(line.Key, &p.Key); err != nil {
+			return fmt.Errorf("key: %w", err)
+		}
+		p.Record = append([]byte{}, line.Record...)
+		one := Batch{Park: []Parked{p}}
+		if err := one.check(); err != nil {
+			return err
+		}
+		b.Park = append(b.Park, p)
+		return nil
+	}
+	kind, ok := kinds[line.Kind]
+	if !ok {
+		return fmt.Errorf("unknown kind %q", line.Kind)
+	}
+	if line.Record != nil {
+		return errors.New("a " + line.Kind + " has a value and no record")
+	}
+	var parts []string
+	if err := json.Unmarshal(line.Key, &parts); err != nil {
+		return fmt.Errorf("key: %w", err)
+	}
+	record, err := codecs[kind].fromJSON(line.Value)
+	if err != nil {
+		return fmt.Errorf("value: %w", err)
+	}
+	q := translate.Query{Kind: kind, Key: joinKey(parts...)}
+	if problems := checkRecord(q, record); len(problems) > 0 {
+		return errors.New(problems[0])
+	}
+	b.Facts = append(b.Facts, translate.Fact{Query: q, Record: record})
+	return nil
+}
+
+func checkEmpty(ctx context.Context, s Store) error {
+	for _, kind := range translate.FactKinds() {
+		err := s.Scan(ctx, kind, func(string, []byte) error { return ErrNotEmpty })
+		if err != nil {
+			return err
+		}
+	}
+	return s.ScanParked(ctx, func(Parked) error { return ErrNotEmpty })
+}

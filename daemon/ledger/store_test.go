@@ -1,0 +1,361 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/eiffelbridge/eiffelbridge/translate"
+)
+
+// stores has a constructor for each kind of store.
+var stores = map[string]func(t *testing.T) Store{
+	"memory": func(t *testing.T) Store { return NewMemory() },
+	"file":   func(t *testing.T) Store { return mustOpen(t, filepath.Join(t.TempDir(), "ledger"), Options{}) },
+}
+
+func mustOpen(t testing.TB, path string, opts Options) *File {
+	t.Helper()
+	s, err := Open(path, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func eachStore(t *testing.T, f func(t *testing.T, s Store)) {
+	for name, open := range stores {
+		t.Run(name, func(t *testing.T) {
+			s := open(t)
+			defer func() {
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+			f(t, s)
+		})
+	}
+}
+
+func commit(t testing.TB, s Store, b Batch) {
+	t.Helper()
+	if err := s.Commit(context.Background(), b); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t testing.TB, s Store, q translate.Query) []byte {
+	t.Helper()
+	records, err := s.Read(context.Background(), []translate.Query{q})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return records[0]
+}
+
+func setOf(t testing.TB, s Store, q translate.Query) []string {
+	t.Helper()
+	set, err := translate.DecodeSet(read(t, s, q))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func parkedKeys(t testing.TB, s Store) (keys []string) {
+	t.Helper()
+	err := s.ScanParked(context.Background(), func(p Parked) error {
+		keys = append(keys, p.Key+"="+string(p.Record))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+func TestStoreMerges(t *testing.T) {
+	eachStore(t, func(t *testing.T, s Store) {
+		names := query(translate.NameFact, "service", "shop")
+		decision := query(translate.DecisionFact, "eiffel", "ci", "1", "t")
+		event := query(translate.EventFact, "e1")
+		commit(t, s, Batch{Facts: []translate.Fact{
+			{Query: names, Record: translate.Set{"a"}.Encode()},
+			{Query: names, Record: translate.Set{"b"}.Encode()},
+			{Query: decision, Record: translate.Decision{{Name: "predicate", Value: "deployed"}}.Encode()},
+			{Query: event, Record: (&translate.EiffelEvent{Type: "EiffelActivityTriggeredEvent"}).Encode()},
+			{Query: event, Record: (&translate.EiffelEvent{Emitted: true}).Encode()},
+		}})
+		commit(t, s, Batch{Facts: []translate.Fact{
+			{Query: names, Record: translate.Set{"a", "c"}.Encode()},
+			{Query: decision, Record: translate.Decision{{Name: "predicate", Value: "upgraded"}}.Encode()},
+			{Query: event, Record: (&translate.EiffelEvent{Type: "EiffelActivityFinishedEvent", Time: 7}).Encode()},
+		}})
+		if got := setOf(t, s, names); !slices.Equal(got, []string{"a", "b", "c"}) {
+			t.Errorf("names: %q", got)
+		}
+		d, err := translate.DecodeDecision(read(t, s, decision))
+		if err != nil || len(d) != 1 || d[0].Value != "deployed" {
+			t.Errorf("what was decided changed: %v %v", d, err)
+		}
+		e, err := translate.DecodeEiffelEvent(read(t, s, event))
+		if err != nil || e.Type != "EiffelActivityTriggeredEvent" || !e.Emitted || e.Time != 7 {
+			t.Errorf("event: %+v %v", e, err)
+		}
+		if got := read(t, s, query(translate.EventFact, "none")); got != nil {
+			t.Errorf("an unknown record is %q", got)
+		}
+	})
+}
+
+func TestStoreEmptyRecordIsThere(t *testing.T) {
+	eachStore(t, func(t *testing.T, s Store) {
+		q := query(translate.SubjectFact, "service", "a", "b")
+		commit(t, s, Batch{Facts: []translate.Fact{{Query: q}}})
+		if got := read(t, s, q); got == nil {
+			t.Error("an empty record is taken for none")
+		}
+	})
+}
+
+func TestStoreParks(t *testing.T) {
+	eachStore(t, func(t *testing.T, s Store) {
+		record := []byte("one")
+		commit(t, s, Batch{Park: []Parked{{"b", record}, {"a", []byte("two")}}})
+		record[0] = 'X' // it is not retained
+		commit(t, s, Batch{Park: []Parked{{"c", []byte("three")}, {"a", []byte("four")}}, Unpark: []string{"b", "c", "none"}})
+		if got, want := parkedKeys(t, s), []string{"a=four", "c=three"}; !slices.Equal(got, want) {
+			t.Errorf("parked: %q, want %q", got, want)
+		}
+		if err := s.Commit(context.Background(), Batch{Park: []Parked{{Key: ""}}}); err == nil {
+			t.Error("an empty key was parked")
+		}
+	})
+}
+
+func TestStoreCommitsAllOrNothing(t *testing.T) {
+	eachStore(t, func(t *testing.T, s Store) {
+		names := query(translate.NameFact, "service", "shop")
+		commit(t, s, Batch{Facts: []translate.Fact{{Query: names, Record: translate.Set{"a"}.Encode()}}})
+		damaged := []byte{0x0a, 0xff}
+		err := s.Commit(context.Background(), Batch{
+			Facts: []translate.Fact{
+				{Query: query(translate.EventFact, "e1"), Record: []byte{}},
+				{Query: query(translate.AliasFact, "service", "x", "y"), Record: translate.Set{"z"}.Encode()},
+				{Query: names, Record: damaged},
+			},
+			Park: []Parked{{"p", nil}},
+		})
+		if err == nil {
+			t.Fatal("a damaged delta was merged")
+		}
+		for _, q := range []translate.Query{query(translate.EventFact, "e1"), query(translate.AliasFact, "service", "x", "y")} {
+			if read(t, s, q) != nil {
+				t.Errorf("half of a batch is there: %s %s", q.Kind, q.Key)
+			}
+		}
+		if got := parkedKeys(t, s); len(got) != 0 {
+			t.Errorf("half of a batch is there: %q", got)
+		}
+		if err := s.Apply(context.Background(), []translate.Fact{{Query: translate.Query{Kind: 'P', Key: "x"}}}); err == nil {
+			t.Error("an unknown kind was applied")
+		}
+	})
+}
+
+func TestStoreScansInOrder(t *testing.T) {
+	eachStore(t, func(t *testing.T, s Store) {
+		var want []string
+		for i := range 300 {
+			q := query(translate.EventFact, fmt.Sprintf("%03d", (i*7)%300))
+			commit(t, s, Batch{Facts: []translate.Fact{{Query: q, Record: []byte{}}, {Query: query(translate.ContextFact, q.Key), Record: []byte{}}}})
+			want = append(want, q.Key)
+		}
+		slices.Sort(want)
+		var got []string
+		err := s.Scan(context.Background(), translate.EventFact, func(key string, record []byte) error {
+			got = append(got, key)
+			if len(got) == 10 { // a callback may use the store
+				return s.Apply(context.Background(), []translate.Fact{{Query: query(translate.NameFact, "a", "b"), Record: translate.Set{"c"}.Encode()}})
+			}
+			return nil
+		})
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("scan: %d keys, %v", len(got), err)
+		}
+		stop := errors.New("stop")
+		err = s.Scan(context.Background(), translate.EventFact, func(string, []byte) error { return stop })
+		if !errors.Is(err, stop) {
+			t.Errorf("the callback's error became %v", err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := s.Scan(ctx, translate.EventFact, func(string, []byte) error { return nil }); !errors.Is(err, context.Canceled) {
+			t.Errorf("an ended context gave %v", err)
+		}
+	})
+}
+
+func TestStoreClosed(t *testing.T) {
+	eachStore(t, func(t *testing.T, s Store) {
+		for range 2 {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx := context.Background()
+		_, readErr := s.Read(ctx, nil)
+		_, sweepErr := s.Sweep(ctx)
+		_, statsErr := s.Stats(ctx)
+		for what, err := range map[string]error{
+			"read": readErr, "sweep": sweepErr, "stats": statsErr, "commit": s.Commit(ctx, Batch{}), "apply": s.Apply(ctx, nil),
+			"scan":   s.Scan(ctx, translate.EventFact, func(string, []byte) error { return nil }),
+			"parked": s.ScanParked(ctx, func(Parked) error { return nil }),
+		} {
+			if !errors.Is(err, ErrClosed) {
+				t.Errorf("%s of a closed store gives %v", what, err)
+			}
+		}
+	})
+}
+
+// TestStoresAgree gives both stores, and the ledger beside the core, the same random facts.
+func TestStoresAgree(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	path := filepath.Join(t.TempDir(), "ledger")
+	file, memory, model := mustOpen(t, path, Options{}), NewMemory(), translate.NewMemoryLedger()
+	ctx := context.Background()
+	for i := range 400 {
+		var facts []translate.Fact
+		for range 1 + r.IntN(5) {
+			facts = append(facts, learned(r, 5)...)
+		}
+		if i > 0 && i%50 == 0 {
+			if err := file.Close(); err != nil {
+				t.Fatal(err)
+			}
+			file = mustOpen(t, path, Options{})
+		}
+		if i%3 == 0 { // so that some are in the cache and some are not
+			if _, err := file.Read(ctx, []translate.Query{facts[2].Query}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		facts = append(facts, translate.Fact{Query: query(translate.ContextFact, fmt.Sprint(r.IntN(5))),
+			Record: translate.Contexts{{Source: fmt.Sprint(r.IntN(4)), Type: "t", Emitted: r.IntN(2) == 0}}.Encode()})
+		for _, l := range []translate.Ledger{file, memory, model} {
+			if err := l.Apply(ctx, facts); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, kind := range translate.FactKinds() {
+		want := contents(t, model, kind)
+		for name, l := range map[string]translate.Ledger{"file": file, "memory": memory} {
+			if got := contents(t, l, kind); !slices.EqualFunc(got, want, func(a, b translate.Fact) bool {
+				return a.Query == b.Query && bytes.Equal(a.Record, b.Record)
+			}) {
+				t.Errorf("%s: the %s records differ from the model's", name, kind)
+			}
+		}
+	}
+}
+
+func contents(t testing.TB, l translate.Ledger, kind translate.FactKind) (facts []translate.Fact) {
+	t.Helper()
+	err := l.Scan(context.Background(), kind, func(key string, record []byte) error {
+		facts = append(facts, translate.Fact{Query: translate.Query{Kind: kind, Key: key}, Record: bytes.Clone(record)})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return facts
+}
+
+// TestStoreConcurrent has many write the same record, while others read and scan it.
+func TestStoreConcurrent(t *testing.T) {
+	eachStore(t, func(t *testing.T, s Store) {
+		ctx := context.Background()
+		line := query(translate.LineFact, "ci", "shop", "ci", "production")
+		var writers, readers sync.WaitGroup
+		done := make(chan struct{})
+		for range 4 {
+			readers.Go(func() {
+				seen := 0
+				for {
+					select {
+					case <-done:
+						return
+					default:
+					}
+					records, err := s.Read(ctx, []translate.Query{line})
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					l, err := translate.DecodeLine(records[0])
+					if err != nil || len(l.Entries) < seen {
+						t.Errorf("a line went back from %d to %d entries: %v", seen, len(l.Entries), err)
+						return
+					}
+					seen = len(l.Entries)
+					if err := s.Scan(ctx, translate.LineFact, func(string, []byte) error { return nil }); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		for w := range 8 {
+			writers.Go(func() {
+				for i := range 12 {
+					delta := translate.Line{Entries: []translate.Entry{{Stamp: translate.Stamp{Time: int64(i), ID: fmt.Sprint(w)}, Artifact: "pkg:a/b@1"}}}
+					if err := s.Apply(ctx, []translate.Fact{{Query: line, Record: delta.Encode()}}); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		writers.Wait()
+		close(done)
+		readers.Wait()
+		l, err := translate.DecodeLine(read(t, s, line))
+		if err != nil || len(l.Entries) != 96 {
+			t.Errorf("%d entries in place of 96: %v", len(l.Entries), err)
+		}
+	})
+}
+
+func TestStats(t *testing.T) {
+	eachStore(t, func(t *testing.T, s Store) {
+		commit(t, s, Batch{
+			Facts: []translate.Fact{{Query: query(translate.EventFact, "a"), Record: []byte{}}, {Query: query(translate.NameFact, "a", "b"), Record: translate.Set{"c"}.Encode()}},
+			Park:  []Parked{{"key", []byte("record")}},
+		})
+		stats, err := s.Stats(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := stats.Records[translate.EventFact]; got != (Count{1, int64(len(`["a"]`))}) {
+			t.Errorf("events: %+v", got)
+		}
+		if stats.Parked != (Count{1, 9}) || stats.Records[translate.NameFact].Number != 1 {
+			t.Errorf("stats: %+v", stats)
+		}
+		if _, file := s.(*File); file != (stats.Disk > 0) {
+			t.Errorf("on disk: %d", stats.Disk)
+		}
+	})
+}

@@ -1,0 +1,141 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/eiffelbridge/eiffelbridge/translate"
+)
+
+// clock is a clock that a test moves.
+type clock struct{ days atomic.Int64 }
+
+func (c *clock) now() time.Time { return time.Unix(86400*(20000+c.days.Load()), 0) }
+
+func sweepStores(t *testing.T, opts Options, f func(t *testing.T, s Store, c *clock)) {
+	for _, name := range []string{"memory", "file"} {
+		t.Run(name, func(t *testing.T) {
+			c := &clock{}
+			opts := opts
+			opts.Now = c.now
+			var s Store = NewMemoryWith(opts)
+			if name == "file" {
+				s = mustOpen(t, filepath.Join(t.TempDir(), "ledger"), opts)
+			}
+			defer s.Close()
+			f(t, s, c)
+		})
+	}
+}
+
+func sweep(t *testing.T, s Store) int {
+	t.Helper()
+	n, err := s.Sweep(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestSweepRemovesWhatIsOld(t *testing.T) {
+	opts := Options{Expired: func(kind translate.FactKind, key string, record []byte, get func(translate.Query) ([]byte, error)) (bool, error) {
+		if kind != translate.EventFact {
+			return true, nil
+		}
+		// An event stays while there is a name for it.
+		other, err := get(query(translate.NameFact, "event", key[2:len(key)-2]))
+		return other == nil, err
+	}}
+	sweepStores(t, opts, func(t *testing.T, s Store, c *clock) {
+		var facts []translate.Fact
+		for i := range 2 * sweepBatch {
+			facts = append(facts, translate.Fact{Query: query(translate.EventFact, fmt.Sprintf("e%03d", i)), Record: []byte{}},
+				translate.Fact{Query: query(translate.ContextFact, fmt.Sprintf("c%03d", i)), Record: []byte{}})
+		}
+		facts = append(facts, translate.Fact{Query: query(translate.DecisionFact, "a", "b", "c", "d"), Record: []byte{}},
+			translate.Fact{Query: query(translate.NameFact, "event", "e007"), Record: translate.Set{"x"}.Encode()})
+		commit(t, s, Batch{Facts: facts, Park: []Parked{{"p", nil}}})
+		c.days.Store(30)
+		if n := sweep(t, s); n != 0 {
+			t.Errorf("%d records went too early", n)
+		}
+		// Whatever is written again lives on, be it changed or not.
+		commit(t, s, Batch{Facts: facts[:1]})
+		commit(t, s, Batch{Facts: facts[2*sweepBatch : 2*sweepBatch+1]})
+		c.days.Store(31)
+		if n, want := sweep(t, s), len(facts)-2-2-1+1-1+1; n != want {
+			t.Errorf("%d records went, want %d", n, want)
+		}
+		for _, q := range []translate.Query{facts[0].Query, facts[2*sweepBatch].Query, query(translate.EventFact, "e007"), query(translate.NameFact, "event", "e007")} {
+			if read(t, s, q) == nil {
+				t.Errorf("%s %s is gone", q.Kind, q.Key)
+			}
+		}
+		if read(t, s, query(translate.EventFact, "e001")) != nil || read(t, s, query(translate.DecisionFact, "a", "b", "c", "d")) != nil {
+			t.Error("what was removed can be read")
+		}
+		if n := sweep(t, s); n != 0 {
+			t.Errorf("the second sweep removed %d", n)
+		}
+		if len(parkedKeys(t, s)) != 1 {
+			t.Error("what is parked went")
+		}
+	})
+}
+
+func TestSweepDefaults(t *testing.T) {
+	sweepStores(t, Options{Retention: 24 * time.Hour}, func(t *testing.T, s Store, c *clock) {
+		facts := []translate.Fact{
+			{Query: query(translate.EventFact, "e"), Record: []byte{}},
+			{Query: query(translate.ContextFact, "c"), Record: []byte{}},
+			{Query: query(translate.SubjectFact, "service", "a", "b"), Record: []byte{}},
+		}
+		commit(t, s, Batch{Facts: facts})
+		c.days.Store(2)
+		if n := sweep(t, s); n != 1 {
+			t.Errorf("%d records went", n)
+		}
+		if read(t, s, facts[0].Query) == nil || read(t, s, facts[2].Query) == nil {
+			t.Error("events and subjects are not to go")
+		}
+	})
+	sweepStores(t, Options{Retention: -1}, func(t *testing.T, s Store, c *clock) {
+		commit(t, s, Batch{Facts: []translate.Fact{{Query: query(translate.ContextFact, "c"), Record: []byte{}}}})
+		c.days.Store(10000)
+		if n := sweep(t, s); n != 0 {
+			t.Errorf("%d records went", n)
+		}
+	})
+}
+
+func TestSweepFails(t *testing.T) {
+	cause := errors.New("cause")
+	opts := Options{Expired: func(translate.FactKind, string, []byte, func(translate.Query) ([]byte, error)) (bool, error) {
+		return false, cause
+	}}
+	sweepStores(t, opts, func(t *testing.T, s Store, c *clock) {
+		commit(t, s, Batch{Facts: []translate.Fact{{Query: query(translate.ContextFact, "c"), Record: []byte{}}}})
+		c.days.Store(100)
+		if _, err := s.Sweep(context.Background()); !errors.Is(err, cause) {
+			t.Errorf("sweep: %v", err)
+		}
+	})
+}
+
+// TestMemorySweepsItself needs no call of Sweep.
+func TestMemorySweepsItself(t *testing.T) {
+	c := &clock{}
+	s := NewMemoryWith(Options{Now: c.now})
+	q := query(translate.ContextFact, "c")
+	commit(t, s, Batch{Facts: []translate.Fact{{Query: q, Record: []byte{}}}})
+	c.days.Store(31)
+	commit(t, s, Batch{Facts: []translate.Fact{{Query: query(translate.ContextFact, "d"), Record: []byte{}}}})
+	if read(t, s, q) != nil {
+		t.Error("it is still there")
+	}
+}
