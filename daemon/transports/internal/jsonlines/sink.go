@@ -149,7 +149,7 @@ func (s *Sink) write() {
 		lines, results = s.commit(batch, lines[:0], results[:0])
 		clear(batch)
 		spare = batch
-		if cap(lines) > 4<<20 {
+		if cap(lines) > 8<<20 {
 			lines = nil // one large batch should not hold its memory for ever
 		}
 	}

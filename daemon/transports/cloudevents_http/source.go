@@ -1,0 +1,624 @@
+// Package cloudeventshttp carries events as CloudEvents over HTTP (CloudEvents HTTP protocol binding 1.0.2): a [Source] that
+// listens for them in binary, structured and batched mode, with the handshake of the WebHook specification, and a [Sink] that posts them.
+//
+// It decodes and encodes the bindings itself: the CloudEvents SDK neither percent-encodes header values nor keeps the
+// bytes of an event, and it acknowledges handshakes by a request to wherever the sender asks.
+package cloudeventshttp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/cloudeventsjson"
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
+)
+
+var _ transport.Source = (*Source)(nil)
+
+// Source listens for CloudEvents. An event is answered with 202 once its delivery is accepted, 400 once it is rejected, 503
+// with Retry-After if it is to be retried, and 429 with Retry-After if there is no room: the sender retries, the source never
+// does. The order of events is that of one connection or one batch; requests are handled in parallel.
+//
+// What no CloudEvent can be made of is handed over too, as a message without a type whose Data is the body, so that the relay
+// can put it into its dead letters. Requests that fail before an event can be looked for (media type, size) are not.
+type Source struct {
+	settings SourceSettings
+	log      *slog.Logger
+	listener net.Listener
+	server   *http.Server
+	slots    chan struct{} // one per request that is read or waits for its settlement
+
+	closed context.Context // ends with Close: whatever is open is given up
+	close  context.CancelFunc
+
+	state    atomic.Int32
+	handle   transport.Handler // set once, before the server starts
+	draining context.Context   // ends when Receive's ctx does: nothing new is taken
+
+	lock     sync.Mutex
+	active   map[net.Conn]struct{} // connections with a request on them
+	inactive chan struct{}         // closed when there are none, if not nil
+	finished bool                  // no request may begin any more
+	requests sync.WaitGroup        // calls of serve
+}
+
+// The states of a source.
+const (
+	listening int32 = iota
+	starting
+	receiving
+	stopped
+)
+
+// Listen binds the address, so that a wrong one is known early; connections wait until [Source.Receive] is called. The source
+// must be closed even if it never receives.
+func Listen(settings SourceSettings, log *slog.Logger) (*Source, error) {
+	if err := settings.Validate(); err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", settings.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	s := &Source{
+		settings: settings,
+		log:      log,
+		listener: listener,
+		slots:    make(chan struct{}, settings.MaxInFlight),
+		active:   map[net.Conn]struct{}{},
+	}
+	s.closed, s.close = context.WithCancel(context.Background())
+	s.server = &http.Server{
+		Handler:           http.HandlerFunc(s.serve),
+		ReadHeaderTimeout: settings.HeaderTimeout,
+		IdleTimeout:       settings.IdleTimeout,
+		// Attributes are short. The default of 1 MiB would let headers cost more memory than bodies.
+		MaxHeaderBytes: 64 << 10,
+		ConnState:      s.track,
+		BaseContext:    func(net.Listener) context.Context { return s.closed },
+		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+// Addr is the bound address.
+func (s *Source) Addr() net.Addr { return s.listener.Addr() }
+
+// Receive serves until ctx ends. Requests whose delivery was taken by then are still answered as they are settled, without a
+// limit in time; Close cuts that short. It can be called once.
+func (s *Source) Receive(ctx context.Context, handle transport.Handler) error {
+	if s.closed.Err() != nil {
+		return nil
+	}
+	if !s.state.CompareAndSwap(listening, starting) {
+		return errors.New("the source has received before")
+	}
+	s.handle, s.draining = handle, ctx
+	s.state.Store(receiving)
+	defer s.state.Store(stopped)
+	served := make(chan error, 1)
+	go func() { served <- s.server.Serve(s.listener) }()
+	s.log.Info("listening for CloudEvents", "address", s.Addr().String())
+
+	var err error
+	select {
+	case <-ctx.Done():
+		s.drain()
+		<-served
+	case <-s.closed.Done():
+		<-served
+	case err = <-served:
+		if s.closed.Err() == nil {
+			err = fmt.Errorf("listen: %w", err)
+		} else {
+			err = nil
+		}
+	}
+	s.Close()
+	s.lock.Lock()
+	s.finished = true
+	s.lock.Unlock()
+	s.requests.Wait()
+	return err
+}
+
+// drain stops accepting and waits until the requests under way are answered. It does the work of http.Server.Shutdown, which
+// polls, and waits up to five seconds for connections that never sent anything.
+func (s *Source) drain() {
+	s.listener.Close()
+	s.server.SetKeepAlivesEnabled(false)
+	s.lock.Lock()
+	done := make(chan struct{})
+	s.inactive = done
+	if len(s.active) == 0 {
+		s.inactive = nil
+		close(done)
+	}
+	s.lock.Unlock()
+	select {
+	case <-done:
+	case <-s.closed.Done():
+	}
+}
+
+// track counts the connections that have a request on them, until its answer is written.
+func (s *Source) track(conn net.Conn, state http.ConnState) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if state == http.StateActive {
+		s.active[conn] = struct{}{}
+		return
+	}
+	delete(s.active, conn)
+	if len(s.active) == 0 && s.inactive != nil {
+		close(s.inactive)
+		s.inactive = nil
+	}
+}
+
+// Health is nil while the source is served and takes events.
+func (s *Source) Health() error {
+	switch {
+	case s.closed.Err() != nil:
+		return errors.New("closed")
+	case s.state.Load() < receiving:
+		return errors.New("not receiving yet")
+	case s.state.Load() == stopped || s.draining.Err() != nil:
+		return errors.New("stopped")
+	}
+	return nil
+}
+
+// Close stops listening and cuts every connection: what is in flight then is not answered, and its sender must send it again.
+// It does not wait for Receive. It always returns nil.
+func (s *Source) Close() error {
+	s.close()
+	s.listener.Close() // the server knows it only once it serves
+	s.server.Close()
+	return nil
+}
+
+// answer is the JSON body of a response to a single event, and one of the results of a batch.
+type answer struct {
+	status     int
+	id, ceType string
+	err        string
+	retryAfter time.Duration
+}
+
+func (s *Source) serve(w http.ResponseWriter, r *http.Request) {
+	s.lock.Lock()
+	finished := s.finished
+	if !finished {
+		s.requests.Add(1)
+	}
+	s.lock.Unlock()
+	if finished {
+		panic(http.ErrAbortHandler) // the connection is closed already
+	}
+	defer s.requests.Done()
+	switch {
+	case r.URL.Path != "/":
+		s.refuse(w, r, answer{status: http.StatusNotFound, err: "events are taken at /"})
+	case r.Method == http.MethodPost:
+		s.post(w, r)
+	case r.Method == http.MethodOptions:
+		s.handshake(w, r)
+	default:
+		w.Header()["Allow"] = []string{"POST, OPTIONS"}
+		s.refuse(w, r, answer{status: http.StatusMethodNotAllowed, err: "events are sent with POST"})
+	}
+}
+
+// handshake answers the validation request of HTTP 1.1 Web Hooks for Event Delivery, section 4. The WebHook-Request-Callback is
+// ignored on purpose: following it would let anybody make this process send requests to where they cannot.
+func (s *Source) handshake(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header["Allow"] = []string{"POST, OPTIONS"}
+	origin := r.Header.Get("WebHook-Request-Origin")
+	switch {
+	case origin == "":
+		w.WriteHeader(http.StatusNoContent)
+		return
+	case !slices.Contains(s.settings.AllowedOrigins, "*") && !slices.Contains(s.settings.AllowedOrigins, origin):
+		s.reply(w, answer{status: http.StatusForbidden, err: fmt.Sprintf("origin %.100q is not allowed to send events", origin)})
+		return
+	}
+	header.Set("WebHook-Allowed-Origin", origin)
+	// No fixed rate: the answers 429 and 503 hold a sender back when it matters.
+	header.Set("WebHook-Allowed-Rate", "*")
+	w.WriteHeader(http.StatusOK)
+}
+
+// form is the content mode of a request.
+type form byte
+
+const (
+	binaryForm form = iota
+	structuredForm
+	batchedForm
+)
+
+const whatToSend = "send " + cloudeventsjson.MediaType + ", " + cloudeventsjson.BatchMediaType + ", or " + cloudeventsjson.DataMediaType +
+	" with the attributes in ce- headers"
+
+// formOf tells the content mode (CloudEvents HTTP protocol binding, section 3), or why there is none.
+func formOf(h http.Header) (form, string) {
+	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return 0, fmt.Sprintf("content encoding %.40q is not supported", encoding)
+	}
+	contentType := h.Get("Content-Type")
+	mediaType, charset := contentType, ""
+	if contentType != cloudeventsjson.DataMediaType && contentType != cloudeventsjson.MediaType && contentType != "" {
+		var params map[string]string
+		var err error
+		if mediaType, params, err = mime.ParseMediaType(contentType); err != nil {
+			return 0, fmt.Sprintf("content type %.80q cannot be read; %s", contentType, whatToSend)
+		}
+		charset = strings.ToLower(params["charset"])
+	}
+	if charset != "" && charset != "utf-8" && charset != "utf8" && charset != "us-ascii" {
+		return 0, fmt.Sprintf("charset %.40q is not supported; JSON is UTF-8", charset)
+	}
+	switch {
+	case mediaType == cloudeventsjson.MediaType:
+		return structuredForm, ""
+	case mediaType == cloudeventsjson.BatchMediaType:
+		return batchedForm, ""
+	case strings.HasPrefix(mediaType, "application/cloudevents"):
+		return 0, fmt.Sprintf("event format %.80q is not supported; %s", mediaType, whatToSend)
+	case !hasAttributes(h):
+		if mediaType == "" {
+			return 0, "there is no content type; " + whatToSend
+		}
+		return 0, fmt.Sprintf("content type %.80q without ce- headers is not a CloudEvent; %s", mediaType, whatToSend)
+	case !cloudeventsjson.IsJSON(mediaType):
+		return 0, fmt.Sprintf("events are JSON, not %.80q; %s", mediaType, whatToSend)
+	}
+	return binaryForm, ""
+}
+
+func (s *Source) post(w http.ResponseWriter, r *http.Request) {
+	form, problem := formOf(r.Header)
+	if problem != "" {
+		s.refuse(w, r, answer{status: http.StatusUnsupportedMediaType, err: problem})
+		return
+	}
+	if r.ContentLength > s.settings.MaxBody {
+		s.refuse(w, r, s.tooLarge())
+		return
+	}
+	// The deadline for room in the relay begins here: a request that waits for a slot waits for the relay.
+	ctx, cancel := context.WithTimeout(r.Context(), s.settings.BusyTimeout)
+	defer cancel()
+	reading := reader{control: http.NewResponseController(w)}
+	defer context.AfterFunc(s.draining, func() {
+		cancel()
+		reading.interrupt()
+	})()
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	default:
+		select {
+		case s.slots <- struct{}{}:
+			defer func() { <-s.slots }()
+		case <-ctx.Done():
+			s.refuse(w, r, s.notTaken(ctx.Err()))
+			return
+		}
+	}
+	body, err := s.readBody(r, &reading)
+	switch {
+	case errors.Is(err, errTooLarge):
+		s.refuse(w, r, s.tooLarge())
+		return
+	case err != nil && s.draining.Err() != nil:
+		s.reply(w, s.notTaken(err))
+		return
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		w.Header()["Connection"] = []string{"close"}
+		s.reply(w, answer{status: http.StatusRequestTimeout, err: fmt.Sprintf("the body did not arrive within %v", s.settings.ReadTimeout)})
+		return
+	case err != nil:
+		s.reply(w, answer{status: http.StatusBadRequest, err: "the body cannot be read: " + err.Error()})
+		return
+	}
+	switch form {
+	case binaryForm:
+		m, err := decodeBinary(r.Header, body)
+		s.reply(w, s.deliver(ctx, r.Context(), m, err))
+	case structuredForm:
+		m, err := cloudeventsjson.Decode(body)
+		s.reply(w, s.deliver(ctx, r.Context(), m, err))
+	case batchedForm:
+		messages, err := cloudeventsjson.DecodeBatch(body)
+		var bad *cloudeventsjson.BatchError
+		switch {
+		case err != nil && !errors.As(err, &bad):
+			s.reply(w, s.deliver(ctx, r.Context(), transport.Message{Data: body}, err))
+		case len(messages) > s.settings.MaxBatch:
+			s.reply(w, answer{status: http.StatusRequestEntityTooLarge,
+				err: fmt.Sprintf("the batch has %d events, at most %d are taken", len(messages), s.settings.MaxBatch)})
+		default:
+			s.replyBatch(w, s.deliverBatch(ctx, r.Context(), messages, bad))
+		}
+	}
+}
+
+var errTooLarge = errors.New("the body is too large")
+
+func (s *Source) tooLarge() answer {
+	return answer{status: http.StatusRequestEntityTooLarge, err: fmt.Sprintf("the body is larger than %d bytes", s.settings.MaxBody)}
+}
+
+// reader holds the deadline of a body that is being read, so that the end of Receive can move it.
+type reader struct {
+	lock    sync.Mutex
+	reading bool
+	control *http.ResponseController
+}
+
+func (r *reader) begin(deadline time.Time) {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	r.reading = true
+	r.control.SetReadDeadline(deadline)
+}
+
+// end lifts the deadline of a body that was read to its end: the server watches the connection while the delivery waits for its
+// settlement, and would take a deadline for a client that is gone. The deadline of any other body stays, since the server tries
+// to read the rest of it after the answer.
+func (r *reader) end(whole bool) {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	r.reading = false
+	if whole {
+		r.control.SetReadDeadline(time.Time{})
+	}
+}
+
+func (r *reader) interrupt() {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	if r.reading {
+		r.control.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// readBody reads at most MaxBody bytes into memory that nobody else uses.
+func (s *Source) readBody(r *http.Request, reading *reader) (body []byte, err error) {
+	reading.begin(time.Now().Add(s.settings.ReadTimeout))
+	defer func() { reading.end(err == nil) }()
+	if n := r.ContentLength; n >= 0 && n <= 64<<10 {
+		body = make([]byte, n)
+		_, err = io.ReadFull(r.Body, body)
+		return body, err
+	}
+	// Memory grows with what comes, not with what a header promises.
+	var buf bytes.Buffer
+	n, err := buf.ReadFrom(io.LimitReader(r.Body, s.settings.MaxBody+1))
+	if err == nil && n > s.settings.MaxBody {
+		err = errTooLarge
+	}
+	return buf.Bytes(), err
+}
+
+// refuse answers before the body was read. It reads the rest first, within limits: a sender that is still writing when
+// the connection is closed would see a reset in place of the answer.
+func (s *Source) refuse(w http.ResponseWriter, r *http.Request, a answer) {
+	if !strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
+		control := http.NewResponseController(w)
+		control.SetReadDeadline(time.Now().Add(min(s.settings.ReadTimeout, 5*time.Second)))
+		const limit = 32 << 20 // costs no memory, only a loopback's or a network's time
+		if _, err := io.CopyN(io.Discard, r.Body, limit); err != io.EOF {
+			w.Header()["Connection"] = []string{"close"} // and the deadline stays
+		} else {
+			control.SetReadDeadline(time.Time{})
+		}
+	}
+	s.reply(w, a)
+}
+
+// deliver hands one message over and waits for its settlement. The handler has until ctx ends to take it; the settlement may
+// take as long as the client stays.
+func (s *Source) deliver(ctx, request context.Context, m transport.Message, decodeErr error) answer {
+	settled := make(chan transport.Settlement, 1)
+	if err := s.hand(ctx, m, func(settlement transport.Settlement) { settled <- settlement }); err != nil {
+		return s.notTaken(err)
+	}
+	select {
+	case settlement := <-settled:
+		return s.answerTo(m, settlement, decodeErr)
+	case <-request.Done():
+		return s.notTaken(request.Err()) // nobody will read it
+	}
+}
+
+func (s *Source) hand(ctx context.Context, m transport.Message, settle func(transport.Settlement)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var once sync.Once
+	return s.handle(ctx, transport.Delivery{Message: m, Settle: func(settlement transport.Settlement) {
+		once.Do(func() { settle(settlement) })
+	}})
+}
+
+func (s *Source) deliverBatch(ctx, request context.Context, messages []transport.Message, bad *cloudeventsjson.BatchError) []answer {
+	answers := make([]answer, len(messages))
+	type indexed struct {
+		i int
+		transport.Settlement
+	}
+	settled := make(chan indexed, len(messages))
+	open := 0
+	decodeErr := func(i int) error {
+		if bad == nil {
+			return nil
+		}
+		return bad.Errors[i]
+	}
+	for i, m := range messages {
+		if err := s.hand(ctx, m, func(settlement transport.Settlement) { settled <- indexed{i, settlement} }); err != nil {
+			answers[i] = s.notTaken(err)
+			answers[i].id = m.ID
+			continue
+		}
+		open++
+	}
+	for ; open > 0; open-- {
+		select {
+		case one := <-settled:
+			answers[one.i] = s.answerTo(messages[one.i], one.Settlement, decodeErr(one.i))
+		case <-request.Done():
+			return answers // nobody will read them
+		}
+	}
+	return answers
+}
+
+// notTaken is the answer to an event that the handler did not take.
+func (s *Source) notTaken(err error) answer {
+	a := answer{status: http.StatusServiceUnavailable, retryAfter: s.settings.RetryAfter}
+	var busy *transport.BusyError
+	switch {
+	case errors.As(err, &busy):
+		a.status, a.err = http.StatusTooManyRequests, busy.Error()
+		if busy.RetryAfter > 0 {
+			a.retryAfter = busy.RetryAfter
+		}
+	case s.draining.Err() != nil || s.closed.Err() != nil:
+		a.err = "shutting down"
+	case errors.Is(err, context.DeadlineExceeded):
+		a.err = fmt.Sprintf("no room within %v", s.settings.BusyTimeout)
+	default:
+		a.err = err.Error()
+	}
+	return a
+}
+
+func (s *Source) answerTo(m transport.Message, settlement transport.Settlement, decodeErr error) answer {
+	a := answer{status: http.StatusAccepted, id: m.ID}
+	switch settlement.Outcome {
+	case transport.Accepted:
+		return a
+	case transport.Rejected:
+		a.status, a.err = http.StatusBadRequest, "the event can never be translated"
+	default:
+		a.status, a.err, a.retryAfter = http.StatusServiceUnavailable, "the event could not be delivered yet", settlement.RetryAfter
+		if a.retryAfter <= 0 {
+			a.retryAfter = s.settings.RetryAfter
+		}
+	}
+	if m.Type != "" {
+		a.ceType = cloudeventsjson.TypeToCloudEvents(m)
+	}
+	switch {
+	case decodeErr != nil && a.status == http.StatusBadRequest:
+		a.err = decodeErr.Error() // closer to the cause than what the relay makes of a message without a type
+	case settlement.Err != nil:
+		a.err = settlement.Err.Error()
+	}
+	return a
+}
+
+func (a answer) append(dst []byte) []byte {
+	comma := false
+	member := func(name, value string) {
+		if value == "" {
+			return
+		}
+		if comma {
+			dst = append(dst, ',')
+		}
+		comma = true
+		dst = append(append(append(dst, '"'), name...), `":`...)
+		dst = jsondoc.AppendString(dst, value)
+	}
+	dst = append(dst, '{')
+	member("error", a.err)
+	member("id", a.id)
+	member("type", a.ceType)
+	return append(dst, '}')
+}
+
+func (s *Source) reply(w http.ResponseWriter, a answer) {
+	var body []byte
+	if a.err != "" {
+		body = a.append(make([]byte, 0, 256))
+	}
+	s.write(w, a.status, a.retryAfter, body)
+}
+
+// replyBatch: 202 if all are accepted; else 400 if any is rejected; else what the first one that must be sent again says. The body has
+// one result per event unless all are accepted.
+func (s *Source) replyBatch(w http.ResponseWriter, answers []answer) {
+	status, retryAfter := http.StatusAccepted, time.Duration(0)
+	for _, a := range answers {
+		retryAfter = max(retryAfter, a.retryAfter)
+		switch {
+		case a.status == http.StatusBadRequest:
+			status = http.StatusBadRequest
+		case a.status != http.StatusAccepted && status == http.StatusAccepted:
+			status = http.StatusServiceUnavailable
+		}
+	}
+	if status == http.StatusAccepted {
+		s.write(w, status, 0, nil)
+		return
+	}
+	body := append(make([]byte, 0, 64*len(answers)), `{"results":[`...)
+	for i, a := range answers {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, `{"index":`...)
+		body = strconv.AppendInt(body, int64(i), 10)
+		if a.id != "" {
+			body = append(body, `,"id":`...)
+			body = jsondoc.AppendString(body, a.id)
+		}
+		body = append(body, `,"status":`...)
+		body = strconv.AppendInt(body, int64(a.status), 10)
+		if a.err != "" {
+			body = append(body, `,"error":`...)
+			body = jsondoc.AppendString(body, a.err)
+		}
+		body = append(body, '}')
+	}
+	s.write(w, status, retryAfter, append(body, "]}"...))
+}
+
+func (s *Source) write(w http.ResponseWriter, status int, retryAfter time.Duration, body []byte) {
+	header := w.Header()
+	if retryAfter > 0 {
+		header["Retry-After"] = []string{strconv.FormatInt(int64((retryAfter+time.Second-1)/time.Second), 10)}
+	}
+	if s.draining.Err() != nil {
+		header["Connection"] = []string{"close"}
+	}
+	if len(body) > 0 {
+		header["Content-Type"] = contentTypeJSON
+	}
+	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	// Counted from here and not from the request, as http.Server.WriteTimeout would be: the settlement may take its time.
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.settings.WriteTimeout))
+	w.WriteHeader(status)
+	w.Write(body)
+}
