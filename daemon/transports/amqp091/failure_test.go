@@ -21,6 +21,11 @@ func TestFailures(t *testing.T) {
 	}
 	server := rabbittest.ForTest(t)
 	noGoroutines(t)
+	// A quorum queue that is younger than a second or two does not survive a SIGKILL of its only node: RabbitMQ 3.10 has not yet
+	// synced who its members are, and it never elects a leader again. So the part that comes last declares first.
+	for _, s := range killedSettings(t, server) {
+		declare(t, server, s)
+	}
 	for _, part := range []struct {
 		name string
 		run  func(*testing.T, *rabbittest.Server)
@@ -237,13 +242,20 @@ func testPaused(t *testing.T, server *rabbittest.Server) {
 	}
 }
 
+func killedSettings(tb testing.TB, server *rabbittest.Server) [2]Settings {
+	s := testSettings(tb, server)
+	s.Heartbeat = 2 * time.Second
+	s.Exchange, s.Queue = "killed", "killed"
+	consumed := s
+	consumed.Queue = "killed-consumed"
+	return [2]Settings{s, consumed}
+}
+
 // testKilled kills the broker in the middle of 5,000 messages, with a consumer at work as well.
 func testKilled(t *testing.T, server *rabbittest.Server) {
-	s := testSettings(t, server)
-	s.Heartbeat = 2 * time.Second
+	both := killedSettings(t, server)
+	s, consumed := both[0], both[1]
 	const total = 5000
-	consumed := s
-	consumed.Queue += "-consumed"
 	var mu sync.Mutex
 	got := map[int]int{}
 	var old []transport.Delivery // not settled before the broker died
@@ -261,7 +273,6 @@ func testKilled(t *testing.T, server *rabbittest.Server) {
 		return nil
 	})
 	eventually(t, "consuming", func() bool { return source.Health() == nil })
-	declare(t, server, s)
 	sink := startSink(t, s)
 
 	failed := map[string]int{}
