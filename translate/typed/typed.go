@@ -1,0 +1,163 @@
+// Package typed translates between the types of the two protocols' own Go SDKs: github.com/cdevents/sdk-go/pkg/api and
+// github.com/eiffel-community/eiffelevents-sdk-go. It is a thin edge around a [translate.Session], which works on bytes:
+//
+//	engine, err := translate.New(translate.DefaultSettings())
+//	t := typed.New(translate.NewSession(engine, translate.NewMemoryLedger()))
+//	events, result, err := t.ToEiffel(ctx, deployed) // *eiffelevents.ArtifactDeployedV0_1_0 and others
+//
+// This is the only package of the module that imports the SDKs. The CDEvents SDK compiles all its schemas when it is
+// imported, which costs a process 130 ms or more and 20 to 30 MB; a program that has events as bytes does better with
+// package translate alone.
+//
+// # What the SDKs cannot hold
+//
+// The bridge knows more versions than the SDKs have structs for (Eiffel's ArtifactDeployed 0.2.0, for one), and a struct
+// drops what it has no field for. Nothing is dropped silently here: an event of a version that its SDK does not know
+// gives an *[UnsupportedError], and an event that its struct would not give back gives a *[LossError] with the place.
+// Either way the event's bytes are there to be used instead.
+//
+// Three differences are none: a timestamp of the same instant that is written in another way; a link's tags that are
+// empty instead of absent; and an optional array or object that was empty and is left out, unless the Eiffel event is
+// signed, since that would break its signature. The CDEvents SDK writes the tags of a link that has none as null, which
+// its own validation refuses; structs that come from here have empty tags there, and null ones are left out of what
+// goes in.
+//
+// Numbers in free-form parts (custom data, tags, the content of custom events) are float64, as the SDKs decode them.
+// Those that a float64 would change are a [encoding/json.Number] in a CDEvent and a [encoding/json.RawMessage] in an
+// Eiffel event, so that both SDKs write them again with all their digits.
+package typed
+
+import (
+	"context"
+	"fmt"
+
+	cdevents "github.com/cdevents/sdk-go/pkg/api"
+	eiffelevents "github.com/eiffel-community/eiffelevents-sdk-go"
+
+	"github.com/eiffelbridge/eiffelbridge/translate"
+)
+
+// Translator translates the SDKs' structs with a session. It is safe for concurrent use, as the session is; what it is
+// given must not change while it works, and is not retained.
+type Translator struct {
+	session *translate.Session
+}
+
+// New wraps a session, which may be used with bytes at the same time: both teach the same ledger.
+func New(session *translate.Session) *Translator { return &Translator{session} }
+
+// ToEiffel translates a CDEvent, of CDEvents 0.3 to 0.5 or a custom one, into Eiffel events in publishing order: pointers
+// to the SDK's structs such as *eiffelevents.ArtifactDeployedV0_1_0, to be told apart by a type switch. There are none
+// for an event that came from Eiffel and only taught the ledger something; a CDEvent that carries its Eiffel original
+// gives that original.
+//
+// An *[UnsupportedError] about the event itself, a *[translate.EventError] and the ledger's errors come with an empty
+// result. An *[UnsupportedError] or *[LossError] about an event that it became comes with the complete result: the
+// translation is done, the ledger has been taught, and result.Events are to be published as bytes.
+func (t *Translator) ToEiffel(ctx context.Context, event cdevents.CDEventReader) ([]eiffelevents.MetaTeller, translate.Result, error) {
+	in, err := FromCDEvent(event)
+	if err != nil {
+		return nil, translate.Result{}, err
+	}
+	return run(ctx, t.session, in, AsEiffel)
+}
+
+// ToCDEvents translates an Eiffel event, a struct of the SDK, a pointer to one or an [eiffelevents.Any], into CDEvents:
+// pointers to the SDK's structs such as *cdevents.ServiceDeployedEventV0_3_0, to be told apart by a type switch. What has
+// no counterpart becomes a custom event, whose type stands in its Context.Type: the SDK's GetType leaves it empty. There are none for an event that came from CDEvents and was synthesized, or only
+// taught the ledger something; an Eiffel event that carries its CDEvents original gives that original.
+//
+// Errors are as with [Translator.ToEiffel].
+func (t *Translator) ToCDEvents(ctx context.Context, event eiffelevents.MetaTeller) ([]cdevents.CDEvent, translate.Result, error) {
+	in, err := FromEiffel(event)
+	if err != nil {
+		return nil, translate.Result{}, err
+	}
+	return run(ctx, t.session, in, AsCDEvent)
+}
+
+func run[E any](ctx context.Context, session *translate.Session, in translate.Event, as func(translate.Event) (E, error)) ([]E, translate.Result, error) {
+	result, err := session.TranslateEvent(ctx, in)
+	if err != nil {
+		return nil, translate.Result{}, err
+	}
+	var events []E
+	for i, out := range result.Events {
+		e, err := as(out)
+		if err != nil {
+			return nil, result, fmt.Errorf("translated event %s, output %d: %w", in.ID, i, err)
+		}
+		events = append(events, e)
+	}
+	return events, result, nil
+}
+
+// The SDKs, as errors name them.
+const (
+	cdeventsSDK = "github.com/cdevents/sdk-go"
+	eiffelSDK   = "github.com/eiffel-community/eiffelevents-sdk-go"
+)
+
+// UnsupportedError says that an SDK has no struct for an event's type and version, so that a struct at hand may lack part
+// of the event. A retry cannot help; the event's bytes can be translated.
+type UnsupportedError struct {
+	SDK     string // module path
+	ID      string
+	Type    string // meta.type, or context.type with its version
+	Version string
+}
+
+// Error names the event, the SDK and the remedy.
+func (e *UnsupportedError) Error() string {
+	return fmt.Sprintf("event %s: %s has no struct for %s %s; use the event's bytes instead (translate.Session.Translate, translate.Event.JSON)",
+		e.ID, e.SDK, e.Type, e.Version)
+}
+
+// LossError says that an SDK's struct does not hold all of an event. A retry cannot help; the event's bytes are whole.
+type LossError struct {
+	SDK     string // module path
+	ID      string
+	Type    string // meta.type, or context.type with its version
+	Version string
+	Pointer string // JSON pointer to the first value that the struct would lose, change or add; empty if unknown
+	Err     error  // the SDK's own error, if it could not read the event at all
+}
+
+// Error names the event, the place, the SDK and the remedy.
+func (e *LossError) Error() string {
+	text := fmt.Sprintf("event %s: the struct that %s has for %s %s does not hold", e.ID, e.SDK, e.Type, e.Version)
+	if e.Pointer != "" {
+		text += " " + e.Pointer
+	} else {
+		text += " it"
+	}
+	text += "; use the event's bytes instead (translate.Event.JSON)"
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Unwrap gives the SDK's own error.
+func (e *LossError) Unwrap() error { return e.Err }
+
+func unsupported(sdk string, e *translate.Event) *UnsupportedError {
+	return &UnsupportedError{SDK: sdk, ID: e.ID, Type: e.Type, Version: e.Version}
+}
+
+func lossy(sdk string, e *translate.Event, pointer string, err error) *LossError {
+	return &LossError{SDK: sdk, ID: e.ID, Type: e.Type, Version: e.Version, Pointer: pointer, Err: err}
+}
+
+// expect checks that an event is of the protocol that a function takes.
+func expect(e *translate.Event, p translate.Protocol) error {
+	if e.Protocol == p {
+		return nil
+	}
+	return &translate.EventError{Code: translate.CodeNotEvent, ID: e.ID, Type: e.Type,
+		Message: fmt.Sprintf("this is an event of the protocol %s, not %s", e.Protocol, p)}
+}
+
+func noEvent(what string) error {
+	return &translate.EventError{Code: translate.CodeNotEvent, Message: fmt.Sprintf("there is no event: the %s is nil", what)}
+}
