@@ -110,7 +110,7 @@ func (o *outcomes) succeed(ctx context.Context, opt Options) error {
 	if err := o.wait(ctx, opt); err != nil {
 		return err
 	}
-	for i, err := range o.errs {
+	for i, err := range o.results() {
 		if err != nil {
 			return fmt.Errorf("message %d: %w", i, err)
 		}
@@ -118,11 +118,16 @@ func (o *outcomes) succeed(ctx context.Context, opt Options) error {
 	return nil
 }
 
-func (o *outcomes) failures() int {
+// results is a copy: a faulty sink may call done at any time.
+func (o *outcomes) results() []error {
 	o.lock.Lock()
 	defer o.lock.Unlock()
+	return append([]error(nil), o.errs...)
+}
+
+func (o *outcomes) failures() int {
 	n := 0
-	for _, err := range o.errs {
+	for _, err := range o.results() {
 		if err != nil {
 			n++
 		}
@@ -399,12 +404,13 @@ func sinkBroken(ctx context.Context, h SinkHarness, o Options) error {
 	for _, m := range got {
 		arrived[string(m.Data)] = true
 	}
+	results := out.results()
 	for i, m := range messages {
-		if out.errs[i] == nil && !arrived[string(m.Data)] {
+		if results[i] == nil && !arrived[string(m.Data)] {
 			return fmt.Errorf("message %d is done without an error but did not arrive", i)
 		}
-		if out.errs[i] != nil && transport.IsPermanent(out.errs[i]) {
-			return fmt.Errorf("message %d: a broken connection is no permanent error: %w", i, out.errs[i])
+		if results[i] != nil && transport.IsPermanent(results[i]) {
+			return fmt.Errorf("message %d: a broken connection is no permanent error: %w", i, results[i])
 		}
 	}
 	return closeSink(ctx, h)

@@ -296,6 +296,8 @@ func again(ctx context.Context, h SourceHarness, o Options, messages []transport
 	if err := errors.Join(r.quiet(2*len(messages)), r.stop(ctx)); err != nil {
 		return err
 	}
+	lock.Lock()
+	defer lock.Unlock()
 	for _, m := range messages {
 		if n := seen[string(m.Data)]; n != 2 {
 			return fmt.Errorf("message %q was delivered %d times, want 2", m.ID, n)
