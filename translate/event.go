@@ -113,7 +113,7 @@ func (e *Event) fail(code, pointer, message string) *EventError {
 }
 
 func article(noun string) string {
-	if noun != "" && strings.IndexByte("aeiou", noun[0]) >= 0 {
+	if noun != "" && strings.IndexByte("aeiouE", noun[0]) >= 0 {
 		return "an " + noun
 	}
 	return "a " + noun

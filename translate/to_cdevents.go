@@ -40,6 +40,9 @@ func (g *Engine) translateToCDEvents(in *Event, s *schema.Schema, facts *Facts) 
 	t.readHead()
 	t.chooseName()
 	if err := t.chooseSchema(); err != nil {
+		if len(t.result.Need) > 0 {
+			return Result{Need: t.result.Need}, nil // the choice may fall on another event
+		}
 		return Result{}, err
 	}
 	links := t.makeLinks()
@@ -157,7 +160,7 @@ func (t *toCDEvents) chooseSchema() error {
 		full, ok = "dev.cdeventsx."+t.name+"."+customVersion, spec != "0.3"
 	}
 	if !ok {
-		return t.in.fail(CodeNotInSpec, "/meta/type", fmt.Sprintf("a %s becomes %s, which version %s of CDEvents does not have", t.in.Type, t.name, spec))
+		return t.in.fail(CodeNotInSpec, "/meta/type", fmt.Sprintf("%s becomes %s, which version %s of CDEvents does not have", article(t.in.Type), t.name, spec))
 	}
 	version, _ := schema.SpecVersion(spec)
 	s, err := schema.ForCDEvent(full, version)

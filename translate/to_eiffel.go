@@ -158,8 +158,8 @@ func (t *toEiffel) chooseRow() error {
 	}
 	version, ok := schema.EditionVersion(t.g.settings.Edition, t.row.Eiffel)
 	if !ok {
-		return t.in.fail(CodeNotInEdition, "/context/type", fmt.Sprintf("a %s becomes an %s, which edition %s of Eiffel does not have; Orizaba has it",
-			t.name, t.row.Eiffel, t.g.settings.Edition))
+		return t.in.fail(CodeNotInEdition, "/context/type", fmt.Sprintf("%s becomes an %s, which edition %s of Eiffel does not have; Orizaba has it",
+			article(t.name), t.row.Eiffel, t.g.settings.Edition))
 	}
 	s, err := schema.ForEiffel(t.row.Eiffel, version)
 	if err != nil {
