@@ -73,6 +73,9 @@ func retryingSender(tb testing.TB, sink *Sink, messages []transport.Message, fai
 		var again []transport.Message
 		for start := 0; start < len(messages); start += 100 {
 			part := messages[start:min(start+100, len(messages))]
+			if len(again) > 0 {
+				time.Sleep(10 * time.Millisecond)
+			}
 			for i, err := range publish(tb, sink, part...) {
 				if transport.IsPermanent(err) {
 					tb.Errorf("%v", err)
