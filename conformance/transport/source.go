@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -231,20 +232,24 @@ func sourceDelivers(ctx context.Context, h SourceHarness, o Options) error {
 
 func sourceSettledConcurrently(ctx context.Context, h SourceHarness, o Options) error {
 	messages := Messages(200)
-	var settling sync.WaitGroup
+	var settled atomic.Int32
 	r, err := receive(ctx, h, o, messages, func(_ context.Context, n int, d transport.Delivery) error {
-		settling.Go(func() {
-			time.Sleep(time.Duration(n%7) * time.Millisecond)
+		time.AfterFunc(time.Duration(n%7)*time.Millisecond, func() {
 			d.Settle(transport.Settlement{Outcome: transport.Accepted})
+			settled.Add(1)
 		})
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	err = r.awaitCount(ctx, len(messages))
+	err = await(ctx, o.Patience, "settle", func() error {
+		if n := int(settled.Load()); n < len(messages) {
+			return fmt.Errorf("%d of %d deliveries were made and settled", n, len(messages))
+		}
+		return nil
+	})
 	if err == nil {
-		settling.Wait()
 		err = r.quiet(len(messages))
 	}
 	return errors.Join(err, r.stop(ctx), r.exactly(messages))
