@@ -76,7 +76,13 @@ func engineOptions(fs vfs.FS, log *engineLog, readOnly bool) *pebble.Options {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
 	listener := pebble.EventListener{
-		BackgroundError: func(err error) { log.Errorf("background work failed and is tried again: %v", err) },
+		BackgroundError: func(err error) {
+			log.Errorf("background work failed and is tried again: %v", err)
+			select {
+			case log.trouble <- err:
+			default:
+			}
+		},
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
 			log.Errorf("a file of the ledger is damaged: %s", info.Path)
 		},
@@ -128,8 +134,9 @@ type engineLog struct {
 	log     *slog.Logger
 	closing atomic.Bool
 	opened  atomic.Bool
-	fatal   chan struct{}
+	fatal   chan struct{} // closed when the engine gives up
 	died    atomic.Bool
+	trouble chan error // the last failure in the background that nobody took
 }
 
 func (l *engineLog) Infof(format string, args ...any) {
@@ -174,6 +181,12 @@ type patientFS struct {
 // isFull tells whether an error says that there is no room.
 func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// room tells whether the disk surely has room to tidy up.
+func (p *patientFS) room(path string) bool {
+	usage, err := p.GetDiskUsage(path)
+	return err == nil && p.waiting.Load() == 0 && usage.AvailBytes > 4*memtableSize
 }
 
 // retry calls f until there is room for what it does.

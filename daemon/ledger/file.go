@@ -68,7 +68,7 @@ func newFile(path string, opts Options, disk vfs.FS) *File {
 	s := &File{path: path, opts: opts, cache: newCache(recordCache)}
 	s.closing, s.beginEnd = context.WithCancel(context.Background())
 	s.fs = &patientFS{FS: disk, stop: make(chan struct{}), log: opts.Logger, pause: 200 * time.Millisecond}
-	s.log = &engineLog{log: opts.Logger, fatal: make(chan struct{})}
+	s.log = &engineLog{log: opts.Logger, fatal: make(chan struct{}), trouble: make(chan error, 1)}
 	return s
 }
 
@@ -124,7 +124,13 @@ func (s *File) closeEngine() error {
 				done <- fmt.Errorf("%v", r)
 			}
 		}()
-		done <- s.db.Close()
+		var err error
+		if s.applied > 0 && s.broken.Load() == nil && s.fs.room(s.path) {
+			// A bit that turns over in the log looks like the end of what was written before a crash. In a table it
+			// is found out, and the next open has nothing to replay. Without room the engine would not survive it.
+			err = s.flush()
+		}
+		done <- errors.Join(err, s.db.Close())
 	}()
 	var err error
 	select {
@@ -137,6 +143,25 @@ func (s *File) closeEngine() error {
 		return fmt.Errorf("close ledger %s: %w", s.path, err)
 	}
 	return nil
+}
+
+// flush moves what is in the log to tables. The engine tries for ever, so the first failure is taken for the answer;
+// the log has everything.
+func (s *File) flush() error {
+	select {
+	case <-s.log.trouble: // an old one
+	default:
+	}
+	flushed, err := s.db.AsyncFlush()
+	if err != nil {
+		return err
+	}
+	select {
+	case <-flushed:
+		return nil
+	case err := <-s.log.trouble:
+		return err
+	}
 }
 
 func appendKey(b []byte, q translate.Query) []byte {
