@@ -18,9 +18,11 @@ type alarms struct {
 	closed  bool
 }
 
+// alarm is one call to come.
 type alarm struct {
-	at time.Time
-	f  func()
+	at    time.Time
+	f     func()
+	place int // in the heap; -1 when it is not there
 }
 
 func newAlarms(clock Clock) *alarms {
@@ -31,18 +33,32 @@ func newAlarms(clock Clock) *alarms {
 }
 
 // at has f called once the clock says t. f must not call close.
-func (a *alarms) at(t time.Time, f func()) {
+func (a *alarms) at(t time.Time, f func()) *alarm {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	al := &alarm{at: t, f: f, place: -1}
 	if a.closed {
-		return
+		return al
 	}
-	heap.Push(&a.waiting, alarm{t, f})
-	if a.waiting[0].at.Equal(t) {
+	heap.Push(&a.waiting, al)
+	if al.place == 0 {
 		select {
 		case a.wake <- struct{}{}:
 		default:
 		}
+	}
+	return al
+}
+
+// cancel forgets an alarm, which may be nil or over, and what it holds. Its call may be under way.
+func (a *alarms) cancel(al *alarm) {
+	if al == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if al.place >= 0 {
+		heap.Remove(&a.waiting, al.place)
 	}
 }
 
@@ -65,7 +81,7 @@ func (a *alarms) run() {
 		now := a.clock.Now()
 		a.mu.Lock()
 		for len(a.waiting) > 0 && !a.waiting[0].at.After(now) {
-			due = append(due, heap.Pop(&a.waiting).(alarm).f)
+			due = append(due, heap.Pop(&a.waiting).(*alarm).f)
 		}
 		if len(a.waiting) > 0 {
 			pause = a.waiting[0].at.Sub(now)
@@ -99,16 +115,26 @@ func (a *alarms) run() {
 	}
 }
 
-type alarmHeap []alarm
+type alarmHeap []*alarm
 
 func (h alarmHeap) Len() int           { return len(h) }
 func (h alarmHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
-func (h alarmHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *alarmHeap) Push(x any)        { *h = append(*h, x.(alarm)) }
+func (h alarmHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].place, h[j].place = i, j
+}
+
+func (h *alarmHeap) Push(x any) {
+	al := x.(*alarm)
+	al.place = len(*h)
+	*h = append(*h, al)
+}
+
 func (h *alarmHeap) Pop() any {
 	old := *h
 	last := old[len(old)-1]
-	old[len(old)-1] = alarm{}
+	old[len(old)-1] = nil
 	*h = old[:len(old)-1]
+	last.place = -1
 	return last
 }

@@ -26,6 +26,7 @@ type parkedEvent struct {
 	state   parkedState
 	roused  bool // what it waits for came while it was not waiting
 	missing []translate.Missing
+	alarm   *alarm // at the deadline
 }
 
 type parkedState byte
@@ -141,7 +142,7 @@ func (s *sequencer) endParking(t *transaction) {
 		s.forgetParked(p)
 	default:
 		if p.state == arriving {
-			s.alarms.at(p.deadline, func() {
+			p.alarm = s.alarms.at(p.deadline, func() {
 				s.mu.Lock()
 				defer s.unlock()
 				s.rouse(p)
@@ -198,6 +199,7 @@ func (s *sequencer) forgetParked(p *parkedEvent) {
 	if s.parked[p.key] != p {
 		return
 	}
+	s.alarms.cancel(p.alarm)
 	s.unawait(p)
 	delete(s.parked, p.key)
 	s.metrics.parked.WithLabelValues(p.relay.settings.Name).Dec()
@@ -245,7 +247,7 @@ func (s *sequencer) loadParked(ctx context.Context, relays map[string]*relay) er
 		s.parked[p.key] = p
 		s.await(p, missing)
 		s.metrics.parked.WithLabelValues(r.Relay).Inc()
-		s.alarms.at(p.deadline, func() {
+		p.alarm = s.alarms.at(p.deadline, func() {
 			s.mu.Lock()
 			defer s.unlock()
 			s.rouse(p)

@@ -13,9 +13,15 @@ type outlet struct {
 	name    string
 	sink    transport.Sink
 	ordered bool
-	queue   []*transaction // of an ordered sink
+	queue   []queued // of an ordered sink
 	wake    chan struct{}
 	failing bool
+}
+
+// queued is one attempt in the queue of an ordered sink.
+type queued struct {
+	t *transaction
+	a *sending
 }
 
 func newOutlet(name string, sink transport.Sink) *outlet {
@@ -32,7 +38,7 @@ func (s *sequencer) publish(t *transaction) {
 	t.state, t.sending = publishing, a
 	o := t.relay.outlet
 	if o.ordered {
-		o.queue = append(o.queue, t)
+		o.queue = append(o.queue, queued{t, a})
 		select {
 		case o.wake <- struct{}{}:
 		default:
@@ -58,23 +64,21 @@ func (s *sequencer) sendLoop(o *outlet) {
 		}
 		for {
 			s.mu.Lock()
-			var t *transaction
-			var a *sending
-			for len(o.queue) > 0 && t == nil {
-				head := o.queue[0]
-				o.queue[0] = nil
-				o.queue = o.queue[1:]
-				// One that was taken back while it stood in the queue may stand there again.
-				if head.state == publishing && !head.sending.handed {
-					t, a = head, head.sending
-					a.handed = true
+			var head queued
+			for len(o.queue) > 0 && head.t == nil {
+				// What was taken back while it stood in the queue stands there again, in its new place.
+				if !o.queue[0].a.void {
+					head = o.queue[0]
+					head.a.handed = true
 				}
+				o.queue[0] = queued{}
+				o.queue = o.queue[1:]
 			}
 			s.mu.Unlock()
-			if t == nil {
+			if head.t == nil {
 				break
 			}
-			o.sink.Publish(s.work, a.messages, func(i int, err error) { s.sent(t, a, i, err) })
+			o.sink.Publish(s.work, head.a.messages, func(i int, err error) { s.sent(head.t, head.a, i, err) })
 		}
 	}
 }

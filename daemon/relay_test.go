@@ -624,3 +624,98 @@ func TestFatalSource(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// blockingSink has a window of one message.
+type blockingSink struct {
+	*fakeSink
+	window chan struct{}
+}
+
+func (b *blockingSink) Publish(ctx context.Context, messages []transport.Message, done func(int, error)) {
+	for i := range messages {
+		select {
+		case b.window <- struct{}{}:
+		case <-ctx.Done():
+			done(i, ctx.Err())
+			continue
+		}
+		b.fakeSink.Publish(ctx, messages[i:i+1], func(_ int, err error) { done(i, err) })
+	}
+}
+
+// TestTakenBackFromTheQueue fails a predecessor while its successor waits for the sink's window.
+func TestTakenBackFromTheQueue(t *testing.T) {
+	g := newRig(t, true, nil)
+	sink := &blockingSink{&fakeSink{ordered: true}, make(chan struct{}, 2)}
+	s := g.d.settings
+	g.source = newFakeSource()
+	s.Sources = map[string]transport.Source{"in": g.source}
+	s.Sinks = map[string]transport.Sink{"out": sink}
+	d, err := New(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		defer cancel()
+		_ = d.Shutdown(ctx)
+	}()
+	sink.hold = true
+	failed := false
+	sink.setFate(func(m transport.Message) error {
+		if m.ID == "a" && !failed {
+			failed = true
+			return errors.New("connection lost")
+		}
+		return nil
+	})
+	a := g.source.deliver(event("a", "shop"))
+	x := g.source.deliver(event("x", "cart"))
+	eventually(t, "the window is full", func() bool { return len(sink.ids()) == 2 })
+	y := g.source.deliver(event("y", "cart")) // blocks the queue
+	b := g.source.deliver(event("b", "shop"))
+	sink.release() // a fails; x is done
+	want(t, x, transport.Accepted)
+	g.clock.advance(time.Second)
+	eventually(t, "a stands behind b's old place", func() bool {
+		d.s.mu.Lock()
+		defer d.s.mu.Unlock()
+		return len(d.outlets["out"].queue) == 3
+	})
+	for range 4 {
+		<-sink.window
+	}
+	want(t, y, transport.Accepted)
+	want(t, a, transport.Accepted)
+	want(t, b, transport.Accepted)
+	equal(t, sink.ids(), []string{"a", "x", "y", "a", "b"})
+}
+
+func TestAlarms(t *testing.T) {
+	clock := newFakeClock()
+	a := newAlarms(clock)
+	defer a.close()
+	rung := make(chan int, 10)
+	var list []*alarm
+	for _, s := range []int{5, 1, 3, 2, 4} {
+		list = append(list, a.at(clock.Now().Add(time.Duration(s)*time.Second), func() { rung <- s }))
+	}
+	a.cancel(list[2])
+	a.cancel(list[2])
+	a.cancel(nil)
+	clock.advance(4 * time.Second)
+	for _, want := range []int{1, 2, 4} {
+		if got := <-rung; got != want {
+			t.Errorf("%d rang, want %d", got, want)
+		}
+	}
+	a.cancel(list[1])
+	a.close()
+	clock.advance(time.Hour)
+	if len(rung) > 0 {
+		t.Error("an alarm rang after close")
+	}
+}

@@ -206,7 +206,8 @@ func (s *sequencer) limit(t *transaction) {
 		return
 	}
 	t.settleBy = s.clock.Now().Add(after)
-	s.alarms.at(t.settleBy, func() {
+	s.alarms.cancel(t.limit)
+	t.limit = s.alarms.at(t.settleBy, func() {
 		s.mu.Lock()
 		defer s.unlock()
 		s.giveUp(t)
@@ -245,6 +246,7 @@ func (t *transaction) abandoned() bool { return len(t.settles) == 0 && t.parked 
 // finish ends a transaction.
 func (s *sequencer) finish(t *transaction, answer transport.Settlement) {
 	t.state = finished
+	s.alarms.cancel(t.limit)
 	s.overlay.forget(t)
 	t.unlink()
 	delete(s.stale, t)

@@ -55,6 +55,7 @@ type transaction struct {
 	attempts  int
 	notBefore time.Time // of the next publish or translation
 	settleBy  time.Time // zero: no limit
+	limit     *alarm    // at settleBy
 	outcome   string    // for the metrics
 	err       error     // what rejected it
 }
