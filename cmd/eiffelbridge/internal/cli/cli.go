@@ -14,7 +14,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"golang.org/x/term"
 )
 
@@ -152,7 +151,8 @@ func (c *command) root() *cobra.Command {
 
 func (c *command) verbs() []*cobra.Command {
 	return []*cobra.Command{
-		c.translateVerb(), c.validateVerb(), c.versionVerb(),
+		c.translateVerb(), c.explainVerb(), c.validateVerb(), c.mappingsVerb(), c.runVerb(), c.checkVerb(), c.servicesVerb(),
+		c.ledgerVerb(), c.deadlettersVerb(), c.versionVerb(), c.completionVerb(), c.referenceVerb(),
 	}
 }
 
@@ -249,9 +249,6 @@ func complete(cmd *cobra.Command, name string, values ...string) {
 		panic(err)
 	}
 }
-
-// given tells whether a flag stands on the command line.
-func given(flags *pflag.FlagSet, name string) bool { return flags.Changed(name) }
 
 // isTerminal tells whether a person sees what is written there, or types what is read.
 func isTerminal(stream any) bool {

@@ -1,0 +1,210 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eiffelbridge/eiffelbridge/daemon"
+)
+
+// drainTimeout is how long a relay that is told to end lets what is in flight come to its end: as long as orchestrators
+// wait before they kill.
+const drainTimeout = 30 * time.Second
+
+func (c *command) runVerb() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Relay events between transports",
+		Long: `Run the relays of a configuration until the process is told to end.
+
+Without --config it listens for CloudEvents on 127.0.0.1:8080, keeps its ledger in the folder ledger and writes the translated
+events to standard output. With AMQP_URL set it relays both ways over that broker; CDEvents then go to K_SINK if that is set,
+else to standard output.
+
+An event is accepted only when everything that follows from it is durable. SIGINT or SIGTERM ends the relay in order: it takes
+no more events and lets those in flight come to their end, for as long as --drain-timeout; what is left goes back to its source,
+and nothing is lost. A second signal ends it at once. Logs go to standard error and never hold an event's content.`,
+		Example: `  eiffelbridge run
+  AMQP_URL=amqp://guest:guest@127.0.0.1:5672/ eiffelbridge run
+  eiffelbridge run --config eiffelbridge.yaml --log-format json`,
+		Args: cobra.NoArgs,
+	}
+	var path string
+	var drain time.Duration
+	cmd.Flags().StringVar(&path, "config", "", "`FILE` with the configuration, YAML")
+	cmd.Flags().DurationVar(&drain, "drain-timeout", drainTimeout, "how long events in flight may take to come to their end")
+	level := chosen(cmd, "log-level", "info", "what to log", "debug", "info", "warn", "error")
+	format := chosen(cmd, "log-format", "text", "form of the log", "text", "json")
+	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if drain < 0 {
+			return usagef("--drain-timeout %v is less than 0s", drain)
+		}
+		return c.run(cmd.Context(), path, drain, c.logger(*level, *format), *format == "json")
+	}
+	return cmd
+}
+
+func (c *command) logger(level, format string) *slog.Logger {
+	var l slog.Level
+	// The flag has checked the text.
+	_ = l.UnmarshalText([]byte(level))
+	options := &slog.HandlerOptions{Level: l}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(c.err, options))
+	}
+	return slog.New(slog.NewTextHandler(c.err, options))
+}
+
+// readConfig reads a configuration, the default one if there is no path, and writes its problems to w.
+func (c *command) readConfig(path string) (*daemon.Config, []string, error) {
+	if path == "" {
+		config := daemon.DefaultConfig(c.env.LookupEnv)
+		return config, problems("default configuration", daemon.Check(config)), nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, &configError{fmt.Errorf("cannot read the configuration: %w", err)}
+	}
+	config := daemon.ReadConfig(text, c.env.LookupEnv)
+	return config, problems(path, daemon.Check(config)), nil
+}
+
+// problems are the lines file:line: key: message.
+func problems(file string, list []daemon.Problem) []string {
+	var lines []string
+	for _, p := range list {
+		text := file
+		if p.Line > 0 {
+			text += fmt.Sprintf(":%d", p.Line)
+		}
+		text += ": "
+		if p.Key != "" {
+			text += p.Key + ": "
+		}
+		lines = append(lines, oneLine(text+p.Message))
+	}
+	return lines
+}
+
+func (c *command) run(ctx context.Context, path string, drain time.Duration, log *slog.Logger, machine bool) error {
+	config, wrong, err := c.readConfig(path)
+	if err != nil {
+		return err
+	}
+	if len(wrong) > 0 {
+		for _, line := range wrong {
+			fmt.Fprintln(c.err, line)
+		}
+		return errUsage
+	}
+	settings, err := config.Settings(daemon.BuildOptions{Logger: log, Version: c.serializerVersion(), Stdin: c.env.Stdin, Stdout: c.out})
+	if err != nil {
+		return err
+	}
+	relay, err := daemon.New(settings)
+	if err != nil {
+		return err
+	}
+	if err := relay.Start(ctx); err != nil {
+		return err
+	}
+	c.announce(relay, settings, log, machine)
+
+	ended := make(chan error, 1)
+	go func() { ended <- relay.Wait() }()
+	var failure error
+	select {
+	case failure = <-ended: // the sources came to their end, or one can never work
+	case sig := <-c.env.Interrupts:
+		log.Info("ending: events in flight come to their end first", "signal", sig.String(), "drain_timeout", drain.String())
+	case <-ctx.Done():
+	}
+	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	down := make(chan error, 1)
+	go func() { down <- relay.Shutdown(draining) }()
+	select {
+	case err := <-down:
+		return errors.Join(failure, err)
+	case sig := <-c.env.Interrupts:
+		// Not even the ledger is closed: it is made for a process that ends in the middle.
+		return fmt.Errorf("ended at once by a second signal (%s); what was in flight goes back to its source", sig)
+	}
+}
+
+// announce says where the relay can be reached.
+func (c *command) announce(relay *daemon.Daemon, settings daemon.Settings, log *slog.Logger, machine bool) {
+	addresses := relay.Addresses()
+	for _, name := range slices.Sorted(maps.Keys(addresses)) {
+		if machine {
+			log.Info("listening", "part", name, "address", addresses[name].String())
+			continue
+		}
+		what := "transport " + name + " listens on"
+		if name == "admin" {
+			what = "services, dead letters, health and metrics are on"
+		}
+		fmt.Fprintf(c.err, "eiffelbridge: %s http://%s/\n", what, hostPort(addresses[name]))
+	}
+	if machine {
+		return
+	}
+	for _, r := range settings.Relays {
+		fmt.Fprintf(c.err, "eiffelbridge: relay %s: from %s to %s, translating to %s\n", r.Name, r.From, r.To, r.Translate)
+	}
+}
+
+// hostPort is an address that can be put into a browser: one that listens everywhere is reached on this host.
+func hostPort(a net.Addr) string {
+	if tcp, ok := a.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return fmt.Sprintf("localhost:%d", tcp.Port)
+	}
+	return a.String()
+}
+
+func (c *command) checkVerb() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check --config FILE",
+		Short: "Check a configuration",
+		Long: `Check the configuration of a relay without starting anything. Every problem is a line:
+
+  file:line: key: message
+
+The exit code is 0 if there is none, else 2. Environment variables that the configuration names are read.`,
+		Example: `  eiffelbridge check --config eiffelbridge.yaml`,
+		Args:    cobra.NoArgs,
+	}
+	var path string
+	cmd.Flags().StringVar(&path, "config", "", "`FILE` with the configuration, YAML")
+	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if path == "" {
+			return usagef("check needs --config FILE")
+		}
+		config, wrong, err := c.readConfig(path)
+		if err != nil {
+			return err
+		}
+		for _, line := range wrong {
+			if _, err := fmt.Fprintln(c.out, line); err != nil {
+				return err
+			}
+		}
+		if len(wrong) > 0 {
+			return errUsage
+		}
+		_, err = fmt.Fprintf(c.out, "%s: no problems; %s, %s\n", path, count(len(config.Transports), "transport"), count(len(config.Relays), "relay"))
+		return err
+	}
+	return cmd
+}

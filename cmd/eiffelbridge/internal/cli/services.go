@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eiffelbridge/eiffelbridge/daemon/board"
+	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
+)
+
+// maxAnswer bounds what is read of an answer of a relay.
+const maxAnswer = 256 << 20
+
+func (c *command) servicesVerb() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "services",
+		Short: "Show what runs where, and what ran there before",
+		Long: `Show which artifact each service runs in each environment, as the ledger knows it, and with --history what happened to it.
+
+A running relay holds its ledger: ask it with --url, the address of its admin listener. If that wants a token, it is taken from the
+environment variable EIFFELBRIDGE_ADMIN_TOKEN.`,
+		Example: `  eiffelbridge services --ledger ledger
+  eiffelbridge services --url http://127.0.0.1:9090 --history
+  eiffelbridge services --format json | jq -r '.services[] | select(.status == "running") | .artifact'`,
+		Args: cobra.NoArgs,
+	}
+	var path, admin string
+	var history bool
+	cmd.Flags().StringVar(&path, "ledger", "ledger", "`PATH` of the ledger, a folder")
+	cmd.Flags().StringVar(&admin, "url", "", "`ADMIN` listener of a running relay to ask instead, such as http://127.0.0.1:9090")
+	cmd.Flags().BoolVar(&history, "history", false, "show what happened to each service too")
+	format := chosen(cmd, "format", "table", "form of the output", "table", "json")
+	colour := addColour(cmd)
+	_ = cmd.MarkFlagDirname("ledger")
+	cmd.MarkFlagsMutuallyExclusive("ledger", "url")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx, stop := c.watch(cmd.Context())
+		defer stop()
+		services, err := c.services(ctx, path, admin)
+		if err != nil {
+			return err
+		}
+		if *format == "json" {
+			return writeServices(c.out, services, history)
+		}
+		return c.printServices(c.painter(*colour), services, history)
+	}
+	return cmd
+}
+
+func (c *command) services(ctx context.Context, path, admin string) (services []board.Service, err error) {
+	if admin != "" {
+		var answer struct {
+			Services []board.Service `json:"services"`
+		}
+		if err := c.askRelay(ctx, admin, "/services", &answer); err != nil {
+			return nil, err
+		}
+		return answer.Services, nil
+	}
+	store, err := openLedger(path, ledger.Options{ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	return board.Board(ctx, store)
+}
+
+// askRelay gets a JSON answer of the admin listener.
+func (c *command) askRelay(ctx context.Context, admin, path string, into any) error {
+	if !strings.Contains(admin, "://") {
+		admin = "http://" + admin
+	}
+	u, err := url.Parse(admin)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return usagef("--url %q is not the address of an admin listener, such as http://127.0.0.1:9090", admin)
+	}
+	u = u.JoinPath(path)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return &usageError{err}
+	}
+	if token, _ := c.env.LookupEnv("EIFFELBRIDGE_ADMIN_TOKEN"); token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	client := &http.Client{Timeout: time.Minute}
+	answer, err := client.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask the relay: %w; is it running, and is this its admin listener?", err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode == http.StatusUnauthorized {
+		return fmt.Errorf("ask the relay: it wants a token; set EIFFELBRIDGE_ADMIN_TOKEN to the admin.token of its configuration")
+	}
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("ask the relay: %w", err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("ask the relay: %s answered %s: %s", u.Redacted(), answer.Status, oneLine(strings.TrimSpace(fmt.Sprintf("%.200s", body))))
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("ask the relay: %s did not answer as an admin listener does: %w", u.Redacted(), err)
+	}
+	return nil
+}
+
+// writeServices writes what the admin listener answers; without the histories if they were not asked for.
+func writeServices(w io.Writer, services []board.Service, history bool) error {
+	type bare struct {
+		Service     board.Name `json:"service"`
+		Environment board.Name `json:"environment"`
+		Artifact    string     `json:"artifact,omitempty"`
+		Version     string     `json:"version,omitempty"`
+		Since       time.Time  `json:"since"`
+		EventID     string     `json:"event_id"`
+		Status      string     `json:"status"`
+	}
+	if history {
+		return writeIndented(w, map[string]any{"services": append([]board.Service{}, services...)})
+	}
+	list := []bare{}
+	for _, s := range services {
+		list = append(list, bare{s.Service, s.Environment, s.Artifact, s.Version, s.Since, s.EventID, s.Status})
+	}
+	return writeIndented(w, map[string]any{"services": list})
+}
+
+const boardTime = "2006-01-02 15:04:05Z"
+
+func (c *command) printServices(p *painter, services []board.Service, history bool) error {
+	if len(services) == 0 {
+		p.line("No service was ever deployed, as far as this ledger knows.")
+		return p.err
+	}
+	header := func(titles ...string) (row []cell) {
+		for _, t := range titles {
+			row = append(row, cell{t, dim})
+		}
+		return row
+	}
+	statusStyle := func(status string) style {
+		if status == board.Running {
+			return green
+		}
+		return dim
+	}
+	rows := [][]cell{header("ENVIRONMENT", "SERVICE", "VERSION", "STATUS", "SINCE", "ARTIFACT")}
+	for _, s := range services {
+		status := statusStyle(s.Status)
+		version := s.Version
+		if version == "" {
+			version = "-"
+		}
+		rows = append(rows, []cell{{oneLine(s.Environment.ID), plain}, {oneLine(s.Service.ID), bold}, {oneLine(version), plain},
+			{s.Status, status}, {s.Since.UTC().Format(boardTime), plain}, {oneLine(s.Artifact), dim}})
+	}
+	p.columns(rows)
+	if !history {
+		return p.err
+	}
+	for _, s := range services {
+		p.line("")
+		p.line(p.paint(bold, oneLine(s.Service.ID)) + " in " + oneLine(s.Environment.ID))
+		var rows [][]cell
+		for _, h := range s.History {
+			what, style := h.What, green
+			switch h.What {
+			case board.Removal:
+				style = yellow
+			case board.EnvironmentClosed:
+				what, style = "environment deleted", yellow
+			}
+			rows = append(rows, []cell{{"  " + h.Time.UTC().Format(boardTime), plain}, {what, style}, {oneLine(h.Version), plain},
+				{h.EventID, dim}, {oneLine(h.Artifact), dim}})
+		}
+		p.columns(rows)
+	}
+	return p.err
+}
