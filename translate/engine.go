@@ -151,9 +151,15 @@ func checkHead(in *Event) []*EventError {
 	if id := need("/meta/id", jsondoc.String); id.Kind() == jsondoc.String && !schema.IsEiffelID(id.Str()) {
 		out = append(out, in.fail(CodeInvalid, "/meta/id", "is not a lower-case UUID of version 1 to 5 (pattern)"))
 	}
-	need("/meta/time", jsondoc.Number)
+	if time := need("/meta/time", jsondoc.Number); time.Kind() == jsondoc.Number && !time.IsIntegral() {
+		out = append(out, in.fail(CodeInvalid, "/meta/time", "is no integer (type)"))
+	}
 	need("/data", jsondoc.Object)
-	need("/links", jsondoc.Array)
+	for l := range need("/links", jsondoc.Array).Children() {
+		if l.Get("type").Kind() != jsondoc.String || l.Get("type").Str() == "" || !schema.IsEiffelID(l.Get("target").Str()) {
+			out = append(out, in.fail(CodeInvalid, l.Pointer(), "is no link: it needs a type and, as target, a lower-case UUID of version 1 to 5"))
+		}
+	}
 	return out
 }
 
@@ -169,20 +175,21 @@ type run struct {
 	decided   Decision
 	choices   Decision
 
-	used []bool // per value of the input: it has a place of its own in the output
+	believed bool   // the event's envelope or mark is believed
+	used     []bool // per value of the input: it has a place of its own in the output
 }
 
-func (r *run) start(g *Engine, in *Event, facts *Facts) error {
+func (r *run) start(g *Engine, in *Event, facts *Facts) {
 	r.g, r.in, r.facts = g, in, facts
 	r.used = make([]bool, in.doc.Len())
 	if record := r.get(decisionQuery(in)); record != nil {
 		d, err := DecodeDecision(record)
 		if err != nil {
-			return fmt.Errorf("event %s: decision: %w", shorten(in.ID, 80), err)
+			r.diagnose("ledger", "the record of the event's own choices is damaged and was ignored")
+			return
 		}
 		r.replaying, r.decided = true, d
 	}
-	return nil
 }
 
 // get asks for a record. Nil means that the ledger has nothing, or that its answer is not here yet: then the query is

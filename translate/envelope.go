@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
@@ -13,6 +14,10 @@ const (
 	carriedCDEvent = "cdevents" // in an Eiffel event: data.customData entry
 	carriedEiffel  = "eiffel"   // in a CDEvent: customData member
 )
+
+// environmentIDKey is the key under which an environment's id stands where the original is not carried: data.name may be
+// another.
+const environmentIDKey = "environmentId"
 
 // mark is what a believed envelope says.
 type mark byte
@@ -45,45 +50,78 @@ func isEnvelope(v jsondoc.Value) bool {
 		v.Get("id").Kind() == jsondoc.String || v.Get("synthesizedFor").Kind() == jsondoc.String)
 }
 
-// ownEntry tells whether a custom data entry of an Eiffel event is an envelope.
-func ownEntry(entry jsondoc.Value) bool {
-	return entry.Get("key").Str() == carriedCDEvent && isEnvelope(entry.Get("value"))
+// carriedValue tells whether a value is an event carried in another: a member "event" of an envelope of ours.
+func carriedValue(v jsondoc.Value) bool {
+	if v.Key() != "event" {
+		return false
+	}
+	holder := v.Parent()
+	switch holder.Key() {
+	case carriedEiffel:
+		return holder.Parent().Key() == "customData"
+	case "value":
+		return holder.Parent().Get("key").Str() == carriedCDEvent
+	}
+	return false
 }
 
-// carries tells whether an event has an envelope of either form, believed or not.
+// nests tells whether a value is an envelope with an event in it, believed or not: what is never carried on.
+func nests(v jsondoc.Value) bool { return isEnvelope(v) && v.Get("event").Exists() }
+
+// carries tells whether an event has an envelope with an event in it, believed or not.
 func carries(e *Event) bool {
 	if e.Protocol == CDEvents {
-		return isEnvelope(e.doc.Root().At("customData", carriedEiffel))
+		return nests(e.doc.Root().At("customData", carriedEiffel))
 	}
 	for entry := range e.doc.Root().At("data", "customData").Children() {
-		if ownEntry(entry) {
+		if entry.Get("key").Str() == carriedCDEvent && nests(entry.Get("value")) {
 			return true
 		}
 	}
 	return false
 }
 
+// own tells whether a value of custom data is ours and not a user's: a believed mark, or an envelope with an event in it.
+func (r *run) own(key string, v jsondoc.Value) bool {
+	ours := carriedEiffel
+	if r.in.Protocol == Eiffel {
+		ours = carriedCDEvent
+	}
+	return key == ours && (nests(v) || r.believed && isEnvelope(v))
+}
+
+func (r *run) ownEntry(entry jsondoc.Value) bool {
+	return r.own(entry.Get("key").Str(), entry.Get("value"))
+}
+
 // appendCarried writes the event as it is carried: compacted and otherwise untouched, without our own key, so that
 // envelopes never nest.
 func (r *run) appendCarried(b []byte) []byte {
 	root := r.in.doc.Root()
-	if !carries(r.in) {
-		return append(b, r.in.JSON...)
+	drop := func(v jsondoc.Value) {
+		r.result.Losses = append(r.result.Losses, Loss{Pointer: v.Pointer(), Reason: "envelope"})
+		r.use(v)
 	}
 	if r.in.Protocol == CDEvents {
 		own := root.At("customData", carriedEiffel)
-		r.result.Losses = append(r.result.Losses, Loss{Pointer: own.Pointer(), Reason: "envelope"})
-		r.use(own)
+		if !own.Exists() || !r.own(carriedEiffel, own) {
+			return append(b, r.in.JSON...)
+		}
+		drop(own)
 		return jsondoc.AppendReplaced(b, r.in.doc, own, nil)
 	}
 	custom := root.At("data", "customData")
+	any := false
 	for entry := range custom.Children() {
-		if ownEntry(entry) {
-			r.result.Losses = append(r.result.Losses, Loss{Pointer: entry.Pointer(), Reason: "envelope"})
-			r.use(entry)
+		if r.ownEntry(entry) {
+			any = true
+			drop(entry)
 		}
 	}
-	return jsondoc.AppendReplaced(b, r.in.doc, custom, jsondoc.AppendWithout([]byte{}, custom, ownEntry))
+	if !any {
+		return append(b, r.in.JSON...)
+	}
+	return jsondoc.AppendReplaced(b, r.in.doc, custom, jsondoc.AppendWithout([]byte{}, custom, r.ownEntry))
 }
 
 // readOriginal decodes and validates a carried event; the reason says why it is not believed.
@@ -168,6 +206,10 @@ func (g *Engine) envelopeOfEntry(in *Event, v jsondoc.Value) (envelope, string) 
 		return envelope{}, "the event's serializer is not this module"
 	}
 	if id := v.Get("id"); id.Exists() {
+		// What else the id was made of is not written anywhere; a UUIDv5 is all that can be asked for.
+		if in.ID != id.Str() && in.ID[14] != '5' {
+			return envelope{}, "the event's id does not follow from its original's"
+		}
 		return envelope{mark: markID, id: id.Str()}, ""
 	}
 	if id := v.Get("synthesizedFor"); id.Exists() {
@@ -209,10 +251,14 @@ func (g *Engine) isSynthesized(in *Event, contextID string) bool {
 		a, _ := parseArtifact(root.At("data", "identity").Str(), g.settings.AllQualifiers)
 		return in.ID == anchorID(typeArtC, a.subject())
 	case typeCD:
-		// The type of the event that needed it is not written anywhere, but few types need a composition.
-		for _, t := range schema.CDEventTypes() {
-			if strings.HasPrefix(t, "dev.cdevents.service.published.") && in.ID == synthesizedID(linkSubject, uri, contextID, t) {
-				return true
+		// The type of the event that needed it is not written anywhere, but only one type needs a composition: its
+		// versions are tried, those to come as well.
+		for minor := range 20 {
+			for patch := range 10 {
+				t := fmt.Sprintf("dev.cdevents.service.published.0.%d.%d", minor, patch)
+				if in.ID == synthesizedID(linkSubject, uri, contextID, t) {
+					return true
+				}
 			}
 		}
 	}
@@ -271,6 +317,7 @@ func (t *toEiffel) giveBack(s *schema.Schema) bool {
 		mine = known != nil && known.Emitted
 	}
 	action := t.returningAction(&e, mine, wrote)
+	t.believed = e.mark != noMark
 	if action == NotReturning {
 		return false
 	}

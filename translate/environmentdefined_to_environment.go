@@ -6,6 +6,13 @@ func (t *toCDEvents) environmentSubject() {
 	name := t.in.doc.Root().At("data", "name")
 	t.use(name)
 	t.subject = SubjectKey{Kind: "environment", Source: t.in.Source, ID: name.Str()}
+	if t.believed {
+		for entry := range t.in.doc.Root().At("data", "customData").Children() {
+			if id := entry.Get("value"); entry.Get("key").Str() == environmentIDKey && id.Str() != "" {
+				t.subject.ID = id.Str()
+			}
+		}
+	}
 	if t.subject.ID == "" {
 		t.subject.ID = urnUUID + t.in.ID
 	}

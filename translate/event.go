@@ -47,6 +47,9 @@ func Decode(text []byte) (Event, error) {
 func decode(doc *jsondoc.Document) (Event, error) {
 	e := Event{JSON: doc.Bytes(), doc: doc}
 	root := doc.Root()
+	if doc.Depth() > jsondoc.MaxDepth && doc.DepthWithout(carriedValue) > jsondoc.MaxDepth {
+		return e, &EventError{Code: CodeNotJSON, Message: fmt.Sprintf("nested deeper than %d levels", jsondoc.MaxDepth)}
+	}
 	if root.Kind() != jsondoc.Object {
 		return e, &EventError{Code: CodeNotEvent, Message: fmt.Sprintf("an event is a JSON object, not %s", article(root.Kind().String()))}
 	}

@@ -65,6 +65,11 @@ func (t *toEiffel) learnPair(p *pair) {
 		p.identity = p.artifact.text
 	}
 	fill(&p.eiffelType, t.row.Eiffel)
+	links := p.links
+	if links == nil {
+		links = t.links
+	}
+	p.config = target(links, linkConfiguration)
 	t.learnFacts(p)
 }
 
@@ -138,7 +143,8 @@ func (r *run) learnFacts(p *pair) {
 
 // learnEntry adds an entry to the line of a service, and makes the line findable when it opens.
 func (r *run) learnEntry(p *pair, e Entry) {
-	if p.environment.ID == "" || !e.Removed && p.artifact == nil {
+	_, unknown := uuidOfURN(p.environment.ID)
+	if p.environment.ID == "" || unknown || !e.Removed && p.artifact == nil {
 		return // which line it is stays unknown
 	}
 	known := r.line(p.subject, p.environment)

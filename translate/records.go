@@ -9,8 +9,9 @@ import (
 )
 
 // Records are written in the protocol buffers wire format, field by field: compact, readable by a later version that
-// knows more fields, and no reflection. Every record of a kind is also a delta of that kind: [Merge] unites two of
-// them, and uniting is associative, so that a store may unite deltas before it has read what they change.
+// knows more fields, and no reflection. Every record of a kind is also a delta of that kind: [Merge] unites a record with
+// one. Deltas are united one after the other, in the order in which they were learned: kinds that forget what is beyond
+// their size do not allow for another order.
 
 // SubjectKey identifies a CDEvents subject (mapping.md section 2).
 type SubjectKey struct {
@@ -170,7 +171,7 @@ func appendIDBytes(b []byte, s string) []byte {
 		at := 1
 		ok := true
 		for i := 0; i < 36 && ok; i += 2 {
-			if s[i] == '-' {
+			if i == 8 || i == 13 || i == 18 || i == 23 {
 				i++
 			}
 			hi, lo := hexDigit(s[i]), hexDigit(s[i+1])
@@ -388,7 +389,7 @@ func (s *Subject) merge(d *Subject) {
 		switch {
 		case known == nil:
 			s.Anchors = append(s.Anchors, a)
-		case !a.Synthesized || known.Last == "":
+		case !a.Synthesized || a.Last != a.First:
 			known.Last = a.Last
 		}
 	}

@@ -30,11 +30,9 @@ type toCDEvents struct {
 
 func (g *Engine) translateToCDEvents(in *Event, s *schema.Schema, facts *Facts) (Result, error) {
 	t := &toCDEvents{}
-	if err := t.start(g, in, facts); err != nil {
-		return Result{}, err
-	}
-	if done, err := t.giveBack(); done || err != nil {
-		return t.result, err
+	t.start(g, in, facts)
+	if t.giveBack() {
+		return t.result, nil
 	}
 	t.row = g.rowOfEiffel(in.Type)
 	t.readHead()
@@ -187,9 +185,9 @@ func (t *toCDEvents) makeContent() []byte {
 		data := root.Get("data")
 		t.move(data, "/subject/content", "custom event: content is data")
 		for entry := range data.Get("customData").Children() {
-			if ownEntry(entry) {
+			if t.ownEntry(entry) {
 				custom := data.Get("customData")
-				stripped := jsondoc.AppendWithout(nil, custom, ownEntry)
+				stripped := jsondoc.AppendWithout(nil, custom, t.ownEntry)
 				return replaceMember(data, "customData", stripped)
 			}
 		}
@@ -274,12 +272,15 @@ func (t *toCDEvents) customData() []byte {
 	values := map[string][]jsondoc.Value{}
 	if !isCustom(t.name) {
 		for entry := range users.Children() {
-			if ownEntry(entry) {
+			if t.ownEntry(entry) {
 				t.lose(entry, "envelope")
 				continue
 			}
 			t.move(entry, "/customData", "custom data, one member per key")
 			key := entry.Get("key").Str()
+			if t.believed && (key == t.g.settings.ServiceIDKey || key == environmentIDKey) {
+				continue // it stood in for the original's subject.id
+			}
 			if values[key] == nil {
 				keys = append(keys, key)
 			}
@@ -398,7 +399,7 @@ func (t *toCDEvents) learnAll(out *Event) {
 }
 
 // giveBack handles an Eiffel event that came from the other side, as [Settings.Returning] says; true if that was all.
-func (t *toCDEvents) giveBack() (bool, error) {
+func (t *toCDEvents) giveBack() bool {
 	e, reason := t.g.envelopeOfEiffel(t.in)
 	if reason != "" {
 		t.diagnose("envelope_not_believed", "the custom data entry %q is ordinary custom data: %s", carriedCDEvent, reason)
@@ -417,28 +418,25 @@ func (t *toCDEvents) giveBack() (bool, error) {
 		return slices.ContainsFunc(contexts, func(c Context) bool { return c.Emitted })
 	}
 	action := t.returningAction(&e, mine, wrote)
+	t.believed = e.mark != noMark
 	if action == NotReturning {
-		return false, nil
+		return false
 	}
 	restored := action == Restored && t.g.settings.Returning == ReturningRestore
 	switch e.mark {
 	case markOriginal:
-		if err := t.learnOriginal(&e, restored); err != nil {
-			return false, err
-		}
+		t.learnOriginal(&e, restored)
 	case markSynthesized:
 		t.learnSynthesized()
 	}
 	t.finishReturning(action, &e)
-	return true, nil
+	return true
 }
 
 // learnOriginal learns from an Eiffel event and the CDEvent that it carries what translating that one had taught.
-func (t *toCDEvents) learnOriginal(e *envelope, restored bool) error {
+func (t *toCDEvents) learnOriginal(e *envelope, restored bool) {
 	forth := &toEiffel{}
-	if err := forth.start(t.g, &e.original, t.facts); err != nil {
-		return err
-	}
+	forth.start(t.g, &e.original, t.facts)
 	s, _ := check(&e.original)
 	forth.readSubject(s)
 	forth.row = t.g.rowOfCDEvent(forth.name)
@@ -453,7 +451,6 @@ func (t *toCDEvents) learnOriginal(e *envelope, restored bool) error {
 		t.get(q)
 	}
 	t.result.Learned = append(t.result.Learned, forth.result.Learned...)
-	return nil
 }
 
 // learnSynthesized learns an anchor that another bridge made up.

@@ -49,9 +49,7 @@ type toEiffel struct {
 
 func (g *Engine) translateToEiffel(in *Event, s *schema.Schema, facts *Facts) (Result, error) {
 	t := &toEiffel{}
-	if err := t.start(g, in, facts); err != nil {
-		return Result{}, err
-	}
+	t.start(g, in, facts)
 	if t.giveBack(s) {
 		return t.result, nil
 	}
@@ -100,7 +98,9 @@ func (t *toEiffel) readSubject(s *schema.Schema) {
 	t.subject = SubjectKey{Kind: kind, Source: t.in.Source, ID: t.in.Subject}
 	if source := subject.Get("source"); source.Exists() {
 		t.subject.Source = source.Str()
-		t.use(source)
+		if t.subject.Source == t.in.Source {
+			t.use(source)
+		}
 	}
 	if kind == "artifact" {
 		t.artifact = t.readArtifact(t.in.Subject)
@@ -110,7 +110,6 @@ func (t *toEiffel) readSubject(s *schema.Schema) {
 	for _, name := range []string{"id", "source", "type", "specversion", "version"} {
 		t.use(context.Get(name))
 	}
-	t.use(subject.Get("id"))
 	t.use(subject.Get("type"))
 	timestamp := context.Get("timestamp")
 	t.use(timestamp)
@@ -425,10 +424,25 @@ func (t *toEiffel) customData() []byte {
 	b = append(b, `{"key":"`+carriedCDEvent+`","value":{"id":`...)
 	b = jsondoc.AppendString(b, t.in.ID)
 	b = append(b, `}}`...)
+	identify := func(key string) {
+		// Where the original is not there to say it, an entry names the subject.
+		t.move(root.At("subject", "id"), "/data/customData", "custom data "+key)
+		b = append(b, `,{"key":`...)
+		b = jsondoc.AppendString(b, key)
+		b = append(b, `,"value":`...)
+		b = jsondoc.AppendString(b, t.in.Subject)
+		b = append(b, '}')
+	}
+	switch {
+	case t.row.Learns == mappings.LearnIncarnation:
+		identify(t.g.settings.ServiceIDKey)
+	case t.row.Eiffel == typeED && root.At("subject", "content", "name").Str() != "":
+		identify(environmentIDKey)
+	}
 	switch custom.Kind() {
 	case jsondoc.Object:
 		for v := range custom.Children() {
-			if v.Key() == carriedEiffel && isEnvelope(v) {
+			if t.own(v.Key(), v) {
 				t.lose(v, "envelope")
 				continue
 			}

@@ -358,7 +358,7 @@ func (e *envelope) finish() error {
 		// Text of another media type stands in the envelope as a JSON string (JSON event format, section 3.1).
 		e.m.Data = []byte(unquote(e.data))
 	default:
-		if deeperThan(e.data, jsondoc.MaxDepth) {
+		if deeperThan(e.data, jsondoc.Limit) {
 			return &AttributeError{"data", fmt.Sprintf("is nested deeper than %d levels", jsondoc.MaxDepth)}
 		}
 		e.m.Data = e.data

@@ -83,7 +83,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"duplicate deep":  {`{"id":"i","data":{"a":{"b":1,"b":2}}}`, "duplicate", "i"},
 		"invalid UTF-8":   {"{\"id\":\"i\",\"data\":\"\xff\"}", "UTF-8", "i"},
 		"lone surrogate":  {`{"id":"i","data":"\ud800"}`, "surrogate", "i"},
-		"too deep": {`{"specversion":"1.0","id":"i","source":"s","type":"t","data":{"[":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}}`,
+		"too deep": {`{"specversion":"1.0","id":"i","source":"s","type":"t","data":{"[":` + strings.Repeat("[", 110) + strings.Repeat("]", 110) + `}}`,
 			"deeper than 100", "i"},
 		"bare event": {`{"context":{"id":"x","type":"t"},"subject":{"id":"y"}}`, "specversion is missing", ""},
 	} {

@@ -2,7 +2,7 @@
 // the values in them. Nothing is converted until it is asked for, so numbers keep their digits and member names their order.
 //
 // The decoding rules hold at every edge of the bridge: a duplicate member name, invalid UTF-8, an unpaired surrogate,
-// nesting beyond [MaxDepth] levels and anything after the value are errors (RFC 8259, RFC 7493 section 2).
+// nesting beyond [Limit] levels and anything after the value are errors (RFC 8259, RFC 7493 section 2).
 package jsondoc
 
 import (
@@ -17,8 +17,12 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// MaxDepth is the number of nested objects and arrays that a document may have.
+// MaxDepth is the number of nested objects and arrays that an event may have.
 const MaxDepth = 100
+
+// Limit is the number that a document may have: an event of MaxDepth levels, within the levels that carrying it in
+// another event's custom data adds. Who reads events holds what is not carried to MaxDepth; see [Document.Depth].
+const Limit = MaxDepth + 6
 
 // Kind says what a value is.
 type Kind byte
@@ -67,6 +71,7 @@ type node struct {
 type Document struct {
 	buf   []byte
 	nodes []node
+	depth int
 }
 
 // Bytes is the compacted text: no white space between tokens, otherwise as it came. It must not be changed.
@@ -74,6 +79,25 @@ func (d *Document) Bytes() []byte { return d.buf }
 
 // Len is the number of values in the document; a [Value]'s Index is less than it.
 func (d *Document) Len() int { return len(d.nodes) }
+
+// Depth is the number of nested objects and arrays, 0 for a scalar.
+func (d *Document) Depth() int { return d.depth }
+
+// DepthWithout is Depth for the document without some of its values.
+func (d *Document) DepthWithout(skip func(Value) bool) int {
+	var depth func(v Value, level int) int
+	depth = func(v Value, level int) int {
+		if v.Kind() < Array || skip(v) {
+			return level
+		}
+		most := level + 1
+		for c := range v.Children() {
+			most = max(most, depth(c, level+1))
+		}
+		return most
+	}
+	return depth(d.Root(), 0)
+}
 
 // Root is the outermost value.
 func (d *Document) Root() Value { return Value{d, 0} }

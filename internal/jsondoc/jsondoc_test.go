@@ -38,7 +38,7 @@ func TestParseCompactsAndKeepsTheRest(t *testing.T) {
 }
 
 func TestParseRefuses(t *testing.T) {
-	deep := strings.Repeat("[", 101) + strings.Repeat("]", 101)
+	deep := strings.Repeat("[", jsondoc.Limit+1) + strings.Repeat("]", jsondoc.Limit+1)
 	for name, text := range map[string]string{
 		"empty":            "",
 		"duplicate name":   `{"a":1,"a":2}`,
@@ -60,7 +60,7 @@ func TestParseRefuses(t *testing.T) {
 		}
 	}
 	if _, err := jsondoc.Parse([]byte(deep[1 : len(deep)-1])); err != nil {
-		t.Errorf("100 levels: %v", err)
+		t.Errorf("%d levels: %v", jsondoc.Limit, err)
 	}
 }
 

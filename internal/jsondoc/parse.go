@@ -201,9 +201,10 @@ func (p *parser) value(n node) error {
 	var err error
 	switch {
 	case c == '{' || c == '[':
-		if p.deep++; p.deep > MaxDepth {
+		if p.deep++; p.deep > Limit {
 			return p.fail(p.at, "nested deeper than %d levels", MaxDepth)
 		}
+		p.d.depth = max(p.d.depth, p.deep)
 		n.kind = Object
 		if c == '[' {
 			n.kind = Array
