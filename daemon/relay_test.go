@@ -719,3 +719,109 @@ func TestAlarms(t *testing.T) {
 		t.Error("an alarm rang after close")
 	}
 }
+
+// translatorFunc is a translator for one test; read looks a subject's line up, or says that it must be asked for first.
+type translatorFunc func(id string, read func(subject string) bool) (writes string)
+
+func (f translatorFunc) Translate(in translate.Event, facts *translate.Facts) (translate.Result, error) {
+	var need []translate.Query
+	var saw []string
+	writes := f(in.ID, func(subject string) bool {
+		record, ok := answer(facts, lineQuery(subject))
+		if !ok {
+			need = append(need, lineQuery(subject))
+		}
+		if len(record) > 0 {
+			saw = append(saw, subject)
+		}
+		return len(record) > 0
+	})
+	if len(need) > 0 {
+		return translate.Result{Need: need}, nil
+	}
+	result := translate.Result{Events: []translate.Event{{ID: in.ID, JSON: []byte(fmt.Sprintf("%q", saw))}}}
+	if writes != "" {
+		delta := translate.Line{Entries: []translate.Entry{{Stamp: translate.Stamp{ID: in.ID}}}}
+		result.Learned = []translate.Fact{{Query: lineQuery(writes), Record: delta.Encode()}}
+	}
+	return result, nil
+}
+
+// TestNewFactsReachThoseWhoLookedBefore has b learn something only after a has failed, which c has looked for in vain
+// meanwhile.
+func TestNewFactsReachThoseWhoLookedBefore(t *testing.T) {
+	g := newRig(t, true, func(r *RelaySettings) {
+		r.Translator = translatorFunc(func(id string, read func(string) bool) string {
+			switch id {
+			case "a":
+				return "one"
+			case "b":
+				if !read("one") {
+					return "two"
+				}
+			case "c":
+				read("two")
+			}
+			return ""
+		})
+	})
+	g.sink.hold = true
+	g.sink.setFate(func(m transport.Message) error {
+		if m.ID == "a" {
+			return &transport.PermanentError{Err: errors.New("no")}
+		}
+		return nil
+	})
+	a, b, c := g.source.deliver(event("a", "")), g.source.deliver(event("b", "")), g.source.deliver(event("c", ""))
+	eventually(t, "published", func() bool { return len(g.sink.ids()) == 3 })
+	// The sink answers a first, so that c is still open when b learns.
+	g.sink.mu.Lock()
+	first := g.sink.held[0]
+	g.sink.held = g.sink.held[1:]
+	g.sink.mu.Unlock()
+	first()
+	want(t, a, transport.Rejected)
+	g.sink.release()
+	want(t, b, transport.Accepted)
+	want(t, c, transport.Accepted)
+	texts := g.sink.texts()
+	equal(t, texts[len(texts)-2:], []string{`[]`, `["two"]`})
+}
+
+// BenchmarkRelay has sinks and sources that cost nothing: what remains is the relay itself.
+func BenchmarkRelay(b *testing.B) {
+	for name, ordered := range bothSinks {
+		b.Run(name, func(b *testing.B) {
+			r := DefaultRelay()
+			r.Name, r.From, r.To, r.Translate, r.Translator = "r", "in", "out", translate.Eiffel, translatorFunc(
+				func(id string, read func(string) bool) string { read(id); return id })
+			source, sink := newFakeSource(), &fakeSink{ordered: ordered}
+			d, err := New(Settings{
+				Sources: map[string]transport.Source{"in": source}, Sinks: map[string]transport.Sink{"out": sink},
+				Relays: []RelaySettings{r}, Ledger: ledger.NewMemory(), Letters: &fakeLetters{},
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := d.Start(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			<-source.ready
+			n := 0
+			for b.Loop() {
+				n++
+				source.open.Add(1)
+				err := source.handler(b.Context(), transport.Delivery{
+					Message: transport.Message{Data: []byte(eventAt(fmt.Sprint(n), "s", int64(n)))},
+					Settle:  func(transport.Settlement) { source.open.Done() },
+				})
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := d.Shutdown(context.Background()); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+}
