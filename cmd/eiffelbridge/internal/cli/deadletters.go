@@ -248,11 +248,13 @@ That is the way for events that cannot be sent as CloudEvents because they are b
 	cmd.Flags().BoolVar(&all, "all", false, "all letters")
 	cmd.Flags().StringVar(&target, "url", "http://127.0.0.1:8080/", "`URL` of the relay's CloudEvents listener")
 	cmd.Flags().BoolVar(&stdout, "stdout", false, "write the events to standard output instead")
-	cmd.MarkFlagsMutuallyExclusive("url", "stdout")
 	completeLetters(cmd, file)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx, stop := c.watch(cmd.Context())
 		defer stop()
+		if stdout && cmd.Flags().Changed("url") {
+			return usagef("--stdout and --url exclude each other")
+		}
 		ids, err := chooseLetters(*file, args, all)
 		if err != nil {
 			return err
@@ -328,6 +330,9 @@ func message(l deadletters.Letter) (transport.Message, error) {
 	e, err := decode(l.Event)
 	if err != nil {
 		return transport.Message{}, fmt.Errorf("it cannot be sent as a CloudEvent: %w; take it out with --stdout and mend it", err)
+	}
+	if e.ID == "" || e.Source == "" {
+		return transport.Message{}, errors.New("it cannot be sent as a CloudEvent, since it has no id or no source; take it out with --stdout and mend it")
 	}
 	m := transport.Message{
 		Protocol: transport.Protocol(e.Protocol.String()), ID: e.ID, Source: e.Source, Type: e.Type, Subject: e.Subject,

@@ -26,8 +26,8 @@ func (c *command) servicesVerb() *cobra.Command {
 		Short: "Show what runs where, and what ran there before",
 		Long: `Show which artifact each service runs in each environment, as the ledger knows it, and with --history what happened to it.
 
-A running relay holds its ledger: ask it with --url, the address of its admin listener. If that wants a token, it is taken from the
-environment variable EIFFELBRIDGE_ADMIN_TOKEN.`,
+A running relay holds its ledger: ask it with --url, the address of its admin listener. If that wants a token, it is taken from
+the environment variable EIFFELBRIDGE_ADMIN_TOKEN.`,
 		Example: `  eiffelbridge services --ledger ledger
   eiffelbridge services --url http://127.0.0.1:9090 --history
   eiffelbridge services --format json | jq -r '.services[] | select(.status == "running") | .artifact'`,
@@ -41,8 +41,10 @@ environment variable EIFFELBRIDGE_ADMIN_TOKEN.`,
 	format := chosen(cmd, "format", "table", "form of the output", "table", "json")
 	colour := addColour(cmd)
 	_ = cmd.MarkFlagDirname("ledger")
-	cmd.MarkFlagsMutuallyExclusive("ledger", "url")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if admin != "" && cmd.Flags().Changed("ledger") {
+			return usagef("--ledger and --url exclude each other: a running relay knows its own ledger")
+		}
 		ctx, stop := c.watch(cmd.Context())
 		defer stop()
 		services, err := c.services(ctx, path, admin)
