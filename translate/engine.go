@@ -195,7 +195,7 @@ func (r *run) start(g *Engine, in *Event, facts *Facts) {
 // get asks for a record. Nil means that the ledger has nothing, or that its answer is not here yet: then the query is
 // noted, and the translation goes on to find out what else it will ask.
 func (r *run) get(q Query) []byte {
-	record, ok := r.facts.lookup(q)
+	record, ok := r.facts.Get(q)
 	if ok {
 		return record
 	}

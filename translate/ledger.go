@@ -89,9 +89,9 @@ func (f *Facts) Add(q Query, record []byte) { f.answers = append(f.answers, Fact
 // Reset forgets all answers and keeps the memory.
 func (f *Facts) Reset() { f.answers = f.answers[:0] }
 
-// lookup gives the answer to a query, and whether there is one. There are seldom more than twenty answers, so a scan
+// Get gives the answer to a query, and whether there is one. There are seldom more than twenty answers, so a scan
 // from the newest beats a map.
-func (f *Facts) lookup(q Query) ([]byte, bool) {
+func (f *Facts) Get(q Query) ([]byte, bool) {
 	for i := len(f.answers) - 1; i >= 0; i-- {
 		if f.answers[i].Query == q {
 			return f.answers[i].Record, true
