@@ -133,3 +133,67 @@ func BenchmarkOpen(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSizes measures what is kept for a service: bytes of keys and records, and bytes on disk. It is run with
+// -benchtime 1x.
+func BenchmarkSizes(b *testing.B) {
+	ctx := context.Background()
+	for b.Loop() {
+		engine, err := translate.New(translate.DefaultSettings())
+		if err != nil {
+			b.Fatal(err)
+		}
+		s, err := Open(filepath.Join(b.TempDir(), "ledger"), Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer s.Close()
+		session := translate.NewSession(engine, s)
+		r := rand.New(rand.NewPCG(1, 2))
+		const services = 1000
+		event := func(typ, subject, content string, day int) {
+			text := fmt.Sprintf(`{"context":{"specversion":"0.5.1","id":"%s","source":"https://ci.example.com/deploy","type":"dev.cdevents.%s","timestamp":"2026-03-%02dT09:00:00Z"},"subject":{"id":"%s","content":{%s}}}`,
+				randomID(r), typ, day, subject, content)
+			if _, err := session.Translate(ctx, []byte(text)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		deploy := func(typ string, day int) {
+			for i := range services {
+				event(typ, fmt.Sprintf("service-%05d", i), fmt.Sprintf(`"environment":{"id":"environment-%05d"},"artifactId":"pkg:oci/service-%05d@sha256%%3A%016x%016x%016x%016x"`,
+					i, i, r.Uint64(), r.Uint64(), r.Uint64(), r.Uint64()), day)
+			}
+		}
+		var lastKept, lastAged, lastDisk int64
+		report := func(what string) {
+			if err := s.db.Compact(ctx, []byte{0}, []byte{0xff}, false); err != nil {
+				b.Fatal(err)
+			}
+			var kept, aged int64
+			stats, err := s.Stats(ctx)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for kind, c := range stats.Records {
+				if ages(kind) {
+					aged += c.Bytes
+				} else {
+					kept += c.Bytes
+				}
+			}
+			disk := int64(s.db.Metrics().Total().TablesSize)
+			b.ReportMetric(float64(kept-lastKept)/services, what+"-kept-B")
+			b.ReportMetric(float64(aged-lastAged)/services, what+"-30days-B")
+			b.ReportMetric(float64(disk-lastDisk)/services, what+"-disk-B")
+			lastKept, lastAged, lastDisk = kept, aged, disk
+		}
+		for i := range services {
+			event("environment.created.0.3.0", fmt.Sprintf("environment-%05d", i), "", 1)
+		}
+		report("environment")
+		deploy("service.deployed.0.3.0", 2)
+		report("service")
+		deploy("service.upgraded.0.3.0", 3)
+		report("deployment")
+	}
+}

@@ -151,7 +151,7 @@ func TestKilledWhileCommitting(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger")
 	r := rand.New(rand.NewPCG(5, 6))
 	var acknowledged []string
-	end := time.Now().Add(6 * time.Second)
+	end := time.Now().Add(4 * time.Second)
 	rounds := 0
 	// The line of shared environments is written anew by each batch, so it is kept from growing for ever.
 	for ; time.Now().Before(end) && len(acknowledged) < 6000; rounds++ {
@@ -250,7 +250,7 @@ func TestTornTail(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for cut := 0; cut < len(whole); cut += 1 + len(whole)/150 {
+	for cut := 0; cut < len(whole); cut += 1 + len(whole)/60 {
 		trial := filepath.Join(t.TempDir(), "trial")
 		if err := os.CopyFS(trial, os.DirFS(torn)); err != nil {
 			t.Fatal(err)

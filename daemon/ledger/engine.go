@@ -49,8 +49,8 @@ func splitValue(value []byte) (dated, error) {
 // the log is read again when the ledger is opened, so the memtable also bounds that time.
 const (
 	memtableSize = 8 << 20
-	blockCache   = 8 << 20
-	recordCache  = 8 << 20
+	blockCache   = 16 << 20
+	recordCache  = 16 << 20
 	openFiles    = 256
 )
 

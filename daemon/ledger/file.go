@@ -245,6 +245,9 @@ func (s *File) Commit(ctx context.Context, b Batch) error {
 	if s.fs.waiting.Load() > 0 {
 		return fmt.Errorf("write ledger %s: %w", s.path, ErrFull)
 	}
+	if err := s.warm(b.Facts); err != nil {
+		return err
+	}
 	batch := s.db.NewBatch()
 	number, err := s.apply(batch, b)
 	if err != nil {
@@ -280,6 +283,21 @@ func (s *File) breakDown(err error) error {
 // time: they are merged here, or the engine would have ever more to merge at each read.
 func blind(kind translate.FactKind) bool {
 	return kind == translate.EventFact || kind == translate.ContextFact || kind == translate.DecisionFact
+}
+
+// warm brings what a batch changes into the cache, so that it need not be fetched while everyone else waits.
+func (s *File) warm(facts []translate.Fact) error {
+	s.order.RLock()
+	defer s.order.RUnlock()
+	for _, f := range facts {
+		if blind(f.Query.Kind) {
+			continue
+		}
+		if _, err := s.fetch(f.Query); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // apply merges a batch into the engine's memory, where everyone sees it, and hands it to the log without waiting.

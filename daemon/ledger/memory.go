@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"fmt"
 	"sort"
 	"sync"
 
@@ -31,7 +30,7 @@ var _ Store = (*Memory)(nil)
 // NewMemory returns an empty store with default options.
 func NewMemory() *Memory { return NewMemoryWith(Options{}) }
 
-// NewMemoryWith returns an empty store. Of the options it heeds Retention, Expired and Now.
+// NewMemoryWith returns an empty store. Of the options it heeds Retention, Expired, Now and Logger.
 func NewMemoryWith(opts Options) *Memory {
 	opts = opts.withDefaults()
 	return &Memory{
@@ -97,11 +96,9 @@ func (m *Memory) Commit(ctx context.Context, b Batch) error {
 		m.parked[p.Key] = append([]byte{}, p.Record...)
 	}
 	if m.swept != today {
-		// A pass a day costs less than a goroutine that someone must end. What cannot be judged stays.
-		_, err := m.sweep(ctx)
-		if err != nil {
-			m.opts.Logger.Warn("ledger sweep failed", "error", err)
-		}
+		// A pass a day costs less than a goroutine that someone must end. It fails only when the context ends, and
+		// then it is for the next day.
+		_, _ = m.sweep(ctx)
 	}
 	return nil
 }
@@ -181,9 +178,8 @@ func (m *Memory) sweep(ctx context.Context) (int, error) {
 		}
 		old, err := m.opts.Expired(q.Kind, q.Key, d.record, get)
 		if err != nil {
-			return 0, fmt.Errorf("sweep %s %s: %w", q.Kind, q.Key, err)
-		}
-		if old {
+			m.opts.Logger.Warn("a record of the ledger cannot be judged by its age, so it stays", "kind", q.Kind, "key", q.Key, "error", err)
+		} else if old {
 			gone = append(gone, q)
 		}
 	}

@@ -338,14 +338,14 @@ func TestOpenDamaged(t *testing.T) {
 			t.Fatal(err)
 		}
 		size := info.Size()
-		cuts := []int64{0, 1, 7, size / 4, size / 2, size - 8, size - 1}
+		cuts := []int64{0, 7, size / 2, size - 1}
 		for _, cut := range cuts {
 			if cut < 0 || cut >= size {
 				continue
 			}
 			try(fmt.Sprintf("%s cut at %d", name, cut), func(path string) error { return os.Truncate(filepath.Join(path, name), cut) })
 		}
-		for range min(20, size) {
+		for range min(6, size) {
 			at := r.Int64N(size)
 			try(fmt.Sprintf("%s flipped at %d", name, at), func(path string) error {
 				f, err := os.OpenFile(filepath.Join(path, name), os.O_RDWR, 0)

@@ -67,7 +67,7 @@ type Count struct {
 	Bytes  int64
 }
 
-// Expired tells whether a record that was not written for the whole retention may be removed. get reads other records;
+// Expired is a function that tells whether a record that was not written for the whole retention may be removed. get reads other records;
 // a nil answer says that there is nothing.
 type Expired func(kind translate.FactKind, key string, record []byte, get func(translate.Query) ([]byte, error)) (bool, error)
 
@@ -83,7 +83,8 @@ type Options struct {
 	// one keeps everything.
 	Retention time.Duration
 
-	// Expired decides about what is older than the retention. Nil stands for the rule of the translation.
+	// Expired decides about what is older than the retention. Nil is [translate.Expired]. A record that it
+	// cannot judge stays.
 	Expired Expired
 
 	Now    func() time.Time // the clock; nil is time.Now
@@ -102,7 +103,7 @@ func (o Options) withDefaults() Options {
 		o.Retention = DefaultRetention
 	}
 	if o.Expired == nil {
-		o.Expired = expired
+		o.Expired = translate.Expired
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -114,11 +115,6 @@ func (o Options) withDefaults() Options {
 		o.MustExist = true
 	}
 	return o
-}
-
-// expired is the conservative rule: what only a redelivery needs goes, what other events may refer to stays.
-func expired(kind translate.FactKind, key string, record []byte, get func(translate.Query) ([]byte, error)) (bool, error) {
-	return kind == translate.DecisionFact || kind == translate.ContextFact, nil
 }
 
 // ages tells whether records of a kind are removed with time at all.

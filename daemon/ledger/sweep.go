@@ -102,17 +102,11 @@ func (s *File) sweep(ctx context.Context, rest int) (int, error) {
 }
 
 func (s *File) sweepKind(ctx context.Context, kind translate.FactKind, oldest uint32, rest int) (int, error) {
-	get := func(q translate.Query) ([]byte, error) {
-		s.order.RLock()
-		defer s.order.RUnlock()
-		d, err := s.fetch(q)
-		return d.record, err
-	}
 	gone := 0
 	from := []byte{byte(kind)}
 	for from != nil {
 		began := time.Now()
-		keys, next, err := s.findExpired(ctx, kind, from, oldest, get)
+		keys, next, err := s.findExpired(ctx, kind, from, oldest)
 		if err != nil {
 			return gone, err
 		}
@@ -135,8 +129,17 @@ func (s *File) sweepKind(ctx context.Context, kind translate.FactKind, oldest ui
 
 // findExpired looks at some records from a key on, and tells where to go on; nil at the end. An iterator keeps files
 // from being removed, so none is held through the rests.
-func (s *File) findExpired(ctx context.Context, kind translate.FactKind, from []byte, oldest uint32,
-	get func(translate.Query) ([]byte, error)) (keys []string, next []byte, err error) {
+func (s *File) findExpired(ctx context.Context, kind translate.FactKind, from []byte, oldest uint32) (keys []string, next []byte, err error) {
+	var failed error // of a read
+	get := func(q translate.Query) ([]byte, error) {
+		s.order.RLock()
+		defer s.order.RUnlock()
+		d, err := s.fetch(q)
+		if err != nil {
+			failed = err
+		}
+		return d.record, err
+	}
 	iter, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: from, UpperBound: []byte{byte(kind) + 1}})
 	if err != nil {
 		return nil, nil, s.failure("read", err)
@@ -164,10 +167,13 @@ func (s *File) findExpired(ctx context.Context, kind translate.FactKind, from []
 			}
 			key := string(iter.Key()[1:])
 			expired, err := s.opts.Expired(kind, key, d.record, get)
-			if err != nil {
-				return fmt.Errorf("%s %s: %w", kind, key, err)
-			}
-			if expired {
+			switch {
+			case failed != nil:
+				return failed
+			case err != nil:
+				// One damaged record must not keep all others from going.
+				s.opts.Logger.Warn("a record of the ledger cannot be judged by its age, so it stays", "kind", kind, "key", key, "error", err)
+			case expired:
 				keys = append(keys, key)
 			}
 		}
