@@ -310,7 +310,7 @@ func (d *demo) showDeployments(ctx context.Context) error {
 			return err
 		}
 		family := map[string]string{"EiffelArtifactCreatedEvent": "artifact", "EiffelArtifactDeployedEvent": "artifact",
-			"EiffelEnvironmentDefinedEvent": "environment"}[event.Meta.Type]
+			"EiffelEnvironmentDefinedEvent": "cm"}[event.Meta.Type]
 		key := "eiffel." + family + "." + event.Meta.Type + "._._"
 		if err := d.publisher.PublishWithContext(ctx, exchange, key, true, false, amqp.Publishing{
 			ContentType: "application/json", DeliveryMode: amqp.Persistent, MessageId: event.Meta.ID, Body: line,

@@ -338,16 +338,36 @@ func TestKilledInTheMiddle(t *testing.T) {
 	}
 	b.stop()
 	output(t, "ledger", "check", "--ledger", b.ledger())
-	var board []struct {
-		Service     struct{ ID string }
-		Environment struct{ ID string }
-		Status      string
+	var board struct {
+		Services []struct {
+			Service, Environment struct{ ID string }
+			Version, Status      string
+		}
 	}
 	if err := json.Unmarshal([]byte(output(t, "services", "--ledger", b.ledger(), "--format", "json")), &board); err != nil {
 		t.Fatal(err)
 	}
-	if len(board) != len(all)-1 {
-		t.Errorf("the board has %d services, want %d", len(board), len(all)-1)
+	if len(board.Services) != len(all)-1 {
+		t.Errorf("the board has %d services, want %d", len(board.Services), len(all)-1)
+	}
+	// What each service's life says in the end.
+	want := map[string][2]string{}
+	for _, life := range all[1:] {
+		for i, e := range life {
+			name := strings.Split(e.Type, ".")[3]
+			switch {
+			case !strings.HasPrefix(e.Type, "dev.cdevents.service."):
+			case name == "removed":
+				want[e.Subject] = [2]string{want[e.Subject][0], "removed"}
+			case name != "published":
+				want[e.Subject] = [2]string{fmt.Sprintf("1.%d.0", i), "running"}
+			}
+		}
+	}
+	for _, s := range board.Services {
+		if got := [2]string{s.Version, s.Status}; got != want[s.Service.ID] {
+			t.Errorf("%s is %v, want %v", s.Service.ID, got, want[s.Service.ID])
+		}
 	}
 }
 
@@ -377,7 +397,7 @@ func TestCurl(t *testing.T) {
 		}
 		keys = append(keys, e.Key)
 	}
-	want := "eiffel.artifact.EiffelArtifactCreatedEvent._._ eiffel.environment.EiffelEnvironmentDefinedEvent._._ eiffel.artifact.EiffelArtifactDeployedEvent._._"
+	want := "eiffel.artifact.EiffelArtifactCreatedEvent._._ eiffel.cm.EiffelEnvironmentDefinedEvent._._ eiffel.artifact.EiffelArtifactDeployedEvent._._"
 	if got := strings.Join(keys, " "); got != want {
 		t.Errorf("routing keys:\n got %s\nwant %s", got, want)
 	}

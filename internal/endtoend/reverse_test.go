@@ -165,7 +165,7 @@ func TestEiffelDeploymentsBecomeCDEvents(t *testing.T) {
 	// The deployment of an artifact that nobody knows yet is parked; the artifact resolves it.
 	publish(eiffel("d2", "ArtifactDeployed", "0.2.1", start+2*hour, map[string]any{}, "ARTIFACT", "a2", "ENVIRONMENT", "env"))
 	deadline := time.Now().Add(10 * time.Second)
-	for !strings.Contains(b.get("/metrics"), "eiffelbridge_parked 1") {
+	for !strings.Contains(b.get("/metrics"), `eiffelbridge_parked{relay="to_cdevents"} 1`) {
 		if time.Now().After(deadline) {
 			t.Fatalf("nothing is parked:\n%s", b.get("/metrics"))
 		}
