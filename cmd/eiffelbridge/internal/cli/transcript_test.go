@@ -13,16 +13,16 @@ import (
 	"testing"
 )
 
-// A session is a file of commands with what they print: lines that begin with "$ " are commands, with "# " remarks. The output
+// A transcript is a file of commands with what they print: lines that begin with "$ " are commands, with "# " remarks. The output
 // follows the command: standard output as it is, lines of standard error behind "! ", and the exit code if it is not 0.
 // Beside eiffelbridge there are `cat FILE`, `same FILE FILE` (the same bytes) and `same-events FILE FILE` (equal as
-// JSON). UPDATE_GOLDEN=1 writes the sessions anew.
-func TestSessions(t *testing.T) {
-	sessions, err := filepath.Glob("testdata/*/session")
-	if err != nil || len(sessions) == 0 {
-		t.Fatalf("no sessions: %v", err)
+// JSON). UPDATE_GOLDEN=1 writes the transcripts anew.
+func TestTranscripts(t *testing.T) {
+	transcripts, err := filepath.Glob("testdata/*/transcript")
+	if err != nil || len(transcripts) == 0 {
+		t.Fatalf("no transcripts: %v", err)
 	}
-	for _, path := range sessions {
+	for _, path := range transcripts {
 		t.Run(filepath.Base(filepath.Dir(path)), func(t *testing.T) {
 			golden, err := filepath.Abs(path)
 			if err != nil {
@@ -37,7 +37,7 @@ func TestSessions(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Chdir(dir)
-			got := replaySession(t, string(want))
+			got := replayTranscript(t, string(want))
 			if os.Getenv("UPDATE_GOLDEN") != "" {
 				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 					t.Fatal(err)
@@ -45,16 +45,16 @@ func TestSessions(t *testing.T) {
 				return
 			}
 			if got != string(want) {
-				t.Errorf("the session differs (UPDATE_GOLDEN=1 writes it anew):\n%s", difference(string(want), got))
+				t.Errorf("the transcript differs (UPDATE_GOLDEN=1 writes it anew):\n%s", difference(string(want), got))
 			}
 		})
 	}
 }
 
-func replaySession(t *testing.T, session string) string {
+func replayTranscript(t *testing.T, transcript string) string {
 	t.Helper()
 	var out strings.Builder
-	for _, line := range strings.Split(session, "\n") {
+	for _, line := range strings.Split(transcript, "\n") {
 		switch {
 		case strings.HasPrefix(line, "# "):
 			fmt.Fprintln(&out, line)
@@ -76,7 +76,7 @@ func replaySession(t *testing.T, session string) string {
 					fmt.Fprintf(&out, "%s and %s differ\n", words[1], words[2])
 				}
 			default:
-				t.Fatalf("the session has an unknown command: %s", line)
+				t.Fatalf("the transcript has an unknown command: %s", line)
 			}
 		}
 	}
