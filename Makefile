@@ -24,6 +24,7 @@ bench:
 # Everything that is generated, from what it is generated from. The tests say when something is stale.
 generate:
 	go generate ./...
+	UPDATE_GOLDEN=1 go test -count=1 ./internal/readme ./cmd/eiffelbridge/internal/cli -run "Example|Reference|Readme"
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
