@@ -30,7 +30,7 @@
 //	written to disk          1.2 GB    2.5 GB           0.35 GB
 //	on disk                  148 MB    672 MB           299 MB
 //	open                     3 ms      14 ms            1,700 ms
-//	open with a full log     240 ms    16 ms            1,800 ms
+//	open with a full log     240 ms    -                1,800 ms
 //	open and close, empty    4 ms      1 ms             1 ms
 //	start of a program that  5 ms,     0.5 ms,          0 ms
 //	imports it, and its size 24 MB     0.5 MB
