@@ -279,6 +279,14 @@ func (r *run) move(from jsondoc.Value, to, rule string) {
 	}
 }
 
+// deliver adds the main event of the translation, after what was synthesized for it: the moves lead there.
+func (r *run) deliver(e Event) {
+	r.result.Events = append(r.result.Events, e)
+	for i := range r.result.Moves {
+		r.result.Moves[i].Out = len(r.result.Events) - 1
+	}
+}
+
 // loseRest reports what found no place: the outermost values in which nothing did.
 func (r *run) loseRest() {
 	root := r.in.doc.Root()
@@ -304,6 +312,7 @@ func (r *run) loseRest() {
 	down = func(v jsondoc.Value) {
 		switch {
 		case r.used[v.Index()]:
+		case v.Kind() >= jsondoc.Array && v.Empty(): // there is nothing to lose
 		case covered[v.Index()]:
 			for c := range v.Children() {
 				down(c)

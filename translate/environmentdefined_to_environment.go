@@ -41,7 +41,8 @@ func (t *toCDEvents) environmentName() string {
 	}
 	return t.choose("name", "environment.created", func() string {
 		s := t.subjectRecord(t.subject)
-		if len(s.Anchors) == 0 || s.Closed() {
+		anchor := s.Anchor(typeED)
+		if anchor == nil || anchor.First == t.in.ID && !anchor.Synthesized || s.Closed() {
 			return "environment.created"
 		}
 		return "environment.modified"

@@ -37,7 +37,8 @@ func Decode(text []byte) (Event, error) {
 	if err != nil {
 		var syntax *jsondoc.SyntaxError
 		if errors.As(err, &syntax) {
-			return Event{}, &EventError{Code: CodeNotJSON, Pointer: syntax.Pointer, Message: syntax.Error()}
+			return Event{}, &EventError{Code: CodeNotJSON, Pointer: syntax.Pointer,
+				Message: fmt.Sprintf("not valid JSON at byte %d: %s", syntax.Offset, syntax.Rule)}
 		}
 		return Event{}, &EventError{Code: CodeNotJSON, Message: err.Error()}
 	}
@@ -76,7 +77,11 @@ func decode(doc *jsondoc.Document) (Event, error) {
 		if timestamp := context.Get("timestamp"); timestamp.Kind() == jsondoc.String {
 			ms, err := millisFromTimestamp(timestamp.Str())
 			if err != nil {
-				return e, e.fail(CodeTime, "/context/timestamp", err.Error())
+				code := CodeTime
+				if errors.Is(err, errTimestamp) {
+					code = CodeInvalid
+				}
+				return e, e.fail(code, "/context/timestamp", err.Error())
 			}
 			e.Time = ms
 		}
@@ -116,6 +121,9 @@ func (e *Event) fail(code, pointer, message string) *EventError {
 }
 
 func article(noun string) string {
+	if noun == "null" {
+		return noun
+	}
 	if noun != "" && strings.IndexByte("aeiouE", noun[0]) >= 0 {
 		return "an " + noun
 	}

@@ -12,6 +12,9 @@ import (
 func (t *toEiffel) runningTarget(l *mappings.Link) string {
 	environment, missing := t.environmentOfService(l.Type)
 	choice := t.choose("running/"+l.Type, "", func() string {
+		if target, ok := t.twinTarget(l.Type); ok {
+			return target
+		}
 		if environment.ID == "" {
 			return ""
 		}

@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,6 +12,9 @@ const (
 	firstMilli = -62167219200000
 	lastMilli  = 253402300799999
 )
+
+// errTimestamp says that a text is no timestamp at all.
+var errTimestamp = errors.New("is not a timestamp of RFC 3339")
 
 // millisFromTimestamp turns an RFC 3339 timestamp of any precision and zone into milliseconds since 1970, rounded down,
 // before 1970 too. A leap second is .999 of the second before it (section 3, Time).
@@ -23,7 +27,7 @@ func millisFromTimestamp(s string) (int64, error) {
 	}
 	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
-		return 0, fmt.Errorf("%q is not a timestamp of RFC 3339", shorten(s, 80))
+		return 0, fmt.Errorf("%q %w", shorten(s, 80), errTimestamp)
 	}
 	ms := t.UnixMilli()
 	if leap {

@@ -57,7 +57,7 @@ func (g *Engine) translateToCDEvents(in *Event, s *schema.Schema, facts *Facts) 
 	if err != nil {
 		return Result{}, err
 	}
-	t.result.Events = append(t.result.Events, event)
+	t.deliver(event)
 	t.loseRest()
 	if !t.replaying {
 		t.learnAll(&event)

@@ -40,6 +40,7 @@ type toEiffel struct {
 	schema  *schema.Schema // of the output
 	id      string         // of the Eiffel event
 	first   bool           // the event is the first of its anchor
+	twin    *EiffelEvent   // what the ledger knows of the very event, if another bridge made it before
 	links   []EiffelLink
 
 	environment SubjectKey // that the content names, if any
@@ -76,7 +77,7 @@ func (g *Engine) translateToEiffel(in *Event, s *schema.Schema, facts *Facts) (R
 	if err != nil {
 		return Result{}, err
 	}
-	t.result.Events = append(t.result.Events, event)
+	t.deliver(event)
 	t.loseRest()
 	if !t.replaying {
 		t.learnAll()
@@ -173,8 +174,8 @@ func (t *toEiffel) chooseID() {
 	if t.row.ID == mappings.IDAnchor {
 		first := anchorID(t.row.Eiffel, t.subject)
 		t.id = t.choose("id", first, func() string {
-			if same := t.contexts(t.in.ID).find(t.in.Source, t.in.Type); same != nil {
-				return sameID(same, t.in.ID)
+			if id := t.findTwin(); id != "" {
+				return id
 			}
 			anchor := t.subjectRecord(t.subject).Anchor(t.row.Eiffel)
 			if anchor == nil {
@@ -190,14 +191,34 @@ func (t *toEiffel) chooseID() {
 		standard = t.in.ID
 	}
 	t.id = t.choose("id", standard, func() string {
-		if same := t.contexts(t.in.ID).find(t.in.Source, t.in.Type); same != nil {
-			return sameID(same, t.in.ID)
+		if id := t.findTwin(); id != "" {
+			return id
 		}
 		if standard == t.in.ID && t.eiffelEvent(t.in.ID) != nil {
 			return eventID(t.in)
 		}
 		return standard
 	})
+}
+
+// findTwin looks for the Eiffel event that the CDEvent became elsewhere: another bridge's, which came round. The same
+// event gets the same id and the same links of its row. It gives the id, "" if there is none.
+func (t *toEiffel) findTwin() string {
+	same := t.contexts(t.in.ID).find(t.in.Source, t.in.Type)
+	if same == nil {
+		return ""
+	}
+	id := sameID(same, t.in.ID)
+	t.twin = t.eiffelEvent(id)
+	return id
+}
+
+// twinTarget is the target that the twin's link of a type has; false if there is no twin whose links are known.
+func (t *toEiffel) twinTarget(linkType string) (string, bool) {
+	if t.twin == nil || len(t.twin.Links) == 0 {
+		return "", false
+	}
+	return target(t.twin.Links, linkType), true
 }
 
 // sameID is the Eiffel id of an event that the ledger has met before, by another way than translating it here.
@@ -233,6 +254,9 @@ func (t *toEiffel) makeRowLinks() error {
 // previousTarget is the last version of the event's own anchor; none for the first, and none if the environment was gone.
 func (t *toEiffel) previousTarget() string {
 	return t.choose("previous", "", func() string {
+		if target, ok := t.twinTarget(linkPrevious); ok {
+			return target
+		}
 		s := t.subjectRecord(t.subject)
 		anchor := s.Anchor(t.row.Eiffel)
 		if t.first || anchor == nil || s.Closed() {
@@ -285,6 +309,9 @@ func (t *toEiffel) anchorTarget(l *mappings.Link) string {
 		}
 	}
 	choice := t.choose("link/"+l.Type, standard, func() string {
+		if target, ok := t.twinTarget(l.Type); ok && target != "" {
+			return target
+		}
 		if a := t.subjectRecord(k).Anchor(l.Anchor); a != nil {
 			if l.Required && a.Synthesized && a.Last == a.First && t.g.settings.Synthesize == SynthesizeAlways {
 				return "+" + a.First

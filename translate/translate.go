@@ -116,7 +116,7 @@ type Diagnostic struct {
 type Move struct {
 	From string // JSON pointer in the input event; empty if it was made
 	To   string // JSON pointer in the output event; empty if it went nowhere
-	Out  int    // index of the output event in Result.Events, -1 if none
+	Out  int    // index of the output event in Result.Events
 	Rule string
 }
 
