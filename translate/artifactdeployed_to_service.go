@@ -89,9 +89,7 @@ func (t *toCDEvents) incarnationName() string {
 	predicate := deployed
 	if !t.unresolved {
 		predicate = t.choose("predicate", deployed, func() string {
-			line := t.line(t.subject, t.environment)
-			history := line.History(t.subjectRecord(t.environment))
-			return incarnation(line, history, Stamp{t.in.Time, t.in.ID}, t.artifact, t.config, t.g.settings.AllQualifiers)
+			return incarnation(t.line(t.subject, t.environment), t.subjectRecord(t.environment), Stamp{t.in.Time, t.in.ID}, t.artifact, t.config, t.g.settings.AllQualifiers)
 		})
 	}
 	name := "service." + predicate

@@ -365,11 +365,11 @@ func (r *run) set(q Query) Set {
 	return s
 }
 
-func (r *run) line(service, environment SubjectKey) *Line {
-	l, err := DecodeLine(r.get(lineQuery(service, environment)))
+func (r *run) line(service, environment SubjectKey) *lineView {
+	l, err := viewLine(r.get(lineQuery(service, environment)))
 	if err != nil {
 		r.diagnose("ledger", "the line of service %q in environment %q is damaged and was ignored", service.ID, environment.ID)
-		return &Line{}
+		return &lineView{}
 	}
 	return l
 }

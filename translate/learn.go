@@ -158,7 +158,7 @@ func (r *run) learnEntry(p *pair, e Entry) {
 		delta.FirstRuns = []FirstRun{{Artifact: p.artifact.key, Stamp: e.Stamp}}
 	}
 	r.learn(lineQuery(p.subject, p.environment), delta.Encode())
-	if len(known.Entries) == 0 {
+	if len(known.entries) == 0 {
 		service := Subject{Environments: []SubjectKey{p.environment}}
 		r.learn(subjectQuery(p.subject), service.Encode())
 		r.learn(nameQuery(p.subject.Kind, p.subject.ID), Set{p.subject.Source}.Encode())

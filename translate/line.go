@@ -6,22 +6,6 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/translate/version"
 )
 
-// ran tells whether a kept entry of the line deployed an artifact of that package.
-func (l *Line) ran(pkg string) bool {
-	before := "" // the same artifact mostly stands in several entries
-	for i := len(l.Entries) - 1; i >= 0; i-- {
-		e := &l.Entries[i]
-		if e.Removed || e.Artifact == before {
-			continue
-		}
-		before = e.Artifact
-		if a, _ := parseArtifact(e.Artifact, false); a.pkg == pkg {
-			return true
-		}
-	}
-	return false
-}
-
 // History is the line with the removals that the closing of its environment brought: environment may be nil. The result
 // is ordered by time, then by id, and must not be changed.
 func (l *Line) History(environment *Subject) []Entry {
@@ -37,38 +21,6 @@ func (l *Line) History(environment *Subject) []Entry {
 	return all
 }
 
-// lastBefore is the last entry strictly before a stamp, nil if there is none.
-func lastBefore(history []Entry, s Stamp) *Entry {
-	i := sort.Search(len(history), func(i int) bool { return !history[i].Before(s) })
-	if i == 0 {
-		return nil
-	}
-	return &history[i-1]
-}
-
-// runningAt is the deployment that ran at a stamp, or, if the line begins only later (clocks differ), the one that runs
-// now; nil if none does.
-func runningAt(history []Entry, s Stamp) *Entry {
-	last := lastBefore(history, s)
-	if last == nil && len(history) > 0 {
-		last = &history[len(history)-1]
-	}
-	if last == nil || last.Removed {
-		return nil
-	}
-	return last
-}
-
-// firstRun says when an artifact first ran in the line; false if not before the stamp.
-func (l *Line) firstRun(key string, before Stamp) (Stamp, bool) {
-	for _, r := range l.FirstRuns {
-		if r.Artifact == key && r.Before(before) {
-			return r.Stamp, true
-		}
-	}
-	return Stamp{}, false
-}
-
 // The predicates of a service that an incarnation can have.
 const (
 	deployed   = "deployed"
@@ -76,11 +28,11 @@ const (
 	rolledback = "rolledback"
 )
 
-// incarnation judges a deployment by the line's history strictly before it (section 5, The predicate).
-func incarnation(l *Line, history []Entry, at Stamp, a *artifact, config string, allQualifiers bool) string {
-	last := lastBefore(history, at)
+// incarnation judges a deployment by the line strictly before it (section 5, The predicate).
+func incarnation(l *lineView, environment *Subject, at Stamp, a *artifact, config string, allQualifiers bool) string {
+	last, found := l.lastBefore(environment, at)
 	// 1. Nothing ran here.
-	if last == nil || last.Removed {
+	if !found || last.Removed {
 		return deployed
 	}
 	// 2. The same artifact: another configuration is an upgrade, the same one a rollout that advances.

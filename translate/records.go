@@ -124,7 +124,7 @@ type FirstRun struct {
 	Stamp
 }
 
-// LineLength is how many entries of a line are kept.
+// LineLength is how many entries of a line are kept at least.
 const LineLength = 100
 
 // Line is the history of one service in one environment, ordered by time, then by id.
@@ -679,70 +679,63 @@ func (l *Line) Encode() []byte {
 		}
 		return i
 	}
-	for _, e := range l.Entries {
-		m = e.Stamp.appendTo(m[:0])
-		m = appendBool(m, 3, e.Removed)
-		if i := number(e.Artifact); i != 0 {
-			m = protowire.AppendTag(m, 4, protowire.VarintType)
-			m = protowire.AppendVarint(m, i)
-		}
-		m = appendID(m, 5, e.Config)
-		if i := number(e.Key); i != 0 {
-			m = protowire.AppendTag(m, 6, protowire.VarintType)
-			m = protowire.AppendVarint(m, i)
-		}
+	for i := range l.Entries {
+		e := &l.Entries[i]
+		artifact, key := number(e.Artifact), number(e.Key)
+		m = e.appendTo(m[:0], artifact, key)
 		b = appendMessage(b, 2, m)
 	}
 	for _, r := range l.FirstRuns {
-		m = r.Stamp.appendTo(m[:0])
-		m = protowire.AppendTag(m, 4, protowire.VarintType)
-		m = protowire.AppendVarint(m, number(r.Artifact))
+		artifact := number(r.Artifact)
+		m = appendFirstRun(m[:0], r.Stamp, artifact)
 		b = appendMessage(b, 3, m)
 	}
 	return b
 }
 
+// appendTo writes an entry whose artifact and key have those numbers.
+func (e *Entry) appendTo(m []byte, artifact, key uint64) []byte {
+	m = e.Stamp.appendTo(m)
+	m = appendBool(m, 3, e.Removed)
+	m = appendNumber(m, 4, artifact)
+	m = appendID(m, 5, e.Config)
+	return appendNumber(m, 6, key)
+}
+
+func appendFirstRun(m []byte, s Stamp, artifact uint64) []byte {
+	return appendNumber(s.appendTo(m), 4, artifact)
+}
+
+func appendNumber(b []byte, field protowire.Number, n uint64) []byte {
+	if n == 0 {
+		return b
+	}
+	b = protowire.AppendTag(b, field, protowire.VarintType)
+	return protowire.AppendVarint(b, n)
+}
+
 // DecodeLine reads a record; a nil one is an empty line.
 func DecodeLine(record []byte) (*Line, error) {
+	v, err := viewLine(record)
+	if err != nil {
+		return nil, err
+	}
 	l := &Line{}
-	var artifacts []string
-	err := fields(record, func(field protowire.Number, n uint64, v []byte) (err error) {
-		switch field {
-		case 1:
-			artifacts = append(artifacts, string(v))
-		case 2, 3:
-			var e Entry
-			err = fields(v, func(field protowire.Number, n uint64, v []byte) (err error) {
-				switch field {
-				case 1:
-					e.Time = protowire.DecodeZigZag(n)
-				case 2:
-					e.ID, err = decodeID(v)
-				case 3:
-					e.Removed = n != 0
-				case 4, 6:
-					if n == 0 || n > uint64(len(artifacts)) {
-						return errRecord
-					}
-					if field == 4 {
-						e.Artifact = artifacts[n-1]
-					} else {
-						e.Key = artifacts[n-1]
-					}
-				case 5:
-					e.Config, err = decodeID(v)
-				}
-				return err
-			})
-			if field == 2 {
-				l.Entries = append(l.Entries, e)
-			} else {
-				l.FirstRuns = append(l.FirstRuns, FirstRun{e.Artifact, e.Stamp})
-			}
+	for _, m := range v.entries {
+		e, err := v.entry(m)
+		if err != nil {
+			return nil, err
 		}
-		return err
-	})
-	return l, err
+		l.Entries = append(l.Entries, e)
+	}
+	for _, m := range v.firstRuns {
+		e, err := v.entry(m)
+		if err != nil {
+			return nil, err
+		}
+		l.FirstRuns = append(l.FirstRuns, FirstRun{e.Artifact, e.Stamp})
+	}
+	return l, nil
 }
 
 func (l *Line) merge(d *Line) {
@@ -767,7 +760,7 @@ next:
 		}
 		l.FirstRuns = append(l.FirstRuns, r)
 	}
-	if over := len(l.Entries) - LineLength; over > 0 {
+	if over := len(l.Entries) - LineLength; over > lineSlack {
 		l.Entries = append(l.Entries[:0:0], l.Entries[over:]...)
 		l.forgetFirstRuns()
 	}
@@ -831,6 +824,9 @@ func Merge(kind FactKind, old, delta []byte) ([]byte, error) {
 		}
 		return c.merge(d).Encode(), nil
 	case LineFact:
+		if record, ok := appendToLine(old, delta); ok {
+			return record, nil
+		}
 		l, err := DecodeLine(old)
 		if err != nil {
 			return nil, err

@@ -17,12 +17,8 @@ func (t *toEiffel) deploymentDescription() string {
 	before := ""
 	if predicate != deployed {
 		before = t.choose("before", "", func() string {
-			environment := t.subjectRecord(t.environment)
-			history := t.line(t.subject, t.environment).History(environment)
-			if e := runningAt(history, t.stamp()); e != nil {
-				return e.Artifact
-			}
-			return ""
+			e, _ := t.line(t.subject, t.environment).runningAt(t.subjectRecord(t.environment), t.stamp())
+			return e.Artifact
 		})
 	}
 	text := fmt.Sprintf("service %s %s in environment %s", t.subject.ID, verb, content.At("environment", "id").Str())

@@ -18,9 +18,8 @@ func (t *toEiffel) runningTarget(l *mappings.Link) string {
 		if environment.ID == "" {
 			return ""
 		}
-		history := t.line(t.subject, environment).History(t.subjectRecord(environment))
-		e := runningAt(history, t.stamp())
-		if e == nil {
+		e, running := t.line(t.subject, environment).runningAt(t.subjectRecord(environment), t.stamp())
+		if !running {
 			missing = lineQuery(t.subject, environment)
 			return ""
 		}
@@ -84,8 +83,7 @@ func (t *toEiffel) onlyEnvironment() (SubjectKey, Query) {
 	choice := t.choose("only_environment", "", func() string {
 		found := ""
 		for _, k := range t.subjectRecord(t.subject).Environments {
-			history := t.line(t.subject, k).History(t.subjectRecord(k))
-			if runningAt(history, t.stamp()) == nil {
+			if _, running := t.line(t.subject, k).runningAt(t.subjectRecord(k), t.stamp()); !running {
 				continue
 			}
 			if found != "" {
