@@ -1,12 +1,23 @@
 package translate
 
-import "github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+import (
+	"github.com/package-url/packageurl-go"
 
-// artifactSubject is the artifact that was created; its id is its purl, as the event writes it.
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+)
+
+// artifactSubject is the artifact that was created; its id is its purl, as the event writes it. Before version 2.0.0 the
+// event has Maven coordinates instead, which are a purl of type maven.
 func (t *toCDEvents) artifactSubject() {
-	identity := t.in.doc.Root().At("data", "identity")
-	t.move(identity, "/subject/id", "the artifact's purl")
-	t.identity = identity.Str()
+	data := t.in.doc.Root().Get("data")
+	if identity := data.Get("identity"); identity.Exists() {
+		t.move(identity, "/subject/id", "the artifact's purl")
+		t.identity = identity.Str()
+	} else {
+		gav := data.Get("gav")
+		t.move(gav, "/subject/id", "Maven coordinates as a purl")
+		t.identity = packageurl.NewPackageURL("maven", gav.Get("groupId").Str(), gav.Get("artifactId").Str(), gav.Get("version").Str(), nil, "").ToString()
+	}
 	t.artifact = t.readArtifact(t.identity)
 	t.subject = t.artifact.subject()
 	t.text = t.identity
