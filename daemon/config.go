@@ -19,17 +19,27 @@ type Problem = strictyaml.Problem
 // Secret is text that no log, error or dump shows.
 type Secret = strictyaml.Secret
 
-// Config is what a user writes (see the interface document). [ReadConfig] makes one.
+// Config is what a user writes (see the interface document). [ReadConfig] makes one. The comments on its fields and on those
+// of its parts stand in docs/configuration.md as well, which is generated.
 type Config struct {
-	Version     int               `yaml:"version"` // 1
-	Ledger      LedgerConfig      `yaml:"ledger"`
-	Admin       AdminConfig       `yaml:"admin"`
-	Transports  Transports        `yaml:"transports"`
-	Relays      []RelayConfig     `yaml:"relays"`
-	DeadLetters DeadLettersConfig `yaml:"dead_letters"`
-	MaxParked   int               `yaml:"max_parked"` // events that wait for a reference, in all relays together
+	// Version is the version of the configuration's form. There is one.
+	Version int `yaml:"version"`
 
-	Plugins *strictyaml.Section `yaml:"plugins"` // not supported yet
+	Ledger     LedgerConfig `yaml:"ledger"`
+	Admin      AdminConfig  `yaml:"admin"`
+	Transports Transports   `yaml:"transports"`
+
+	// Relays are the ways that events take. A source feeds one relay; relays may share a sink.
+	Relays []RelayConfig `yaml:"relays"`
+
+	DeadLetters DeadLettersConfig `yaml:"dead_letters"`
+
+	// MaxParked bounds the events that wait for what they refer to, in all relays together. They are held in memory beside
+	// the ledger. Beyond it, events wait in flight, and so their sources wait. 0 is the default.
+	MaxParked int `yaml:"max_parked"`
+
+	// Plugins are not supported yet.
+	Plugins *strictyaml.Section `yaml:"plugins"`
 
 	doc        *strictyaml.Document
 	transports map[string]transportConfig
@@ -40,55 +50,116 @@ type Transports map[string]*strictyaml.Section
 
 // LedgerConfig says where facts and parked events are kept.
 type LedgerConfig struct {
-	Type      string        `yaml:"type"`      // memory or file
-	Path      string        `yaml:"path"`      // of a file ledger: a folder
-	Retention time.Duration `yaml:"retention"` // of what only redeliveries need; 30 days
-	URL       Secret        `yaml:"url"`       // of postgres
+	// Type is memory, which forgets everything with the process, or file. One that several relays share (postgres) is not
+	// supported yet.
+	Type string `yaml:"type"`
+
+	// Path is the folder of a file ledger. It is made if it is missing. One process at a time has it open.
+	Path string `yaml:"path"`
+
+	// Retention is how long the ledger keeps what only redeliveries and late links need, after it was last written: choices,
+	// context ids, and events that no open subject and no running deployment needs. It is kept to the day, so that a record
+	// lives up to a day longer. 0s is the default; less than 0s keeps everything.
+	Retention time.Duration `yaml:"retention"`
+
+	// URL is not supported yet; it is for postgres.
+	URL Secret `yaml:"url"`
 }
 
 // AdminConfig is the admin listener.
 type AdminConfig struct {
-	Listen string `yaml:"listen"` // host:port, or off
-	Token  Secret `yaml:"token"`  // bearer token
+	// Listen is the address to listen on, as host:port, or off. An address that is not loopback needs a Token.
+	Listen string `yaml:"listen"`
+
+	// Token is the bearer token that every request to the admin listener must have. Empty: none is needed.
+	Token Secret `yaml:"token"`
 }
 
 // DeadLettersConfig says where events go that cannot be translated or delivered.
 type DeadLettersConfig struct {
-	Type string `yaml:"type"` // file
+	// Type is file.
+	Type string `yaml:"type"`
+
+	// Path is the file, to which lines of JSON are appended. It is made with its folder if it is missing.
 	Path string `yaml:"path"`
 }
 
 // RelayConfig is one relay.
 type RelayConfig struct {
-	Name        string              `yaml:"name"`
-	From        string              `yaml:"from"`
-	To          string              `yaml:"to"`
-	Translate   string              `yaml:"translate"` // eiffel or cdevents
-	Mappings    *strictyaml.Section `yaml:"mappings"`  // not supported yet
-	Plugins     *strictyaml.Section `yaml:"plugins"`   // not supported yet
-	Edition     string              `yaml:"edition"`
-	Spec        string              `yaml:"spec"`
-	Carry       string              `yaml:"carry"`      // original or none
-	Synthesize  string              `yaml:"synthesize"` // missing, always or never
-	Unresolved  UnresolvedConfig    `yaml:"unresolved"`
-	Returning   string              `yaml:"returning"`     // drop, restore or translate
-	OnNoMapping string              `yaml:"on_no_mapping"` // announce
-	MaxInFlight int                 `yaml:"max_in_flight"`
-	Retry       RetryConfig         `yaml:"retry"`
+	// Name stands in logs, metrics, dead letters and parked events. Each relay has its own; an event that is parked when
+	// the relay is renamed stays parked.
+	Name string `yaml:"name"`
+
+	// From is the name of the transport to receive from. A transport feeds one relay.
+	From string `yaml:"from"`
+
+	// To is the name of the transport to publish to.
+	To string `yaml:"to"`
+
+	// Translate is the protocol to translate to. An event that is written in it already goes to the dead letters.
+	Translate string `yaml:"translate"`
+
+	// Mappings are not supported yet.
+	Mappings *strictyaml.Section `yaml:"mappings"`
+
+	// Plugins are not supported yet.
+	Plugins *strictyaml.Section `yaml:"plugins"`
+
+	// Edition is the Eiffel edition to write.
+	Edition string `yaml:"edition"`
+
+	// Spec is the CDEvents version to write.
+	Spec string `yaml:"spec"`
+
+	// Carry is original, to have the whole event travel along in custom data, so that translating back gives the same event;
+	// or none, which leaves only a mark by which the event is recognized when it comes round.
+	Carry string `yaml:"carry"`
+
+	// Synthesize says when an Eiffel event that a required link needs is made up: when it is missing, so once; always, so
+	// again for every event that needs it until a real one is known; or never, which leaves the reference to Unresolved.
+	Synthesize string `yaml:"synthesize"`
+
+	Unresolved UnresolvedConfig `yaml:"unresolved"`
+
+	// Returning says what becomes of an event that came from the other side: drop it, and learn from it; restore the original
+	// that it carries, once, unless the original came through this relay's own ledger; or translate it as any other, with the
+	// same exception.
+	Returning string `yaml:"returning"`
+
+	// OnNoMapping says what becomes of an event of a type that has no counterpart of its own: announce it, as an
+	// announcement or a custom event that carries it, put it into the dead letters, or drop it.
+	OnNoMapping string `yaml:"on_no_mapping"`
+
+	// MaxInFlight is how many deliveries may be taken and not settled.
+	MaxInFlight int `yaml:"max_in_flight"`
+
+	Retry RetryConfig `yaml:"retry"`
 }
 
 // UnresolvedConfig says what to do about references to what is not known.
 type UnresolvedConfig struct {
-	Policy  string        `yaml:"policy"` // wait, placeholder or fail
+	// Policy is wait, to park the event until what it refers to is known or the Timeout has passed, and then to take a
+	// placeholder; placeholder, to take it at once; or fail, to put the event into the dead letters.
+	Policy string `yaml:"policy"`
+
+	// Timeout is how long an event waits at most.
 	Timeout time.Duration `yaml:"timeout"`
 }
 
-// RetryConfig says how failed publishing is repeated.
+// RetryConfig says how failed publishing is repeated. What the far side asks for (Retry-After) is heeded if it is longer.
 type RetryConfig struct {
-	Initial     time.Duration  `yaml:"initial"`
-	Max         time.Duration  `yaml:"max"`
-	Multiplier  float64        `yaml:"multiplier"`
-	GiveUpAfter *time.Duration `yaml:"give_up_after"` // 0s: never
+	// Initial is the first pause. Each pause is up to a quarter longer or shorter, by chance.
+	Initial time.Duration `yaml:"initial"`
+
+	// Max is the longest pause.
+	Max time.Duration `yaml:"max"`
+
+	// Multiplier is how much longer than the one before each pause is.
+	Multiplier float64 `yaml:"multiplier"`
+
+	// GiveUpAfter is how long a delivery is kept in flight before it is handed back to its source to be made again; an HTTP
+	// source answers 503 then. 0s keeps it for as long as it takes.
+	GiveUpAfter *time.Duration `yaml:"give_up_after"`
 }
 
 // ReadConfig reads a configuration. lookup finds environment variables, as os.LookupEnv does. What is wrong is told by
@@ -263,9 +334,6 @@ func (c *Config) checkRelays() {
 		}
 		c.oneOf(at+".returning", r.Returning, "drop", "restore", "translate")
 		c.oneOf(at+".on_no_mapping", r.OnNoMapping, "announce", "dead_letter", "drop")
-		if r.OnNoMapping == "dead_letter" || r.OnNoMapping == "drop" {
-			c.doc.Report(at+".on_no_mapping", "%s is not supported yet; use announce", r.OnNoMapping)
-		}
 		if r.Mappings != nil {
 			c.notYet(at + ".mappings")
 		}

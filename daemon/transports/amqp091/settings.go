@@ -41,7 +41,7 @@ const (
 // [DefaultSettings]. The YAML keys are the configuration's.
 type Settings struct {
 	// URL is the broker: amqp:// or, for TLS, amqps:// (with cacertfile, certfile, keyfile and server_name_indication
-	// as query parameters, unless TLS is set). It may hold a password, so it is never printed as it is.
+	// as query parameters). It may hold a password, so it is never printed as it is.
 	URL string `yaml:"url"`
 
 	// ConnectionName is shown by the broker's tools, with " source" or " sink" behind it.
@@ -68,7 +68,7 @@ type Settings struct {
 	// Bindings are the keys that bind the queue to the exchange.
 	Bindings []string `yaml:"bindings"`
 
-	// QueueType is quorum or classic.
+	// QueueType is the type of the queue that is declared: QueueQuorum or QueueClassic.
 	QueueType string `yaml:"queue_type"`
 
 	// DeadLetterExchange takes what the broker itself gives up: messages that were delivered more often than
@@ -86,17 +86,17 @@ type Settings struct {
 	// Prefetch is how many deliveries may be open at once.
 	Prefetch int `yaml:"prefetch"`
 
-	// ConfirmWindow is how many messages may wait for the broker's confirm at once; Publish blocks beyond.
+	// ConfirmWindow is how many messages may wait for the broker's confirm at once; beyond them publishing waits.
 	ConfirmWindow int `yaml:"confirm_window"`
 
 	// Format is what the sink writes: FormatEiffel, FormatStructured or FormatBinary.
 	Format string `yaml:"format"`
 
-	// RoutingKey is used for every message in place of [RoutingKey]'s.
+	// RoutingKey is used for every message. Empty: each has the key of its event (see [RoutingKey]).
 	RoutingKey string `yaml:"routing_key"`
 
-	// Mandatory makes a message that no queue is bound for an error. Turn it off for an exchange whose messages nobody
-	// need be listening to.
+	// Mandatory makes a message that no queue is bound for an error, which is worth a retry. Turn it off for an exchange
+	// whose messages nobody need be listening to.
 	Mandatory bool `yaml:"mandatory"`
 
 	// PublishTimeout is how long a message may wait for its confirm before the connection is taken for lost.

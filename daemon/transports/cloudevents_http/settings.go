@@ -21,19 +21,22 @@ type SourceSettings struct {
 	// MaxBatch is the number of events that one request in batched mode may hold. More are answered with 413.
 	MaxBatch int `yaml:"max_batch"`
 	// MaxInFlight is the number of requests that are read or wait for their settlement at once. Those beyond it wait for
-	// BusyTimeout and are then answered with 503. It bounds the memory for bodies at MaxInFlight times MaxBody.
+	// BusyTimeout at most. It bounds the memory for bodies at MaxInFlight times MaxBody.
 	MaxInFlight int `yaml:"max_in_flight"`
-	// BusyTimeout is how long a request waits for room in the relay before it is answered with 503.
+	// BusyTimeout is how long a request waits for room before it is answered: with 503 if MaxInFlight requests are under way,
+	// with 429 if the relay has no room.
 	BusyTimeout time.Duration `yaml:"busy_timeout"`
 	// RetryAfter is the pause that a sender is asked for where the relay names none. HTTP counts it in whole seconds, and so
 	// it is rounded up.
 	RetryAfter time.Duration `yaml:"retry_after"`
-	// HeaderTimeout, ReadTimeout and IdleTimeout bound the reading of a request's header, the reading of its body, and how long a
-	// connection may stay without a request. WriteTimeout bounds the writing of an answer.
+	// HeaderTimeout is how long the header of a request may take to arrive.
 	HeaderTimeout time.Duration `yaml:"header_timeout"`
-	ReadTimeout   time.Duration `yaml:"read_timeout"`
-	WriteTimeout  time.Duration `yaml:"write_timeout"`
-	IdleTimeout   time.Duration `yaml:"idle_timeout"`
+	// ReadTimeout is how long the body of a request may take to arrive. A later one is answered with 408.
+	ReadTimeout time.Duration `yaml:"read_timeout"`
+	// WriteTimeout is how long the writing of an answer may take.
+	WriteTimeout time.Duration `yaml:"write_timeout"`
+	// IdleTimeout is how long a connection may stay without a request.
+	IdleTimeout time.Duration `yaml:"idle_timeout"`
 	// AllowedOrigins are the origins that the WebHook handshake lets in (HTTP 1.1 Web Hooks for Event Delivery, section
 	// 4.1), "*" for all. It only answers the question of polite senders; it keeps nobody out.
 	AllowedOrigins []string `yaml:"allowed_origins"`
@@ -94,7 +97,7 @@ type SinkSettings struct {
 	// Target is the URL that events are sent to with POST. A user and a password in it become basic authentication, and are never
 	// printed.
 	Target string `yaml:"target"`
-	// Mode is binary or structured.
+	// Mode is binary, with the attributes of the CloudEvent in headers, or structured, with an envelope around the event.
 	Mode Mode `yaml:"mode"`
 	// MaxInFlight is the number of requests under way at once, and of connections.
 	MaxInFlight int `yaml:"max_in_flight"`

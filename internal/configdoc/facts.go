@@ -1,0 +1,191 @@
+package main
+
+import (
+	"time"
+
+	"github.com/eiffelbridge/eiffelbridge/daemon"
+	"github.com/eiffelbridge/eiffelbridge/daemon/transports/amqp091"
+	cloudeventshttp "github.com/eiffelbridge/eiffelbridge/daemon/transports/cloudevents_http"
+	"github.com/eiffelbridge/eiffelbridge/daemon/transports/file"
+	"github.com/eiffelbridge/eiffelbridge/daemon/transports/stdio"
+	"github.com/eiffelbridge/eiffelbridge/translate"
+)
+
+// section is one heading of the document, and the structs whose keys stand under it.
+type section struct {
+	title   string
+	prefix  string // of the keys, as a user writes them
+	intro   string
+	structs []source
+}
+
+// source is a struct of the code with its defaults.
+type source struct {
+	folder   string // of its package, from the root of the module
+	defaults any
+	role     string // of the keys of a transport: source, sink, or empty for both
+}
+
+const driverFolder = "daemon/transports/"
+
+// sections are those of the document, in their order.
+func sections() []section {
+	config := daemon.ReadConfig([]byte("version: 1"), nil)
+	config.MaxParked = maxParked
+	relay := relayDefaults()
+	return []section{
+		{"Top level", "", "", []source{{"daemon", *config, ""}}},
+		{"Ledger", "ledger.", "Where facts and parked events are kept. See [operations.md](operations.md) for sizes and backups.",
+			[]source{{"daemon", config.Ledger, ""}}},
+		{"Admin listener", "admin.", "Health, metrics, the services and the dead letters over HTTP.",
+			[]source{{"daemon", config.Admin, ""}}},
+		{"Dead letters", "dead_letters.", "Where events go that cannot be translated or delivered.",
+			[]source{{"daemon", config.DeadLetters, ""}}},
+		{"Relays", "relays[].", "A relay is one way from a source through the translation to a sink. `relays` is a list.",
+			[]source{{"daemon", relay, ""}}},
+		{"References that are not known", "relays[].unresolved.", "What a relay does about an event that refers to what the ledger does not know.",
+			[]source{{"daemon", relay.Unresolved, ""}}},
+		{"Retries", "relays[].retry.", "How a relay repeats what failed. What the far side asks for (Retry-After) is heeded if it is longer.",
+			[]source{{"daemon", relay.Retry, ""}}},
+		{"Transport cloudevents_http", "transports.NAME.", "CloudEvents over HTTP. As a source it listens for binary, structured and " +
+			"batched mode, and needs `listen`; as a sink it posts, and needs `target`. One transport may be both. " +
+			"The defaults of `listen` are not used: the key must be written.",
+			[]source{
+				{driverFolder + "cloudevents_http", cloudeventshttp.DefaultSourceSettings(), "source"},
+				{driverFolder + "cloudevents_http", cloudeventshttp.DefaultSinkSettings(""), "sink"},
+			}},
+		{"Transport amqp091", "transports.NAME.", "RabbitMQ, over AMQP 0-9-1. As a source it consumes from a queue, and needs `queue`; as a sink it " +
+			"publishes to an exchange with publisher confirms. One transport may be both.",
+			[]source{{driverFolder + "amqp091", amqp091.DefaultSettings(), ""}}},
+		{"Transport stdio", "transports.NAME.", "Lines of JSON: standard input as a source, standard output as a sink. What a pipe has given " +
+			"cannot be had again: use a broker where events matter.",
+			[]source{{driverFolder + "stdio", stdio.DefaultSourceSettings(), "source"}}},
+		{"Transport file", "transports.NAME.", "Lines of JSON in a file. A source keeps no position: every start reads from the beginning. " +
+			"A sink syncs each line to the disk, and must be the only writer of the file. One transport is a source or a sink, not both.",
+			[]source{
+				{driverFolder + "file", file.DefaultSourceSettings(""), "source"},
+				{driverFolder + "file", file.DefaultSinkSettings(""), "sink"},
+			}},
+	}
+}
+
+// maxParked is the default that the daemon has for 0; the test compares it.
+const maxParked = 10000
+
+// relayDefaults are the defaults of a relay in the form of its configuration.
+func relayDefaults() daemon.RelayConfig {
+	relay, text := daemon.DefaultRelay(), translate.DefaultSettings()
+	return daemon.RelayConfig{
+		Edition: text.Edition, Spec: text.Spec, Carry: "original", Synthesize: "missing", Returning: "drop", OnNoMapping: "announce",
+		MaxInFlight: relay.MaxInFlight,
+		Unresolved:  daemon.UnresolvedConfig{Policy: "wait", Timeout: relay.UnresolvedTimeout},
+		Retry: daemon.RetryConfig{Initial: relay.Retry.Initial, Max: relay.Retry.Max, Multiplier: relay.Retry.Multiplier,
+			GiveUpAfter: &relay.Retry.GiveUpAfter},
+	}
+}
+
+// rule is what the code says about the values of a key in the form of checks only. good and bad are for the test: values that
+// [daemon.Check] takes and refuses.
+type rule struct {
+	values    []string // all that are allowed
+	text      string   // or what is, in words
+	good, bad []string
+	without   string // a default in words, in place of the constructor's
+	need      bool   // must be written
+	role      string // of a transport's key: source or sink
+}
+
+func oneOf(values ...string) rule {
+	return rule{values: values, good: values, bad: []string{"nonsense"}}
+}
+
+func atLeast(least, below string) rule {
+	return rule{text: "at least " + least, good: []string{least}, bad: []string{below}}
+}
+
+func between(low, high string, bad ...string) rule {
+	return rule{text: low + " to " + high, good: []string{low, high}, bad: bad}
+}
+
+func positive() rule {
+	return rule{text: "more than 0s", good: []string{"1ms"}, bad: []string{"0s", "-1s"}}
+}
+
+func (r rule) of(role string) rule { r.role = role; return r }
+
+// must says that the key must be written.
+func (r rule) must() rule { r.need = true; return r }
+
+func (r rule) or(text string) rule { r.without = text; return r }
+
+// rules are those by the keys of the document, with the type of the transport in place of its name.
+func rules() map[string]rule {
+	source, sink := rule{role: "source"}, rule{role: "sink"}
+	return map[string]rule{
+		"version": oneOf("1").must(), "max_parked": atLeast("0", "-1"),
+		"ledger.type":      oneOf("memory", "file"),
+		"ledger.path":      rule{bad: []string{`""`}},
+		"ledger.retention": rule{good: []string{"1h", "-1s"}, bad: []string{"30"}}.or(days(30)),
+		"admin.listen":     rule{text: "host:port, or off", good: []string{"off", "localhost:1"}, bad: []string{"nonsense", "0.0.0.0:9090"}},
+
+		"dead_letters.type": oneOf("file"), "dead_letters.path": rule{bad: []string{`""`}},
+
+		"relays[].name": rule{bad: []string{`""`}}.must(),
+		"relays[].from": rule{text: "a name of `transports`", bad: []string{`""`, "nobody"}}.must(),
+		"relays[].to":   rule{text: "a name of `transports`", bad: []string{`""`, "nobody"}}.must(),
+
+		"relays[].translate": oneOf("eiffel", "cdevents").must(),
+		"relays[].edition":   oneOf(translate.Editions()...), "relays[].spec": oneOf(translate.Specs()...),
+		"relays[].carry": oneOf("original", "none"), "relays[].synthesize": oneOf("missing", "always", "never"),
+		"relays[].returning": oneOf("drop", "restore", "translate"), "relays[].on_no_mapping": oneOf("announce"),
+		"relays[].max_in_flight": atLeast("1", "0"),
+
+		"relays[].unresolved.policy": oneOf("wait", "placeholder", "fail"), "relays[].unresolved.timeout": positive(),
+
+		"relays[].retry.initial":    positive(),
+		"relays[].retry.max":        rule{text: "at least `initial`", good: []string{"100ms"}, bad: []string{"99ms"}},
+		"relays[].retry.multiplier": atLeast("1", "0.9"),
+		"relays[].retry.give_up_after": atLeast("0s", "-1s").or("`" + duration(daemon.HTTPGiveUpAfter) +
+			"` from a source of type cloudevents_http, else `0s`"),
+
+		"cloudevents_http.listen":         rule{text: "host:port", good: []string{"127.0.0.1:0"}, bad: []string{"8080"}}.or("none"),
+		"cloudevents_http.max_body":       between("1", "1073741824", "0", "1073741825"),
+		"cloudevents_http.max_batch":      atLeast("1", "0"),
+		"cloudevents_http.max_in_flight":  atLeast("1", "0"),
+		"cloudevents_http.busy_timeout":   positive(),
+		"cloudevents_http.retry_after":    positive(),
+		"cloudevents_http.header_timeout": positive(), "cloudevents_http.read_timeout": positive(),
+		"cloudevents_http.write_timeout": positive(), "cloudevents_http.idle_timeout": positive(),
+		"cloudevents_http.target": rule{text: "http:// or https://", good: []string{"https://sink.example.com/a"}, bad: []string{"ftp://a/", `""`}},
+		"cloudevents_http.mode":   oneOf("binary", "structured"), "cloudevents_http.request_timeout": positive(),
+		"cloudevents_http.headers": rule{bad: []string{`{ce-id: "1"}`, `{Content-Type: text/plain}`}},
+
+		"amqp091.url":                    rule{text: "amqp:// or amqps://", good: []string{"amqps://broker/"}, bad: []string{"http://broker/"}}.or("`amqp://guest:guest@127.0.0.1:5672/`"),
+		"amqp091.connection_name":        {},
+		"amqp091.heartbeat":              between("1s", "1h", "900ms", "61m"),
+		"amqp091.exchange":               {},
+		"amqp091.declare_exchange":       {},
+		"amqp091.queue":                  source,
+		"amqp091.declare_queue":          source,
+		"amqp091.bindings":               source,
+		"amqp091.queue_type":             oneOf(amqp091.QueueQuorum, amqp091.QueueClassic).of("source"),
+		"amqp091.delivery_limit":         atLeast("-1", "-2").of("source"),
+		"amqp091.prefetch":               between("1", "65535", "0", "65536").of("source"),
+		"amqp091.confirm_window":         between("1", "65535", "0", "65536").of("sink"),
+		"amqp091.format":                 oneOf(amqp091.FormatEiffel, amqp091.FormatStructured, amqp091.FormatBinary).of("sink"),
+		"amqp091.publish_timeout":        atLeast("100ms", "99ms").of("sink"),
+		"amqp091.routing_key":            sink,
+		"amqp091.mandatory":              sink,
+		"amqp091.app_id":                 sink,
+		"amqp091.single_active_consumer": source,
+		"amqp091.dead_letter_exchange":   source,
+
+		"stdio.max_in_flight": atLeast("1", "0"),
+		"file.max_in_flight":  atLeast("1", "0"),
+		"file.path":           rule{}.must(),
+	}
+}
+
+func days(n int) string {
+	return "`" + duration(time.Duration(n)*24*time.Hour) + "` (" + count(n) + " days)"
+}
