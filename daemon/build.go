@@ -143,6 +143,12 @@ func (r RelayConfig) settings(giveUp time.Duration, version string) (RelaySettin
 	case "translate":
 		t.Returning = translate.ReturningTranslate
 	}
+	switch r.OnNoMapping {
+	case "dead_letter":
+		t.NoMapping = translate.NoMappingRefuse
+	case "drop":
+		t.NoMapping = translate.NoMappingDrop
+	}
 	engine, err := translate.New(t)
 	if err != nil {
 		return s, err

@@ -97,7 +97,7 @@ relays:
     max_in_flight: 0
     plugins: [{name: p, mode: override}]
     returning: keep
-    on_no_mapping: drop
+    on_no_mapping: never
 plugins: {p: {path: x}}
 dead_letters: {type: file, path: ""}
 unknown: 1
@@ -128,7 +128,7 @@ unknown: 1
 		"line 18: relays[2].max_in_flight: 0 is less than 1",
 		"line 19: relays[2].plugins: is not supported yet",
 		`line 20: relays[2].returning: "keep" is not one of drop, restore, translate`,
-		"line 21: relays[2].on_no_mapping: drop is not supported yet",
+		"line 21: relays[2].on_no_mapping: \"never\" is not one of announce, dead_letter, drop",
 		"line 22: plugins: is not supported yet",
 		"line 23: dead_letters.path: is missing",
 		"line 24: unknown: is not a known key",

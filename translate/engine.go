@@ -287,6 +287,21 @@ func (r *run) deliver(e Event) {
 	}
 }
 
+// unmapped handles an event of a type that has no counterpart of its own, as [Settings.NoMapping] says; true if that was
+// all.
+func (r *run) unmapped() (bool, error) {
+	switch r.g.settings.NoMapping {
+	case NoMappingRefuse:
+		return true, r.in.fail(CodeNoMapping, "", "this type has no counterpart in the other protocol, and on_no_mapping refuses it")
+	case NoMappingDrop:
+		need := r.result.Need
+		r.result = Result{Need: need}
+		r.diagnose("no_mapping", "%s has no counterpart in the other protocol and was dropped, as on_no_mapping says", r.in.Type)
+		return true, nil
+	}
+	return false, nil
+}
+
 // loseRest reports what found no place: the outermost values in which nothing did.
 func (r *run) loseRest() {
 	root := r.in.doc.Root()

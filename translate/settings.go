@@ -46,6 +46,18 @@ const (
 	ReturningTranslate
 )
 
+// NoMapping says what becomes of an event of a type that has no counterpart of its own.
+type NoMapping byte
+
+const (
+	// NoMappingAnnounce announces it: an announcement or a custom event carries it. The default.
+	NoMappingAnnounce NoMapping = iota
+	// NoMappingRefuse is an error with [CodeNoMapping].
+	NoMappingRefuse
+	// NoMappingDrop gives no output.
+	NoMappingDrop
+)
+
 // Settings say how an [Engine] translates. The zero value has the defaults.
 type Settings struct {
 	Edition    string // Eiffel edition to write, from Agen on; empty: Orizaba
@@ -53,6 +65,7 @@ type Settings struct {
 	Carry      Carry
 	Synthesize Synthesize
 	Returning  Returning
+	NoMapping  NoMapping
 
 	// ServiceIDKey is the key of the Eiffel custom data that names the service of a deployment; empty: serviceId.
 	ServiceIDKey string

@@ -37,6 +37,11 @@ func (g *Engine) translateToCDEvents(in *Event, s *schema.Schema, facts *Facts) 
 	t.row = g.rowOfEiffel(in.Type)
 	t.readHead()
 	t.chooseName()
+	if isCustom(t.name) && len(t.result.Need) == 0 {
+		if done, err := t.unmapped(); done {
+			return t.result, err
+		}
+	}
 	if err := t.chooseSchema(); err != nil {
 		if len(t.result.Need) > 0 {
 			return Result{Need: t.result.Need}, nil // the choice may fall on another event

@@ -58,6 +58,11 @@ func (g *Engine) translateToEiffel(in *Event, s *schema.Schema, facts *Facts) (R
 	if err := t.chooseRow(); err != nil {
 		return Result{}, err
 	}
+	if t.row.CDEvent == mappings.Any {
+		if done, err := t.unmapped(); done {
+			return t.result, err
+		}
+	}
 	t.chooseID()
 	if err := t.makeRowLinks(); err != nil {
 		return Result{}, err

@@ -139,6 +139,7 @@ const (
 	CodeTime           = "time_out_of_range" // the time cannot be written in the other protocol
 	CodeNotInSpec      = "not_in_spec"       // the output version of CDEvents has no such event
 	CodeNotInEdition   = "not_in_edition"    // the output edition of Eiffel has no such event
+	CodeNoMapping      = "no_mapping"        // the type has no counterpart, and the settings refuse such events
 	CodeUnresolved     = "unresolved"        // a reference is unknown and the policy is to fail
 	CodeInvalidOutput  = "invalid_output"    // the translation itself broke a rule of the output's schema
 )
