@@ -207,7 +207,8 @@ func testPaused(t *testing.T, server *rabbittest.Server) {
 	}
 	began := time.Now()
 	for i, err := range publishContext(t, ctx, sink, big...) {
-		if i < 4 && (err == nil || !strings.Contains(err.Error(), "no confirm within 1s")) {
+		// On a busy machine the heartbeat may find out before the watchdog does.
+		if i < 4 && (err == nil || !strings.Contains(err.Error(), "no confirm within 1s") && !strings.Contains(err.Error(), "connection lost before the confirm")) {
 			t.Errorf("message %d: %v", i, err)
 		}
 		if i >= 4 && !errors.Is(err, context.DeadlineExceeded) {
