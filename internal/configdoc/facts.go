@@ -137,7 +137,7 @@ func rules() map[string]rule {
 		"relays[].translate": oneOf("eiffel", "cdevents").must(),
 		"relays[].edition":   oneOf(translate.Editions()...), "relays[].spec": oneOf(translate.Specs()...),
 		"relays[].carry": oneOf("original", "none"), "relays[].synthesize": oneOf("missing", "always", "never"),
-		"relays[].returning": oneOf("drop", "restore", "translate"), "relays[].on_no_mapping": oneOf("announce"),
+		"relays[].returning": oneOf("drop", "restore", "translate"), "relays[].on_no_mapping": oneOf("announce", "dead_letter", "drop"),
 		"relays[].max_in_flight": atLeast("1", "0"),
 
 		"relays[].unresolved.policy": oneOf("wait", "placeholder", "fail"), "relays[].unresolved.timeout": positive(),
