@@ -1,0 +1,241 @@
+package translate_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/eiffelbridge/eiffelbridge/translate"
+)
+
+// seeds are the events of the cases and, where the specifications are at hand, their examples.
+func seeds(f *testing.F) []string {
+	f.Helper()
+	out := append(life(f), natives(f)...)
+	for _, c := range readScenarios(f) {
+		for i, st := range c.steps {
+			if i < 4 {
+				out = append(out, st.text)
+			}
+		}
+	}
+	if specsFolder(f) != "" {
+		for _, text := range specExamples(f) {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
+// fuzzed translates whatever bytes with an empty ledger, in every way of carrying and synthesizing, and translates back
+// what it became. Nothing may panic, what is written is valid, and what was carried comes back.
+func fuzzed(f *testing.F, protocol translate.Protocol) {
+	for _, text := range seeds(f) {
+		f.Add([]byte(text))
+	}
+	carrying := newEngine(f, translate.Settings{Explain: true})
+	others := map[string]*translate.Engine{
+		"nothing carried":     newEngine(f, translate.Settings{Carry: translate.CarryNone}),
+		"never synthesized":   newEngine(f, translate.Settings{Synthesize: translate.SynthesizeNever}),
+		"in a relay":          newEngine(f, translate.Settings{Returning: translate.ReturningDrop, Synthesize: translate.SynthesizeAlways}),
+		"in a restoring one":  newEngine(f, translate.Settings{Returning: translate.ReturningRestore, AllQualifiers: true}),
+		"in older vocabulary": newEngine(f, translate.Settings{Returning: translate.ReturningTranslate, Spec: "0.4", Edition: "Paris"}),
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		before := bytes.Clone(text)
+		in, err := translate.Decode(text)
+		if !bytes.Equal(text, before) {
+			t.Fatal("the input was altered")
+		}
+		if err != nil {
+			checkEventError(t, err)
+			return
+		}
+		if in.Protocol != protocol {
+			return
+		}
+		for _, finding := range translate.Validate(in) {
+			checkEventError(t, finding)
+		}
+		r, err := fresh(carrying).TranslateEvent(context.Background(), in)
+		if err != nil {
+			if !namesItself(in) {
+				checkEventError(t, err)
+			}
+			return
+		}
+		for i, e := range r.Events {
+			checkValid(t, e)
+			back, err := fresh(carrying).Translate(context.Background(), e.JSON)
+			if err != nil {
+				t.Fatalf("back: %v\n%s", err, e.JSON)
+			}
+			switch {
+			case r.Returning == translate.Restored: // what stands here is an original of this event
+			case i < len(r.Events)-1:
+				if len(back.Events) != 0 {
+					t.Fatalf("what was made up translates back into\n%s", texts(back.Events))
+				}
+			case len(back.Events) != 1 || !bytes.Equal(back.Events[0].JSON, in.JSON):
+				// An envelope that was not believed is not carried on, and a loss says so.
+				if !lostEnvelope(r) {
+					t.Fatalf("given back\n%swant\n%s", texts(back.Events), in.JSON)
+				}
+			}
+		}
+		for how, engine := range others {
+			r, err := fresh(engine).TranslateEvent(context.Background(), in)
+			if err != nil {
+				if !namesItself(in) {
+					checkEventError(t, err)
+				}
+				continue
+			}
+			for _, e := range r.Events {
+				checkValid(t, e)
+				if back, err := fresh(engine).Translate(context.Background(), e.JSON); err != nil {
+					var ee *translate.EventError
+					if errors.As(err, &ee) && (ee.Code == translate.CodeNotInSpec || ee.Code == translate.CodeNotInEdition || namesItself(in)) {
+						continue
+					}
+					t.Fatalf("%s, back: %v\n%s", how, err, e.JSON)
+				} else {
+					for _, e := range back.Events {
+						checkValid(t, e)
+					}
+				}
+			}
+		}
+		if !bytes.Equal(text, before) {
+			t.Fatal("the input was altered")
+		}
+	})
+}
+
+// namesItself tells whether an event's id stands in it once more. Such an event may demand a link to itself, as one of
+// Eiffel's own examples does, and no event of ours has that.
+func namesItself(in translate.Event) bool {
+	return in.ID != "" && bytes.Count(in.JSON, []byte(in.ID)) > 1
+}
+
+func lostEnvelope(r translate.Result) bool {
+	for _, l := range r.Losses {
+		if l.Reason == "envelope" {
+			return true
+		}
+	}
+	return false
+}
+
+// checkEventError holds an error against what callers rely on: it is typed, and never our own fault.
+func checkEventError(t *testing.T, err error) {
+	t.Helper()
+	var e *translate.EventError
+	if !errors.As(err, &e) || e.Code == "" || e.Message == "" {
+		t.Fatalf("%v is no *EventError with a code and a message", err)
+	}
+	if e.Code == translate.CodeInvalidOutput {
+		t.Fatal(err)
+	}
+}
+
+func FuzzToEiffel(f *testing.F) { fuzzed(f, translate.CDEvents) }
+
+func FuzzToCDEvents(f *testing.F) { fuzzed(f, translate.Eiffel) }
+
+// records are codecs of every kind of record: bytes decoded, as a value and encoded anew.
+var records = map[translate.FactKind]func([]byte) (any, []byte, error){
+	translate.SubjectFact:  codec(translate.DecodeSubject, (*translate.Subject).Encode),
+	translate.NameFact:     codec(translate.DecodeSet, translate.Set.Encode),
+	translate.AliasFact:    codec(translate.DecodeSet, translate.Set.Encode),
+	translate.EventFact:    codec(translate.DecodeEiffelEvent, (*translate.EiffelEvent).Encode),
+	translate.ContextFact:  codec(translate.DecodeContexts, translate.Contexts.Encode),
+	translate.DecisionFact: codec(translate.DecodeDecision, translate.Decision.Encode),
+	translate.LineFact:     codec(translate.DecodeLine, (*translate.Line).Encode),
+	translate.PackageFact:  codec(translate.DecodeSet, translate.Set.Encode),
+	translate.ServiceFact:  codec(translate.DecodeSet, translate.Set.Encode),
+}
+
+func codec[T any](decode func([]byte) (T, error), encode func(T) []byte) func([]byte) (any, []byte, error) {
+	return func(record []byte) (any, []byte, error) {
+		v, err := decode(record)
+		if err != nil {
+			return nil, nil, err
+		}
+		return v, encode(v), nil
+	}
+}
+
+// FuzzRecords reads and merges whatever bytes a damaged ledger may hold.
+func FuzzRecords(f *testing.F) {
+	kinds := translate.FactKinds()
+	for _, line := range life(f) {
+		for _, fact := range alone(f, translate.Settings{}, line).Learned {
+			for i, kind := range kinds {
+				if kind == fact.Query.Kind {
+					f.Add(uint8(i), fact.Record, fact.Record)
+				}
+			}
+		}
+	}
+	for i := range kinds {
+		f.Add(uint8(i), []byte{}, []byte{0x0a, 0x03, 'a', 'b', 'c'})
+	}
+	f.Fuzz(func(t *testing.T, number uint8, old, delta []byte) {
+		kind := kinds[int(number)%len(kinds)]
+		beforeOld, beforeDelta := bytes.Clone(old), bytes.Clone(delta)
+		v, encoded, err := records[kind](delta)
+		if l, ok := v.(*translate.Line); ok && slices.ContainsFunc(l.FirstRuns, func(r translate.FirstRun) bool { return r.Artifact == "" }) {
+			return // a first run of nothing is never learned, and cannot be written
+		}
+		if err == nil {
+			again, _, err := records[kind](encoded)
+			if err != nil || !reflect.DeepEqual(v, again) {
+				t.Fatalf("%s: %+v was written and read as %+v (%v)", kind, v, again, err)
+			}
+		}
+		_, err = translate.Merge(kind, old, delta)
+		if !bytes.Equal(old, beforeOld) || !bytes.Equal(delta, beforeDelta) {
+			t.Fatal("merging altered its arguments")
+		}
+		if err != nil {
+			return
+		}
+		// A delta as translations learn them: written by us, and with nothing in it twice.
+		delta, err = translate.Merge(kind, []byte{}, encoded)
+		if err != nil || len(delta) == 0 {
+			return
+		}
+		once, err := translate.Merge(kind, old, delta)
+		if err != nil {
+			t.Fatalf("%s: what could be merged cannot be merged as we write it: %v", kind, err)
+		}
+		twice, err := translate.Merge(kind, once, delta)
+		if err != nil {
+			t.Fatalf("%s: merged once, it cannot be merged again: %v", kind, err)
+		}
+		first, _, err := records[kind](once)
+		second, _, err2 := records[kind](twice)
+		if err != nil || err2 != nil || !reflect.DeepEqual(first, second) {
+			t.Fatalf("%s: merged twice it is\n%+v (%v)\nand once\n%+v (%v)", kind, second, err2, first, err)
+		}
+		if alone, err := translate.Merge(kind, nil, delta); err == nil && !bytes.Equal(alone, delta) {
+			t.Fatalf("%s: merged into nothing, %x became %x", kind, delta, alone)
+		}
+	})
+}
+
+// TestSeedsAreFound keeps the fuzz targets from running on nothing.
+func TestSeedsAreFound(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("testdata", "incarnations", "*.txt"))
+	if err != nil || len(files) < 3 {
+		t.Errorf("the cases that seed the fuzz targets are not there: %v, %v", files, err)
+	}
+	if len(records) != len(translate.FactKinds()) {
+		t.Errorf("%d of %d kinds of records are fuzzed", len(records), len(translate.FactKinds()))
+	}
+}
