@@ -182,6 +182,9 @@ type run struct {
 func (r *run) start(g *Engine, in *Event, facts *Facts) {
 	r.g, r.in, r.facts = g, in, facts
 	r.used = make([]bool, in.doc.Len())
+	if len(r.contexts(in.ID)) == 0 {
+		return // whatever is decided about an event is learned together with its context id
+	}
 	if record := r.get(decisionQuery(in)); record != nil {
 		d, err := DecodeDecision(record)
 		if err != nil {
@@ -360,6 +363,16 @@ func (r *run) eiffelEvent(id string) *EiffelEvent {
 		return nil
 	}
 	return e
+}
+
+// ownEvent gives what the ledger knows of the Eiffel event that bears the event's own id. An event is learned together
+// with its context id, but for those whose ids the bridge made: for all others there is nothing to ask for where that
+// one is unknown, which it mostly is.
+func (r *run) ownEvent() *EiffelEvent {
+	if len(r.contexts(r.in.ID)) == 0 && !madeID(r.in.ID) {
+		return nil
+	}
+	return r.eiffelEvent(r.in.ID)
 }
 
 func (r *run) contexts(id string) Contexts {

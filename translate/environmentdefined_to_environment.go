@@ -19,15 +19,14 @@ func (t *toCDEvents) environmentSubject() {
 	own := string(appendKey(nil, t.subject.Source, t.subject.ID))
 	previous := target(linksOf(t.in), linkPrevious)
 	choice := t.choose("subject", own, func() string {
-		for _, id := range []string{t.in.ID, previous} {
-			if id == "" {
-				continue
-			}
-			if known := t.eiffelEvent(id); known != nil && known.Subject.Kind == "environment" {
-				return string(appendKey(nil, known.Subject.Source, known.Subject.ID))
-			}
+		known := t.ownEvent()
+		if (known == nil || known.Subject.Kind != "environment") && previous != "" {
+			known = t.eiffelEvent(previous)
 		}
-		return own
+		if known == nil || known.Subject.Kind != "environment" {
+			return own
+		}
+		return string(appendKey(nil, known.Subject.Source, known.Subject.ID))
 	})
 	if parts, ok := ParseKey(choice); ok && len(parts) == 2 {
 		t.subject.Source, t.subject.ID = parts[0], parts[1]

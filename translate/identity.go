@@ -101,6 +101,9 @@ func synthesizedID(role string, source, id, eventType string) string {
 	return newID("synthesized", role, source, id, eventType)
 }
 
+// madeID tells whether an id may be one that the bridge made: a UUID of version 5.
+func madeID(id string) bool { return len(id) == 36 && id[14] == '5' }
+
 const urnUUID = "urn:uuid:"
 
 // uuidOfURN gives U of "urn:uuid:U" where Eiffel accepts U as an id.

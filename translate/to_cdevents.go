@@ -411,7 +411,7 @@ func (t *toCDEvents) giveBack() bool {
 	}
 	mine := false
 	if t.g.settings.Returning != ReturningGiveBack {
-		known := t.eiffelEvent(t.in.ID)
+		known := t.ownEvent()
 		mine = known != nil && known.Emitted
 	}
 	wrote := func(id string) bool {

@@ -199,7 +199,7 @@ func (t *toEiffel) chooseID() {
 		if id := t.findTwin(); id != "" {
 			return id
 		}
-		if standard == t.in.ID && t.eiffelEvent(t.in.ID) != nil {
+		if standard == t.in.ID && t.ownEvent() != nil {
 			return eventID(t.in)
 		}
 		return standard
