@@ -249,7 +249,16 @@ func (t *amqpTransport) lacksForSource(doc *strictyaml.Document, key string) str
 
 func (t *amqpTransport) lacksForSink(doc *strictyaml.Document, key string) string { return "" }
 
-func (t *amqpTransport) validate(asSource, asSink bool) error { return t.settings.Validate() }
+func (t *amqpTransport) validate(asSource, asSink bool) error {
+	err := t.settings.Validate()
+	if asSource {
+		err = errors.Join(err, t.settings.ValidateSource())
+	}
+	if asSink {
+		err = errors.Join(err, t.settings.ValidateSink())
+	}
+	return err
+}
 
 func (t *amqpTransport) source(name string, o BuildOptions) (transport.Source, error) {
 	return amqp091.NewSource(t.settings, o.logger(name))

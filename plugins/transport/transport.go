@@ -121,7 +121,8 @@ type Sink interface {
 	Close(ctx context.Context) error
 }
 
-// PermanentError wraps the reason why a message can never be delivered as it is: a 4xx other than 408, 425 and 429, or a
+// PermanentError wraps the reason why a message can never be delivered as it is: an answer that blames the
+// message itself (HTTP 400, 409, 413, 415 and 422), or a
 // message over the far side's size limit. Every other error of a sink is worth a retry.
 type PermanentError struct{ Err error }
 

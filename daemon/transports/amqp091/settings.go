@@ -179,9 +179,8 @@ func (s Settings) Validate() error {
 	return errors.Join(errs...)
 }
 
-// validateSource adds what only a source needs.
-func (s Settings) validateSource() error {
-	err := s.Validate()
+// ValidateSource names the keys that do not suit a source; it looks at what only a source needs.
+func (s Settings) ValidateSource() (err error) {
 	if s.Queue == "" {
 		err = errors.Join(err, errors.New("queue: is missing; a source needs one"))
 	}
@@ -191,9 +190,8 @@ func (s Settings) validateSource() error {
 	return err
 }
 
-// validateSink adds what only a sink needs.
-func (s Settings) validateSink() error {
-	err := s.Validate()
+// ValidateSink names the keys that do not suit a sink; it looks at what only a sink needs.
+func (s Settings) ValidateSink() (err error) {
 	if s.Exchange == "" && s.RoutingKey == "" {
 		err = errors.Join(err, errors.New("exchange: the default exchange needs a routing_key, the name of a queue"))
 	}

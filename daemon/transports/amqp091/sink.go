@@ -51,7 +51,7 @@ type Sink struct {
 // NewSink starts a sink, which connects by itself. The caller owes it a Close. The logger gets a record per change of
 // state; nil is none. The error names the keys that are wrong.
 func NewSink(settings Settings, log *slog.Logger) (*Sink, error) {
-	if err := settings.validateSink(); err != nil {
+	if err := errors.Join(settings.Validate(), settings.ValidateSink()); err != nil {
 		return nil, fmt.Errorf("amqp091 sink: %w", err)
 	}
 	s := newSink(settings, log)
@@ -65,7 +65,7 @@ func newSink(settings Settings, log *slog.Logger) *Sink {
 	}
 	return &Sink{
 		settings: settings,
-		log:      log.With("transport", "amqp091", "side", "sink", "exchange", settings.Exchange),
+		log:      log.With("side", "sink", "exchange", settings.Exchange),
 		slots:    make(chan struct{}, settings.ConfirmWindow),
 		closing:  make(chan struct{}),
 		stopped:  make(chan struct{}),

@@ -58,7 +58,7 @@ type Source struct {
 // NewSource makes a source; Receive connects it. The logger gets a record per change of state; nil is none. The error names
 // the keys that are wrong.
 func NewSource(settings Settings, log *slog.Logger) (*Source, error) {
-	if err := settings.validateSource(); err != nil {
+	if err := errors.Join(settings.Validate(), settings.ValidateSource()); err != nil {
 		return nil, fmt.Errorf("amqp091 source: %w", err)
 	}
 	if log == nil {
@@ -69,7 +69,7 @@ func NewSource(settings Settings, log *slog.Logger) (*Source, error) {
 		life:     life,
 		end:      end,
 		settings: settings,
-		log:      log.With("transport", "amqp091", "side", "source", "queue", settings.Queue),
+		log:      log.With("side", "source", "queue", settings.Queue),
 		obstacle: errors.New("not started"),
 	}, nil
 }

@@ -23,8 +23,9 @@ import (
 var _ transport.Sink = (*Sink)(nil)
 
 // Sink posts each message as a CloudEvent, up to MaxInFlight at once. A message is durable when the target answers with 2xx.
-// 408, 425, 429, 5xx and failures of the network are worth a retry, which is left to the caller; every other answer is permanent, redirects
-// included: they are not followed, since an event must not wander to where nobody configured it to go.
+// 400, 409, 413, 415 and 422 blame the message and are permanent. Everything else is worth a retry, which is left to the caller: a wrong
+// target or an expired token (401, 403, 404) is mended in the configuration, and no event may be lost for it. Redirects are not
+// followed, since an event must not wander to where nobody configured it to go.
 type Sink struct {
 	settings  SinkSettings
 	log       *slog.Logger
@@ -233,18 +234,14 @@ func (s *Sink) attempt(m transport.Message) (err error, aboutEvent bool) {
 	if status >= 300 && status < 400 {
 		err = fmt.Errorf("%w: redirects are not followed (to %.200q)", err, response.Header.Get("Location"))
 	}
-	switch {
-	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests, status >= 500:
-		if after := retryAfter(response.Header, time.Now()); after > 0 {
-			err = &transport.RetryAfterError{Err: err, After: after}
-		}
-		return err, false
-	}
 	switch status {
-	case http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
-		aboutEvent = true
+	case http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
+		return &transport.PermanentError{Err: err}, true
 	}
-	return &transport.PermanentError{Err: err}, aboutEvent
+	if after := retryAfter(response.Header, time.Now()); after > 0 {
+		err = &transport.RetryAfterError{Err: err, After: after}
+	}
+	return err, false
 }
 
 // drain reads an answer to its end, so that its connection can be used again, unless it is a long one. It returns the beginning.

@@ -92,20 +92,21 @@ func TestSinkAnswers(t *testing.T) {
 		retryAfter time.Duration
 		healthy    bool
 	}{
-		"200":              {status: 200, healthy: true},
-		"204":              {status: 204, healthy: true},
-		"redirect":         {status: 307, header: []string{"Location", "/elsewhere"}, permanent: true},
-		"bad request":      {status: 400, permanent: true, healthy: true},
-		"unauthorized":     {status: 401, permanent: true},
-		"too large":        {status: 413, permanent: true, healthy: true},
-		"request timeout":  {status: 408},
-		"too early":        {status: 425},
-		"too many":         {status: 429, header: []string{"Retry-After", "7"}, retryAfter: 7 * time.Second},
-		"date":             {status: 503, header: []string{"Retry-After", date.Add(90 * time.Second).Format(http.TimeFormat), "Date", date.Format(http.TimeFormat)}, retryAfter: 90 * time.Second},
-		"past date":        {status: 503, header: []string{"Retry-After", date.Format(http.TimeFormat)}},
-		"far too late":     {status: 503, header: []string{"Retry-After", "99999999999999999999"}, retryAfter: time.Hour},
-		"nonsense":         {status: 500, header: []string{"Retry-After", "soon"}},
-		"retry, permanent": {status: 404, header: []string{"Retry-After", "7"}, permanent: true},
+		"200":             {status: 200, healthy: true},
+		"204":             {status: 204, healthy: true},
+		"redirect":        {status: 307, header: []string{"Location", "/elsewhere"}},
+		"bad request":     {status: 400, permanent: true, healthy: true},
+		"unauthorized":    {status: 401},
+		"unsupported":     {status: 415, permanent: true, healthy: true},
+		"too large":       {status: 413, permanent: true, healthy: true},
+		"request timeout": {status: 408},
+		"too early":       {status: 425},
+		"too many":        {status: 429, header: []string{"Retry-After", "7"}, retryAfter: 7 * time.Second},
+		"date":            {status: 503, header: []string{"Retry-After", date.Add(90 * time.Second).Format(http.TimeFormat), "Date", date.Format(http.TimeFormat)}, retryAfter: 90 * time.Second},
+		"past date":       {status: 503, header: []string{"Retry-After", date.Format(http.TimeFormat)}},
+		"far too late":    {status: 503, header: []string{"Retry-After", "99999999999999999999"}, retryAfter: time.Hour},
+		"nonsense":        {status: 500, header: []string{"Retry-After", "soon"}},
+		"not found":       {status: 404, header: []string{"Retry-After", "7"}, retryAfter: 7 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			requests := 0
