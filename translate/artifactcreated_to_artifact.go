@@ -16,7 +16,10 @@ func (t *toCDEvents) artifactSubject() {
 	} else {
 		gav := data.Get("gav")
 		t.move(gav, "/subject/id", "Maven coordinates as a purl")
-		t.identity = packageurl.NewPackageURL("maven", gav.Get("groupId").Str(), gav.Get("artifactId").Str(), gav.Get("version").Str(), nil, "").ToString()
+		t.identity = urnUUID + t.in.ID
+		if name := gav.Get("artifactId").Str(); name != "" {
+			t.identity = packageurl.NewPackageURL("maven", gav.Get("groupId").Str(), name, gav.Get("version").Str(), nil, "").ToString()
+		}
 	}
 	t.artifact = t.readArtifact(t.identity)
 	t.subject = t.artifact.subject()

@@ -357,7 +357,7 @@ func (r *run) returningAction(e *envelope, mine bool, wrote func(id string) bool
 		}
 		return Dropped
 	case ReturningTranslate:
-		if round || mine && r.replaying {
+		if round || mine {
 			return Dropped
 		}
 		return NotReturning

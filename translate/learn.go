@@ -21,6 +21,7 @@ type pair struct {
 	learns      string
 	cdevent     bool // the CDEvent is ours
 	emitted     bool // the Eiffel event is ours, or we gave it back
+	again       bool // the ledger learned of the Eiffel event before, so that it is not the newest
 }
 
 // pairOf is the pair of a CDEvent and its believed original.
@@ -54,7 +55,7 @@ func target(links []EiffelLink, linkType string) string {
 func (t *toEiffel) learnAll() {
 	chain := t.in.doc.Root().At("context", "chainId").Str()
 	t.learnPair(&pair{
-		context: t.in, eiffel: t.id, eiffelType: t.row.Eiffel, time: t.in.Time, chain: chain, emitted: true,
+		context: t.in, eiffel: t.id, eiffelType: t.row.Eiffel, time: t.in.Time, chain: chain, emitted: true, again: t.twin != nil,
 	})
 }
 
@@ -121,6 +122,9 @@ func (r *run) learnFacts(p *pair) {
 
 	switch p.learns {
 	case mappings.LearnAnchor:
+		if p.again {
+			break
+		}
 		s := Subject{
 			Anchors: []Anchor{{Type: p.eiffelType, First: p.eiffel, Last: p.eiffel, From: p.context.ID}},
 			Opened:  stamp,

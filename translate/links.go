@@ -99,8 +99,11 @@ func (t *toEiffel) linkTarget(name, linkType, contextID string, path bool) (targ
 			if !schema.IsEiffelID(contextID) {
 				return "-unknown_target"
 			}
+			if s := t.illegal(linkType, contextID, "", path); s != "" {
+				return "-" + s
+			}
 			t.diagnose("unknown_target", "no event with the context id %q is known; the %s link points to that id itself", contextID, linkType)
-			target = contextID
+			return contextID
 		}
 		if s := t.illegal(linkType, target, targetType, path); s != "" {
 			return "-" + s

@@ -53,7 +53,7 @@ type Subject struct {
 
 // Closed tells whether the subject was deleted and not created again since.
 func (s *Subject) Closed() bool {
-	return len(s.Closures) > 0 && s.Opened.Before(s.Closures[len(s.Closures)-1])
+	return len(s.Closures) > 0 && (s.Opened == Stamp{} || s.Opened.Before(s.Closures[len(s.Closures)-1]))
 }
 
 // Anchor is the anchor of that Eiffel type, nil if there is none.
@@ -393,7 +393,7 @@ func (s *Subject) merge(d *Subject) {
 			known.Last = a.Last
 		}
 	}
-	if s.Opened.Before(d.Opened) {
+	if s.Opened == (Stamp{}) || d.Opened != (Stamp{}) && s.Opened.Before(d.Opened) {
 		s.Opened = d.Opened
 	}
 	for _, c := range d.Closures {

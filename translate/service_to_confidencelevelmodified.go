@@ -20,7 +20,9 @@ func (t *toEiffel) runningTarget(l *mappings.Link) string {
 		}
 		e, running := t.line(t.subject, environment).runningAt(t.subjectRecord(environment), t.stamp())
 		if !running {
-			missing = lineQuery(t.subject, environment)
+			if missing == (Query{}) {
+				missing = lineQuery(t.subject, environment)
+			}
 			return ""
 		}
 		if t.mayTarget(l.Type, typeArtD) {
@@ -70,9 +72,9 @@ func (t *toEiffel) environmentOfService(linkType string) (SubjectKey, Query) {
 	k := t.readReference("environment", v, "/links/"+linkType, "link to the deployment that runs in the environment")
 	if id, ok := uuidOfURN(k.ID); ok {
 		if known := t.eiffelEvent(id); known != nil && known.Subject.Kind == "environment" {
-			k = known.Subject
+			return known.Subject, Query{}
 		}
-		return k, lineQuery(t.subject, k)
+		return k, eventQuery(id)
 	}
 	return t.resolve("environment", k), Query{}
 }

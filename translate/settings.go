@@ -42,7 +42,8 @@ const (
 	ReturningDrop
 	// ReturningRestore gives the original back once per id, and never one that this ledger's own bridge wrote.
 	ReturningRestore
-	// ReturningTranslate takes the event as any other; only one whose original this bridge wrote is dropped.
+	// ReturningTranslate takes what another bridge wrote as any other event. What this ledger's own bridge wrote, or made
+	// from what it wrote, is dropped all the same: it would go round for ever.
 	ReturningTranslate
 )
 

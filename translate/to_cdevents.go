@@ -397,6 +397,8 @@ func (t *toCDEvents) learnAll(out *Event) {
 		links: linksOf(t.in), subject: t.subject, environment: t.environment, artifact: t.artifact,
 		identity: t.identity, config: t.config, learns: t.row.Learns, cdevent: true,
 	}
+	known := t.ownEvent()
+	p.again = known != nil && known.Subject.Kind != ""
 	if t.unresolved {
 		p.artifact, p.learns = nil, mappings.LearnEvent
 	}

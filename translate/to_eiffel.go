@@ -192,7 +192,7 @@ func (t *toEiffel) chooseID() {
 		return
 	}
 	standard := eventID(t.in)
-	if schema.IsEiffelID(t.in.ID) {
+	if schema.IsEiffelID(t.in.ID) && !t.refersTo(t.in.ID) {
 		standard = t.in.ID
 	}
 	t.id = t.choose("id", standard, func() string {
@@ -204,6 +204,17 @@ func (t *toEiffel) chooseID() {
 		}
 		return standard
 	})
+}
+
+// refersTo tells whether a required link would lead to that Eiffel id: the event cannot bear it then.
+func (t *toEiffel) refersTo(id string) bool {
+	for i := range t.row.Links {
+		v := t.in.doc.Root().Pointed(t.row.Links[i].Reference)
+		if t.row.Links[i].Required && (v.Str() == urnUUID+id || v.Get("id").Str() == urnUUID+id) {
+			return true
+		}
+	}
+	return false
 }
 
 // findTwin looks for the Eiffel event that the CDEvent became elsewhere: another bridge's, which came round. The same
