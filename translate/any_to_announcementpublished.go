@@ -4,9 +4,9 @@ import "strings"
 
 // announcementHeading is what an announcement says of a CDEvent that Eiffel has no event for.
 func (t *toEiffel) announcementHeading() string {
+	if other, ok := strings.CutPrefix(t.name, foreign); ok {
+		return other + ": " + t.in.Subject
+	}
 	subject, predicate, _ := strings.Cut(t.name, ".")
-	return subject + " " + predicate + ": " + t.subjectText()
+	return subject + " " + predicate + ": " + t.in.Subject
 }
-
-// subjectText is the subject's id as the event writes it.
-func (t *toEiffel) subjectText() string { return t.in.Subject }

@@ -140,12 +140,20 @@ func sameInstant(timestamp string, ms int64) bool {
 	return true
 }
 
-// nameOfType gives subject.predicate of a CDEvents type that has no schema here.
+// nameOfType gives subject.predicate of a CDEvents type.
 func nameOfType(eventType string) string {
 	name := strings.TrimSuffix(eventType, "."+versionOf(eventType))
-	name = strings.TrimPrefix(strings.TrimPrefix(name, "dev.cdeventsx."), "dev.cdevents.")
-	return name
+	if rest, ok := strings.CutPrefix(name, "dev.cdevents."); ok {
+		return rest
+	}
+	if rest, ok := strings.CutPrefix(name, "dev.cdeventsx."); ok && strings.Contains(rest, "-") {
+		return rest
+	}
+	return foreign + eventType
 }
+
+// foreign begins the name of a type that is not of CDEvents' making, so that it is not taken for one of theirs.
+const foreign = "="
 
 // readArtifact reads an artifact's identity and says so if it is no purl.
 func (t *run) readArtifact(text string) *artifact {
