@@ -52,6 +52,10 @@ func (r *relay) handle(ctx context.Context, d transport.Delivery) error {
 			return &transport.BusyError{RetryAfter: busyPause}
 		}
 	}
+	if d.Defect != nil {
+		r.s.poison(r, d, translate.Event{}, &translate.EventError{Code: d.Defect.Code, ID: d.Message.ID, Type: d.Message.Type, Message: d.Defect.Message})
+		return nil
+	}
 	event, err := decode(d.Message.Data)
 	if err == nil && event.Protocol == r.settings.Translate {
 		err = &translate.EventError{Code: CodeWrongProtocol, ID: event.ID, Type: event.Type,

@@ -64,11 +64,25 @@ type Delivery struct {
 	Message     Message
 	Redelivered bool // the source knows that it made this delivery before
 
+	// Defect says why the message cannot be what it should be, where the source knows: it is too large, or no
+	// CloudEvent. The relay does not read such a message but puts it into the dead letters with this reason, and
+	// rejects the delivery. Nil for a sound message.
+	Defect *Defect
+
 	// Settle answers the delivery. It must be called exactly once, from any goroutine; it does not block for long
 	// and may be called before or after the handler has returned. A settlement that comes after the source's
 	// connection was lost has no effect: the source makes the delivery again.
 	Settle func(Settlement)
 }
+
+// Defect is the reason why a message is not read.
+type Defect struct {
+	Code    string // in the words of the dead letters: CodeTooLarge, or one of the source's own
+	Message string
+}
+
+// CodeTooLarge is the code of a message that is larger than its source takes.
+const CodeTooLarge = "too_large"
 
 // Handler takes deliveries. It blocks while the relay has no room, until ctx ends: that is the back-pressure. An error
 // means that the delivery was not taken and Settle will not be called; it is of type *[BusyError] when there was no room.

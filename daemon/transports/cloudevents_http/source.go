@@ -42,6 +42,7 @@ type Source struct {
 	listener net.Listener
 	server   *http.Server
 	slots    chan struct{} // one per request that is read or waits for its settlement
+	large    chan struct{} // one per body over MaxBody that is read for the dead letters
 
 	closed context.Context // ends with Close: whatever is open is given up
 	close  context.CancelFunc
@@ -80,6 +81,7 @@ func Listen(settings SourceSettings, log *slog.Logger) (*Source, error) {
 		log:      log,
 		listener: listener,
 		slots:    make(chan struct{}, settings.MaxInFlight),
+		large:    make(chan struct{}, largeAtOnce),
 		active:   map[net.Conn]struct{}{},
 	}
 	s.closed, s.close = context.WithCancel(context.Background())
@@ -299,7 +301,7 @@ func (s *Source) post(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, answer{status: http.StatusUnsupportedMediaType, err: problem})
 		return
 	}
-	if r.ContentLength > s.settings.MaxBody {
+	if r.ContentLength > max(s.settings.MaxBody, largestLetter) {
 		s.refuse(w, r, s.tooLarge())
 		return
 	}
@@ -326,7 +328,7 @@ func (s *Source) post(w http.ResponseWriter, r *http.Request) {
 	body, err := s.readBody(r, &reading)
 	switch {
 	case errors.Is(err, errTooLarge):
-		s.refuse(w, r, s.tooLarge())
+		s.postLarge(ctx, w, r, form, body, &reading)
 		return
 	case err != nil && s.draining.Err() != nil:
 		s.reply(w, s.notTaken(err))
@@ -362,6 +364,60 @@ func (s *Source) post(w http.ResponseWriter, r *http.Request) {
 }
 
 var errTooLarge = errors.New("the body is too large")
+
+const (
+	// largestLetter bounds the bodies over MaxBody that still go to the dead letters, in bytes; of a larger one its
+	// sender alone is told.
+	largestLetter = 16 << 20
+	// largeAtOnce bounds how many of them are in memory.
+	largeAtOnce = 4
+)
+
+// postLarge reads the rest of a body that is too large, of which the beginning is here, and hands it over for the dead letters.
+func (s *Source) postLarge(ctx context.Context, w http.ResponseWriter, r *http.Request, form form, body []byte, reading *reader) {
+	select {
+	case s.large <- struct{}{}:
+		defer func() { <-s.large }()
+	case <-ctx.Done():
+		s.refuse(w, r, s.notTaken(ctx.Err()))
+		return
+	}
+	reading.begin(time.Now().Add(s.settings.ReadTimeout))
+	rest, err := io.ReadAll(io.LimitReader(r.Body, largestLetter-int64(len(body))+1))
+	reading.end(err == nil)
+	body = append(body, rest...)
+	if err != nil || len(body) > largestLetter {
+		s.refuse(w, r, s.tooLarge())
+		return
+	}
+	m := transport.Message{Data: body}
+	switch form {
+	case binaryForm:
+		m, err = decodeBinary(r.Header, body)
+	case structuredForm:
+		m, err = cloudeventsjson.Decode(body)
+	}
+	if err != nil {
+		m = transport.Message{Data: body}
+	}
+	a := s.tooLarge()
+	settled := make(chan transport.Settlement, 1)
+	defect := &transport.Defect{Code: transport.CodeTooLarge, Message: a.err}
+	if err := s.hand(ctx, m, defect, func(settlement transport.Settlement) { settled <- settlement }); err != nil {
+		s.reply(w, s.notTaken(err))
+		return
+	}
+	select {
+	case settlement := <-settled:
+		if settlement.Outcome != transport.Rejected {
+			a = s.answerTo(m, settlement, nil)
+		}
+		a.id = m.ID
+		s.reply(w, a)
+	case <-r.Context().Done():
+		s.reply(w, s.notTaken(r.Context().Err())) // nobody will read it
+	}
+}
 
 func (s *Source) tooLarge() answer {
 	return answer{status: http.StatusRequestEntityTooLarge, err: fmt.Sprintf("the body is larger than %d bytes", s.settings.MaxBody)}
@@ -439,7 +495,7 @@ func (s *Source) refuse(w http.ResponseWriter, r *http.Request, a answer) {
 // take as long as the client stays.
 func (s *Source) deliver(ctx, request context.Context, m transport.Message, decodeErr error) answer {
 	settled := make(chan transport.Settlement, 1)
-	if err := s.hand(ctx, m, func(settlement transport.Settlement) { settled <- settlement }); err != nil {
+	if err := s.hand(ctx, m, nil, func(settlement transport.Settlement) { settled <- settlement }); err != nil {
 		return s.notTaken(err)
 	}
 	select {
@@ -450,12 +506,12 @@ func (s *Source) deliver(ctx, request context.Context, m transport.Message, deco
 	}
 }
 
-func (s *Source) hand(ctx context.Context, m transport.Message, settle func(transport.Settlement)) error {
+func (s *Source) hand(ctx context.Context, m transport.Message, defect *transport.Defect, settle func(transport.Settlement)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	var once sync.Once
-	return s.handle(ctx, transport.Delivery{Message: m, Settle: func(settlement transport.Settlement) {
+	return s.handle(ctx, transport.Delivery{Message: m, Defect: defect, Settle: func(settlement transport.Settlement) {
 		once.Do(func() { settle(settlement) })
 	}})
 }
@@ -475,7 +531,7 @@ func (s *Source) deliverBatch(ctx, request context.Context, messages []transport
 		return bad.Errors[i]
 	}
 	for i, m := range messages {
-		if err := s.hand(ctx, m, func(settlement transport.Settlement) { settled <- indexed{i, settlement} }); err != nil {
+		if err := s.hand(ctx, m, nil, func(settlement transport.Settlement) { settled <- indexed{i, settlement} }); err != nil {
 			answers[i] = s.notTaken(err)
 			answers[i].id = m.ID
 			continue

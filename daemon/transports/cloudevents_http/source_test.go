@@ -28,6 +28,7 @@ type served struct {
 
 	lock     sync.Mutex
 	messages []transport.Message
+	defects  []*transport.Defect // of the messages, nil for sound ones
 }
 
 func serve(t testing.TB, change func(*cloudeventshttp.SourceSettings), handle transport.Handler) *served {
@@ -43,6 +44,7 @@ func serve(t testing.TB, change func(*cloudeventshttp.SourceSettings), handle tr
 		returned <- source.Receive(ctx, func(ctx context.Context, d transport.Delivery) error {
 			s.lock.Lock()
 			s.messages = append(s.messages, d.Message)
+			s.defects = append(s.defects, d.Defect)
 			s.lock.Unlock()
 			return handle(ctx, d)
 		})
@@ -282,10 +284,10 @@ func TestHandshake(t *testing.T) {
 	}
 }
 
-// An event that is too large is refused with an answer that the sender gets to see, whether or not it says the size in advance and waits
-// for permission.
+// An event that is too large is handed over as such, for the dead letters, and refused with an answer that the sender gets to see,
+// whether or not it says the size in advance and waits for permission.
 func TestTooLarge(t *testing.T) {
-	s := serve(t, nil, accepted)
+	s := serve(t, nil, settleWith(transport.Settlement{Outcome: transport.Rejected}))
 	large := bytes.Repeat([]byte("x"), 5<<20)
 	for name, prepare := range map[string]func(*http.Request){
 		"size known":    func(*http.Request) {},
@@ -317,8 +319,13 @@ func TestTooLarge(t *testing.T) {
 			}
 		}
 	}
-	if taken := s.taken(); len(taken) > 0 {
-		t.Errorf("%d were delivered", len(taken))
+	for i, m := range s.taken() {
+		if d := s.defects[i]; d == nil || d.Code != transport.CodeTooLarge || len(m.Data) <= 1<<20 {
+			t.Errorf("delivered as sound, or not whole: %v, %d bytes", d, len(m.Data))
+		}
+	}
+	if n := len(s.taken()); n != 4*5 {
+		t.Errorf("%d were delivered", n)
 	}
 }
 
