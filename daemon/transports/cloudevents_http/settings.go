@@ -16,7 +16,8 @@ import (
 type SourceSettings struct {
 	// Listen is the address to listen on, as host:port. Port 0 takes a free one; see [Source.Addr].
 	Listen string `yaml:"listen"`
-	// MaxBody is the size of the largest request body that is taken, in bytes. A larger one is answered with 413.
+	// MaxBody is the size of the largest request body that is taken, in bytes. A larger one is answered with 413; up to
+	// 16 MiB it lies in the dead letters as well.
 	MaxBody int64 `yaml:"max_body"`
 	// MaxBatch is the number of events that one request in batched mode may hold. More are answered with 413.
 	MaxBatch int `yaml:"max_batch"`
