@@ -73,7 +73,7 @@ func (g *Engine) Translate(in Event, facts *Facts) (Result, error) {
 	if in.Protocol == CDEvents {
 		return g.translateToEiffel(&in, s, facts)
 	}
-	return g.translateToCDEvents(&in, s, facts)
+	return g.translateToCDEvents(&in, facts)
 }
 
 // Validate checks an event against the schema and, for Eiffel, the link rules of its own type and version. It returns

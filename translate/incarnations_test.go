@@ -20,13 +20,12 @@ import (
 
 // step is one event of a case and what it must become.
 type step struct {
-	where  string // file:line, for messages
-	text   string // the event's JSON
-	id     string // its id
-	cd     bool   // it is a CDEvent
-	want   string // subject.predicate; "" if the case does not say
-	wants  map[string]string
-	before []string // names of deployments that a link must lead to
+	where string // file:line, for messages
+	text  string // the event's JSON
+	id    string // its id
+	cd    bool   // it is a CDEvent
+	want  string // subject.predicate; "" if the case does not say
+	wants map[string]string
 }
 
 // scenario is a case: a stream that begins with an empty ledger.
@@ -45,7 +44,6 @@ type scribe struct {
 	purls     map[string]string // name -> purl
 	eds       map[string]string // environment -> id of the last ED
 	deployed  map[string]string // name -> id of the ArtD
-	at        map[string]string // name of an ArtD -> the service that it became a deployment of
 	n         int
 }
 

@@ -315,12 +315,14 @@ func TestLifeWithOddIDs(t *testing.T) {
 			var lines []string
 			for i, line := range life(t) {
 				lines = append(lines, edit(t, line, func(event map[string]any) {
-					if strings.Contains(id, "%02d") {
-						object(event, "context")["id"] = fmt.Sprintf(id, i)
-					} else if name == "all the same for every event" {
-						object(event, "context")["id"] = id
-					} else {
-						object(event, "context")["id"] = id + strings.Repeat(" ", i)
+					context := object(event, "context")
+					switch {
+					case strings.Contains(id, "%02d"):
+						context["id"] = fmt.Sprintf(id, i)
+					case name == "all the same for every event":
+						context["id"] = id
+					default:
+						context["id"] = id + strings.Repeat(" ", i)
 					}
 					delete(object(event, "context"), "links")
 					subject := object(event, "subject")

@@ -28,7 +28,7 @@ type toCDEvents struct {
 	deployment  *EiffelEvent
 }
 
-func (g *Engine) translateToCDEvents(in *Event, s *schema.Schema, facts *Facts) (Result, error) {
+func (g *Engine) translateToCDEvents(in *Event, facts *Facts) (Result, error) {
 	t := &toCDEvents{}
 	t.start(g, in, facts)
 	if t.giveBack() {

@@ -45,7 +45,6 @@ type toEiffel struct {
 
 	environment SubjectKey // that the content names, if any
 	artifact    *artifact  // that the event is about or deploys, if any
-	before      string     // the purl that ran before, for the description
 }
 
 func (g *Engine) translateToEiffel(in *Event, s *schema.Schema, facts *Facts) (Result, error) {
@@ -64,9 +63,7 @@ func (g *Engine) translateToEiffel(in *Event, s *schema.Schema, facts *Facts) (R
 		}
 	}
 	t.chooseID()
-	if err := t.makeRowLinks(); err != nil {
-		return Result{}, err
-	}
+	t.makeRowLinks()
 	t.mergeLinks()
 	if t.row.Learns == mappings.LearnIncarnation && !t.replaying {
 		t.line(t.subject, t.environment) // learning will look at it
@@ -120,14 +117,14 @@ func (t *toEiffel) readSubject(s *schema.Schema) {
 	timestamp := context.Get("timestamp")
 	t.use(timestamp)
 	if exact, err := timestampFromMillis(t.in.Time); err == nil && exact != timestamp.Str() {
-		if ms, err := millisFromTimestamp(timestamp.Str()); err != nil || !sameInstant(timestamp.Str(), ms) {
+		if !wholeMillis(timestamp.Str()) {
 			t.lose(timestamp, "precision")
 		}
 	}
 }
 
-// sameInstant tells whether a timestamp says no more than its milliseconds: nothing but zeros follows the third digit.
-func sameInstant(timestamp string, ms int64) bool {
+// wholeMillis tells whether a timestamp says no more than its milliseconds: nothing but zeros follows the third digit.
+func wholeMillis(timestamp string) bool {
 	_, fraction, found := strings.Cut(timestamp, ".")
 	if !found {
 		return !strings.Contains(timestamp, ":60")
@@ -156,10 +153,10 @@ func nameOfType(eventType string) string {
 const foreign = "="
 
 // readArtifact reads an artifact's identity and says so if it is no purl.
-func (t *run) readArtifact(text string) *artifact {
-	a, ok := parseArtifact(text, t.g.settings.AllQualifiers)
+func (r *run) readArtifact(text string) *artifact {
+	a, ok := parseArtifact(text, r.g.settings.AllQualifiers)
 	if !ok {
-		t.diagnose("not_a_purl", "the artifact id %q is no purl and was written as %s", shorten(text, 80), shorten(a.purl, 120))
+		r.diagnose("not_a_purl", "the artifact id %q is no purl and was written as %s", shorten(text, 80), shorten(a.purl, 120))
 	}
 	return &a
 }
@@ -255,7 +252,7 @@ func sameID(c *Context, id string) string {
 
 func (t *toEiffel) stamp() Stamp { return Stamp{t.in.Time, t.id} }
 
-func (t *toEiffel) makeRowLinks() error {
+func (t *toEiffel) makeRowLinks() {
 	for i := range t.row.Links {
 		l := &t.row.Links[i]
 		var target string
@@ -272,7 +269,6 @@ func (t *toEiffel) makeRowLinks() error {
 		}
 		t.links = append(t.links, EiffelLink{Type: l.Type, Target: target})
 	}
-	return nil
 }
 
 // previousTarget is the last version of the event's own anchor; none for the first, and none if the environment was gone.

@@ -94,9 +94,8 @@ func engineOptions(fs vfs.FS, log *engineLog, readOnly bool) *pebble.Options {
 // union merges deltas within the engine. A delta that cannot be merged is left out: failing here would stop the
 // engine's compactions for good.
 type union struct {
-	kind   translate.FactKind
-	value  []byte
-	broken bool
+	kind  translate.FactKind
+	value []byte
 }
 
 func newUnion(key, value []byte) (pebble.ValueMerger, error) {

@@ -170,11 +170,11 @@ func appendKey(b []byte, q translate.Query) []byte {
 }
 
 // failure names the ledger, and marks what says that it is damaged.
-func (s *File) failure(doing string, err error) error {
+func (s *File) failure(err error) error {
 	if pebble.IsCorruptionError(err) || errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s ledger %s: %w: %w", doing, s.path, ErrDamaged, err)
+		return fmt.Errorf("read ledger %s: %w: %w", s.path, ErrDamaged, err)
 	}
-	return fmt.Errorf("%s ledger %s: %w", doing, s.path, err)
+	return fmt.Errorf("read ledger %s: %w", s.path, err)
 }
 
 // fetch gives a record from the cache or the engine. The caller holds order.
@@ -188,11 +188,11 @@ func (s *File) fetch(q translate.Query) (dated, error) {
 	switch {
 	case errors.Is(err, pebble.ErrNotFound):
 	case err != nil:
-		return dated{}, s.failure("read", err)
+		return dated{}, s.failure(err)
 	default:
 		d, err = splitValue(bytes.Clone(value))
 		if err := errors.Join(err, closer.Close()); err != nil {
-			return dated{}, s.failure("read", fmt.Errorf("%s %s: %w", q.Kind, q.Key, err))
+			return dated{}, s.failure(fmt.Errorf("%s %s: %w", q.Kind, q.Key, err))
 		}
 	}
 	s.cache.add(q, d)
@@ -393,7 +393,7 @@ func (s *File) each(ctx context.Context, prefix byte, f func(key string, d dated
 	defer s.leave()
 	iter, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: []byte{prefix}, UpperBound: []byte{prefix + 1}})
 	if err != nil {
-		return s.failure("read", err)
+		return s.failure(err)
 	}
 	stop := func(err error) error { return errors.Join(err, iter.Close()) }
 	for ok := iter.First(); ok; ok = iter.Next() {
@@ -406,7 +406,7 @@ func (s *File) each(ctx context.Context, prefix byte, f func(key string, d dated
 		key := string(iter.Key()[1:])
 		value, err := iter.ValueAndErr()
 		if err != nil {
-			return s.failure("read", stop(err))
+			return s.failure(stop(err))
 		}
 		d, err := splitValue(value)
 		if err != nil {
@@ -417,7 +417,7 @@ func (s *File) each(ctx context.Context, prefix byte, f func(key string, d dated
 		}
 	}
 	if err := iter.Close(); err != nil {
-		return s.failure("read", err)
+		return s.failure(err)
 	}
 	return nil
 }
@@ -466,7 +466,7 @@ func (s *File) Stats(ctx context.Context) (Stats, error) {
 		return ignoreGone(err)
 	})
 	if err != nil {
-		return Stats{}, s.failure("read", err)
+		return Stats{}, s.failure(err)
 	}
 	return stats, nil
 }

@@ -71,7 +71,7 @@ func (s *File) lastSweep() (uint32, error) {
 		return 0, nil
 	}
 	if err != nil {
-		return 0, s.failure("read", err)
+		return 0, s.failure(err)
 	}
 	d, err := splitValue(value)
 	return d.day, errors.Join(err, closer.Close())
@@ -142,7 +142,7 @@ func (s *File) findExpired(ctx context.Context, kind translate.FactKind, from []
 	}
 	iter, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: from, UpperBound: []byte{byte(kind) + 1}})
 	if err != nil {
-		return nil, nil, s.failure("read", err)
+		return nil, nil, s.failure(err)
 	}
 	seen := 0
 	err = func() error {
@@ -159,7 +159,7 @@ func (s *File) findExpired(ctx context.Context, kind translate.FactKind, from []
 			}
 			value, err := iter.ValueAndErr()
 			if err != nil {
-				return s.failure("read", err)
+				return s.failure(err)
 			}
 			d, err := splitValue(value)
 			if err != nil || d.day >= oldest {

@@ -217,6 +217,7 @@ func (d *Document) mapping(n ast.Node, key string, targets []reflect.Value) {
 		seen[name] = true
 		var known []string
 		found := false
+	structs:
 		for _, t := range targets {
 			for i := range t.NumField() {
 				tag, _, _ := strings.Cut(t.Type().Field(i).Tag.Get("yaml"), ",")
@@ -228,7 +229,7 @@ func (d *Document) mapping(n ast.Node, key string, targets []reflect.Value) {
 					before := len(d.problems)
 					d.value(pair.Value, at, t.Field(i))
 					if len(d.problems) > before {
-						break
+						break structs
 					}
 				default:
 					known = append(known, tag)

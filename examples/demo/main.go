@@ -41,7 +41,9 @@ const (
 	patience = 20 * time.Second // for one event to come through; it takes milliseconds
 )
 
-func main() {
+func main() { os.Exit(show()) }
+
+func show() int {
 	bridge := flag.String("bridge", "bin/eiffelbridge", "the `binary` of the bridge")
 	amqpURL := flag.String("amqp", "amqp://guest:guest@127.0.0.1:5672/", "the broker's `URL`")
 	once := flag.Bool("once", false, "stop after the show")
@@ -50,8 +52,9 @@ func main() {
 	defer stop()
 	if err := run(ctx, *bridge, *amqpURL, *once); err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintf(os.Stderr, "demo: %v\n", err)
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 // demo holds what is open while the show goes on.
@@ -75,7 +78,7 @@ func run(ctx context.Context, bridge, amqpURL string, once bool) (err error) {
 	if err != nil {
 		return fmt.Errorf("connect to the broker: %w", err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if err := d.openBroker(conn); err != nil {
 		return err
 	}

@@ -401,7 +401,7 @@ func unquote(raw []byte) string {
 }
 
 func readEnd(dec *jsontext.Decoder) error {
-	if _, err := dec.ReadToken(); err != io.EOF {
+	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
 		if err == nil {
 			err = errors.New("more text after the value")
 		}
@@ -419,7 +419,7 @@ func syntaxError(dec *jsontext.Decoder, err error) error {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		out.Rule = "the text ends within a value"
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		out.Rule = "no value: the text is empty"
 	default:
 		out.Rule = err.Error()

@@ -124,11 +124,11 @@ func rules() map[string]rule {
 	return map[string]rule{
 		"version": oneOf("1").must(), "max_parked": atLeast("0", "-1"),
 		"ledger.type":      oneOf("memory", "file"),
-		"ledger.path":      rule{bad: []string{`""`}},
+		"ledger.path":      {bad: []string{`""`}},
 		"ledger.retention": rule{good: []string{"1h", "-1s"}, bad: []string{"30"}}.or(days(30)),
-		"admin.listen":     rule{text: "host:port, or off", good: []string{"off", "localhost:1"}, bad: []string{"nonsense", "0.0.0.0:9090"}},
+		"admin.listen":     {text: "host:port, or off", good: []string{"off", "localhost:1"}, bad: []string{"nonsense", "0.0.0.0:9090"}},
 
-		"dead_letters.type": oneOf("file"), "dead_letters.path": rule{bad: []string{`""`}},
+		"dead_letters.type": oneOf("file"), "dead_letters.path": {bad: []string{`""`}},
 
 		"relays[].name": rule{bad: []string{`""`}}.must(),
 		"relays[].from": rule{text: "a name of `transports`", bad: []string{`""`, "nobody"}}.must(),
@@ -143,7 +143,7 @@ func rules() map[string]rule {
 		"relays[].unresolved.policy": oneOf("wait", "placeholder", "fail"), "relays[].unresolved.timeout": positive(),
 
 		"relays[].retry.initial":    positive(),
-		"relays[].retry.max":        rule{text: "at least `initial`", good: []string{"100ms"}, bad: []string{"99ms"}},
+		"relays[].retry.max":        {text: "at least `initial`", good: []string{"100ms"}, bad: []string{"99ms"}},
 		"relays[].retry.multiplier": atLeast("1", "0.9"),
 		"relays[].retry.give_up_after": atLeast("0s", "-1s").or("`" + duration(daemon.HTTPGiveUpAfter) +
 			"` from a source of type cloudevents_http, else `0s`"),
@@ -156,9 +156,9 @@ func rules() map[string]rule {
 		"cloudevents_http.retry_after":    positive(),
 		"cloudevents_http.header_timeout": positive(), "cloudevents_http.read_timeout": positive(),
 		"cloudevents_http.write_timeout": positive(), "cloudevents_http.idle_timeout": positive(),
-		"cloudevents_http.target": rule{text: "http:// or https://", good: []string{"https://sink.example.com/a"}, bad: []string{"ftp://a/", `""`}},
+		"cloudevents_http.target": {text: "http:// or https://", good: []string{"https://sink.example.com/a"}, bad: []string{"ftp://a/", `""`}},
 		"cloudevents_http.mode":   oneOf("binary", "structured"), "cloudevents_http.request_timeout": positive(),
-		"cloudevents_http.headers": rule{bad: []string{`{ce-id: "1"}`, `{Content-Type: text/plain}`}},
+		"cloudevents_http.headers": {bad: []string{`{ce-id: "1"}`, `{Content-Type: text/plain}`}},
 
 		"amqp091.url":                    rule{text: "amqp:// or amqps://", good: []string{"amqps://broker/"}, bad: []string{"http://broker/"}}.or("`amqp://guest:guest@127.0.0.1:5672/`"),
 		"amqp091.connection_name":        {},

@@ -95,7 +95,7 @@ func TestTenThousandEvents(t *testing.T) {
 					return err
 				}
 				if result := client.Send(ctx, ce); cloudevents.IsUndelivered(result) || cloudevents.IsNACK(result) {
-					return fmt.Errorf("%s: %v", e.ID, result)
+					return fmt.Errorf("%s: %w", e.ID, result)
 				}
 			}
 		case 1:

@@ -43,11 +43,11 @@ type Message struct {
 type Outcome byte
 
 const (
-	// Accepted: everything that follows from the delivery is durable; the source may forget it.
+	// Accepted says that everything that follows from the delivery is durable; the source may forget it.
 	Accepted Outcome = iota + 1
-	// Retried: nothing follows from it yet; the source must make the delivery again, not before RetryAfter.
+	// Retried says that nothing follows from it yet; the source must make the delivery again, not before RetryAfter.
 	Retried
-	// Rejected: it can never be translated and lies in the dead letters; the source may forget it, and tells its
+	// Rejected says that it can never be translated and lies in the dead letters; the source may forget it, and tells its
 	// sender so where it can (HTTP 400).
 	Rejected
 )

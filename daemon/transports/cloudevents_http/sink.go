@@ -215,7 +215,7 @@ func (s *Sink) attempt(m transport.Message) (err error, aboutEvent bool) {
 		request.Body = http.NoBody
 	}
 	// Not through http.Client: it would follow redirects, and its errors repeat the URL.
-	response, err := s.transport.RoundTrip(request)
+	response, err := s.transport.RoundTrip(request) //nolint:bodyclose // drain closes it
 	if err != nil {
 		if s.lifetime.Err() != nil {
 			return errClosed, false
@@ -250,7 +250,7 @@ func drain(body io.ReadCloser) string {
 	var quote [200]byte
 	n, err := io.ReadFull(body, quote[:])
 	if err == nil {
-		io.CopyN(io.Discard, body, 64<<10)
+		_, _ = io.CopyN(io.Discard, body, 64<<10)
 	}
 	return strings.TrimSpace(strings.ToValidUTF8(string(quote[:n]), "\uFFFD"))
 }

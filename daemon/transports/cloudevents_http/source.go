@@ -131,7 +131,7 @@ func (s *Source) Receive(ctx context.Context, handle transport.Handler) error {
 			err = nil
 		}
 	}
-	s.Close()
+	_ = s.Close() // nothing is left that could fail
 	s.lock.Lock()
 	s.finished = true
 	s.lock.Unlock()
@@ -482,7 +482,7 @@ func (s *Source) refuse(w http.ResponseWriter, r *http.Request, a answer) {
 		control := http.NewResponseController(w)
 		control.SetReadDeadline(time.Now().Add(min(s.settings.ReadTimeout, 5*time.Second)))
 		const limit = 32 << 20 // costs no memory, only a loopback's or a network's time
-		if _, err := io.CopyN(io.Discard, r.Body, limit); err != io.EOF {
+		if _, err := io.CopyN(io.Discard, r.Body, limit); !errors.Is(err, io.EOF) {
 			w.Header()["Connection"] = []string{"close"} // and the deadline stays
 		} else {
 			control.SetReadDeadline(time.Time{})

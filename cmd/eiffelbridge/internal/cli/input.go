@@ -92,7 +92,7 @@ func (c *command) eachEventOf(ctx context.Context, name string, f func(*input) e
 	for {
 		item, err := reader.Next()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, errInterrupted):
 			return err

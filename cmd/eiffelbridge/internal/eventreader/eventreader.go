@@ -78,7 +78,7 @@ func (r *Reader) Next() (Item, error) {
 	for {
 		c, ok := r.peek()
 		if !ok {
-			if r.err != io.EOF {
+			if !errors.Is(r.err, io.EOF) {
 				return Item{}, r.err
 			}
 			if r.inArray && !r.torn {
@@ -219,7 +219,7 @@ func (r *Reader) value() (Item, error) {
 	}
 	s := scan{r: r, indent: indent}
 	text, err := s.value()
-	if r.err != nil && r.err != io.EOF && r.pos == len(r.buf) {
+	if r.err != nil && r.!errors.Is(err, io.EOF) && r.pos == len(r.buf) {
 		return Item{}, r.err
 	}
 	if err == nil && r.inArray && !comma && !r.torn {

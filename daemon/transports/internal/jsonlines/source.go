@@ -126,7 +126,7 @@ func (s *Source) interrupt() bool {
 		return true
 	}
 	if s.closer != nil {
-		s.Close()
+		_ = s.Close() // the reading ends with what it ends with
 		return true
 	}
 	return false
@@ -159,7 +159,7 @@ func (s *Source) deliverAll(ctx context.Context, lines <-chan line, handle trans
 		case l := <-from:
 			if l.err != nil {
 				ended = true
-				if l.err != io.EOF {
+				if !errors.Is(l.err, io.EOF) {
 					readErr = fmt.Errorf("read %s: %w", s.name, l.err)
 				}
 				continue
@@ -340,7 +340,7 @@ func readLine(r *bufio.Reader) (text []byte, cut bool, err error) {
 			part, cut = part[:room], true
 		}
 		text = append(text, part...)
-		if err != bufio.ErrBufferFull {
+		if !errors.Is(err, bufio.ErrBufferFull) {
 			break
 		}
 	}
