@@ -219,7 +219,7 @@ func (r *Reader) value() (Item, error) {
 	}
 	s := scan{r: r, indent: indent}
 	text, err := s.value()
-	if r.err != nil && r.!errors.Is(err, io.EOF) && r.pos == len(r.buf) {
+	if r.err != nil && !errors.Is(r.err, io.EOF) && r.pos == len(r.buf) {
 		return Item{}, r.err
 	}
 	if err == nil && r.inArray && !comma && !r.torn {
