@@ -650,7 +650,7 @@ func (s *sequencer) refuse(t *transaction, err error) {
 func (s *sequencer) letterFor(t *transaction) *deadletters.Letter {
 	return &deadletters.Letter{
 		Received: t.received.UTC(), Relay: t.relay.settings.Name, Direction: t.relay.settings.Translate.String(),
-		EventID: t.event.ID, EventType: t.event.Type, Attempts: t.attempts, Extensions: t.passed, Event: t.original,
+		EventID: t.event.ID, EventType: t.event.Type, Source: t.event.Source, Attempts: t.attempts, Extensions: t.passed, Event: t.original,
 	}
 }
 
@@ -732,7 +732,7 @@ func (s *sequencer) poison(r *relay, d transport.Delivery, event translate.Event
 	s.limit(t)
 	s.refuse(t, err)
 	if t.letter.EventID == "" {
-		t.letter.EventID, t.letter.EventType = d.Message.ID, d.Message.Type
+		t.letter.EventID, t.letter.EventType, t.letter.Source = d.Message.ID, d.Message.Type, d.Message.Source
 	}
 	s.bury(t)
 }

@@ -1,6 +1,8 @@
 package translate
 
 import (
+	"strings"
+
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 )
@@ -19,9 +21,10 @@ type pair struct {
 	identity    string     // the artifact's identity as the Eiffel event writes it
 	config      string     // target of CONFIGURATION
 	learns      string
-	cdevent     bool // the CDEvent is ours
-	emitted     bool // the Eiffel event is ours, or we gave it back
-	again       bool // the ledger learned of the Eiffel event before, so that it is not the newest
+	name        string // subject.predicate of the CDEvent
+	cdevent     bool   // the CDEvent is ours
+	emitted     bool   // the Eiffel event is ours, or we gave it back
+	again       bool   // the ledger learned of the Eiffel event before, so that it is not the newest
 }
 
 // pairOf is the pair of a CDEvent and its believed original.
@@ -62,6 +65,7 @@ func (t *toEiffel) learnAll() {
 // learnPair fills in what the CDEvent says and teaches the pair.
 func (t *toEiffel) learnPair(p *pair) {
 	p.subject, p.environment, p.artifact, p.learns = t.subject, t.environment, t.artifact, t.row.Learns
+	p.name = t.name
 	if p.artifact != nil {
 		p.identity = p.artifact.text
 	}
@@ -139,7 +143,11 @@ func (r *run) learnFacts(p *pair) {
 		s := Subject{Closures: []Stamp{stamp}}
 		r.learn(subjectQuery(p.subject), s.Encode())
 	case mappings.LearnIncarnation:
-		r.learnEntry(p, Entry{Stamp: stamp, Config: p.config})
+		e := Entry{Stamp: stamp, Config: p.config}
+		if _, predicate, _ := strings.Cut(p.name, "."); predicate != deployed {
+			e.Predicate = predicate
+		}
+		r.learnEntry(p, e)
 	case mappings.LearnRemoval:
 		r.learnEntry(p, Entry{Stamp: stamp, Removed: true})
 	}

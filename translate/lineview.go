@@ -54,6 +54,8 @@ func (v *lineView) entry(message []byte) (e Entry, err error) {
 			e.Config, err = decodeID(b)
 		case 6:
 			e.Key, err = text(n)
+		case 7:
+			e.Predicate = string(b)
 		}
 		return err
 	})

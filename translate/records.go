@@ -116,6 +116,8 @@ type Entry struct {
 	Artifact string `json:"artifact,omitempty"` // canonical purl with all qualifiers
 	Key      string `json:"key,omitempty"`      // the artifact's key (section 2), where it differs from Artifact
 	Config   string `json:"config,omitempty"`   // target of CONFIGURATION
+	// Predicate is how the service event called it, where that is not deployed: upgraded or rolledback.
+	Predicate string `json:"predicate,omitempty"`
 }
 
 // FirstRun says when an artifact (its key, mapping.md section 2) first ran in a line.
@@ -699,7 +701,8 @@ func (e *Entry) appendTo(m []byte, artifact, key uint64) []byte {
 	m = appendBool(m, 3, e.Removed)
 	m = appendNumber(m, 4, artifact)
 	m = appendID(m, 5, e.Config)
-	return appendNumber(m, 6, key)
+	m = appendNumber(m, 6, key)
+	return appendText(m, 7, e.Predicate)
 }
 
 func appendFirstRun(m []byte, s Stamp, artifact uint64) []byte {

@@ -395,7 +395,7 @@ func (t *toCDEvents) learnAll(out *Event) {
 	p := &pair{
 		context: out, eiffel: t.in.ID, eiffelType: t.in.Type, time: t.in.Time, chain: t.chain,
 		links: linksOf(t.in), subject: t.subject, environment: t.environment, artifact: t.artifact,
-		identity: t.identity, config: t.config, learns: t.row.Learns, cdevent: true,
+		identity: t.identity, config: t.config, learns: t.row.Learns, name: t.name, cdevent: true,
 	}
 	known := t.ownEvent()
 	p.again = known != nil && known.Subject.Kind != ""

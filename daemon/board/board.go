@@ -29,6 +29,8 @@ const (
 // The kinds of what happened to a service.
 const (
 	Deployment        = "deployed"
+	Upgrade           = "upgraded"
+	Rollback          = "rolledback"
 	Removal           = "removed"
 	EnvironmentClosed = "environment_deleted" // the environment was deleted, and the service with it
 )
@@ -158,7 +160,11 @@ func service(line *translate.Line, closed []translate.Stamp) (Service, bool) {
 		s.Artifact, s.Version = e.Artifact, versionOf(e.Artifact)
 		s.Since, s.EventID, s.Status = utc(e.Time), e.ID, Running
 		running = true
-		s.History = append(s.History, Event{Time: s.Since, What: Deployment, Artifact: s.Artifact, Version: s.Version, EventID: e.ID})
+		what := Deployment
+		if e.Predicate != "" {
+			what = e.Predicate
+		}
+		s.History = append(s.History, Event{Time: s.Since, What: what, Artifact: s.Artifact, Version: s.Version, EventID: e.ID})
 	}
 	upTo(nil)
 	return s, len(s.History) > 0

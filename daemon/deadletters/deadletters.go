@@ -37,7 +37,8 @@ type Letter struct {
 	Message   string    `json:"message"`
 	EventID   string    `json:"event_id,omitempty"` // if it could be read
 	EventType string    `json:"event_type,omitempty"`
-	Attempts  int       `json:"attempts"` // how often the relay tried to deliver it
+	Source    string    `json:"source,omitempty"` // of the event or, if that cannot be read, of the CloudEvent
+	Attempts  int       `json:"attempts"`         // how often the relay tried to deliver it
 
 	// Extensions are the CloudEvents extensions that would have been passed on.
 	Extensions map[string]string `json:"extensions,omitempty"`
@@ -47,12 +48,14 @@ type Letter struct {
 	Event []byte `json:"-"`
 }
 
-// ID is the id of a letter: equal for the same bytes in the same relay for the same reason, so that an event that is
-// delivered again is not written again.
-func ID(relay, code string, event []byte) string {
+// ID is the id of a letter: equal for the same bytes under the same CloudEvents attributes, in the same relay and for the
+// same reason, so that an event that is delivered again is not written again.
+func ID(l Letter) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%d:%s%d:%s", len(relay), relay, len(code), code)
-	h.Write(event)
+	for _, part := range []string{l.Relay, l.Code, l.Pointer, l.Message, l.Source, l.EventID, l.EventType} {
+		fmt.Fprintf(h, "%d:%s", len(part), part)
+	}
+	h.Write(l.Event)
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
@@ -182,7 +185,7 @@ func (f *File) Append(ctx context.Context, l Letter) error {
 		return err
 	}
 	if l.ID == "" {
-		l.ID = ID(l.Relay, l.Code, l.Event)
+		l.ID = ID(l)
 	}
 	if l.Time.IsZero() {
 		l.Time = f.now().UTC()

@@ -55,7 +55,7 @@ func TestAppendListDropReplay(t *testing.T) {
 	if got := texts(t, path); !slices.Equal(got, []string{"a", "b", "\xff\x00", "", "c"}) {
 		t.Fatalf("listed %q", got)
 	}
-	l, err := f.Show(ID("r", "invalid", []byte("b")))
+	l, err := f.Show(ID(letter("b")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestAppendListDropReplay(t *testing.T) {
 		t.Fatal(err)
 	}
 	var sent []string
-	a, c := ID("r", "invalid", []byte("a")), ID("r", "invalid", []byte("c"))
+	a, c := ID(letter("a")), ID(letter("c"))
 	err = f.Replay([]string{c, a, "nothing"}, func(l Letter) error {
 		sent = append(sent, string(l.Event))
 		if l.ID == c {
@@ -174,7 +174,7 @@ func TestTwoFilesOverOnePath(t *testing.T) {
 				t.Error(err)
 			}
 			if i%8 == 7 {
-				_ = command.Drop(ID("r", "invalid", []byte(fmt.Sprint(i/4))))
+				_ = command.Drop(ID(letter(fmt.Sprint(i / 4))))
 			}
 			if _, err := List(path); err != nil {
 				t.Error(err)
