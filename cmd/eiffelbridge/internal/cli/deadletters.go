@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -52,7 +53,12 @@ func completeLetters(cmd *cobra.Command, file *string) {
 	}
 }
 
-func listLetters(file string) ([]deadletters.Letter, error) {
+// listLetters reads the letters. No letter was ever written to a default file that is not there; one that was named and is not
+// there is misspelt.
+func listLetters(cmd *cobra.Command, file string) ([]deadletters.Letter, error) {
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) && cmd.Flags().Changed("file") {
+		return nil, &configError{fmt.Errorf("there is no file %s; name the dead_letters.path of the relay's configuration", file)}
+	}
 	letters, err := deadletters.List(file)
 	if err != nil {
 		return nil, &configError{err}
@@ -64,7 +70,8 @@ func (c *command) deadlettersList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the letters that were neither replayed nor dropped",
-		Long:  "List the letters that were neither replayed nor dropped, in the order in which they came.",
+		Long: `List the letters that were neither replayed nor dropped, in the order in which they came: below each the id and the type of
+its event, and where and what is wrong with it. What is long is shortened; show and the json form have it in full.`,
 		Example: `  eiffelbridge deadletters list
   eiffelbridge deadletters list --format json | jq -r '.[] | select(.code == "unresolved") | .id'`,
 		Args: cobra.NoArgs,
@@ -73,7 +80,7 @@ func (c *command) deadlettersList() *cobra.Command {
 	format := chosen(cmd, "format", "table", "form of the output", "table", "json")
 	colour := addColour(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		letters, err := listLetters(*file)
+		letters, err := listLetters(cmd, *file)
 		if err != nil {
 			return err
 		}
@@ -85,16 +92,21 @@ func (c *command) deadlettersList() *cobra.Command {
 			p.line("No dead letters in " + *file + ".")
 			return p.err
 		}
-		rows := [][]cell{{{"ID", dim}, {"TIME", dim}, {"RELAY", dim}, {"CODE", dim}, {"EVENT", dim}, {"REASON", dim}}}
+		rows := [][]cell{{{"ID", dim}, {"TIME", dim}, {"CODE", dim}, {"RELAY", dim}}}
 		for _, l := range letters {
-			event := l.EventType
-			if event == "" {
-				event = "-"
+			rows = append(rows, []cell{{l.ID, bold}, {l.Time.UTC().Format(boardTime), plain}, {oneLine(l.Code), yellow},
+				{clip(oneLine(l.Relay), width/3), plain}})
+			event := strings.TrimSpace(oneLine(l.EventID) + " " + oneLine(l.EventType))
+			if event != "" {
+				rows = append(rows, []cell{{event, plain}})
 			}
-			rows = append(rows, []cell{{l.ID, bold}, {l.Time.UTC().Format(boardTime), plain}, {oneLine(l.Relay), plain}, {l.Code, yellow},
-				{oneLine(event), plain}, {oneLine(l.Message), plain}})
+			reason := oneLine(l.Message)
+			if l.Pointer != "" {
+				reason = oneLine(l.Pointer) + ": " + reason
+			}
+			rows = append(rows, []cell{{clip(reason, 3*width), plain}})
 		}
-		p.columns(rows)
+		p.fitted("", rows)
 		return p.err
 	}
 	return cmd
@@ -114,7 +126,7 @@ func (c *command) deadlettersShow() *cobra.Command {
 	colour := addColour(cmd)
 	completeLetters(cmd, file)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		all, err := listLetters(*file)
+		all, err := listLetters(cmd, *file)
 		if err != nil {
 			return err
 		}
@@ -192,14 +204,14 @@ func pick(all []deadletters.Letter, ids []string, file string) ([]deadletters.Le
 }
 
 // chooseLetters gives the ids that a command line means: those named, or all.
-func chooseLetters(file string, ids []string, all bool) ([]string, error) {
+func chooseLetters(cmd *cobra.Command, file string, ids []string, all bool) ([]string, error) {
 	switch {
 	case all && len(ids) > 0:
 		return nil, usagef("name letters or say --all, not both")
 	case !all && len(ids) == 0:
 		return nil, usagef("name the letters, or say --all")
 	}
-	letters, err := listLetters(file)
+	letters, err := listLetters(cmd, file)
 	if err != nil {
 		return nil, err
 	}
@@ -255,7 +267,7 @@ That is the way for events that cannot be sent as CloudEvents because they are b
 		if stdout && cmd.Flags().Changed("url") {
 			return usagef("--stdout and --url exclude each other")
 		}
-		ids, err := chooseLetters(*file, args, all)
+		ids, err := chooseLetters(cmd, *file, args, all)
 		if err != nil {
 			return err
 		}
@@ -361,7 +373,7 @@ func (c *command) deadlettersDrop() *cobra.Command {
 	cmd.Flags().BoolVar(&all, "all", false, "all letters")
 	completeLetters(cmd, file)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
-		ids, err := chooseLetters(*file, args, all)
+		ids, err := chooseLetters(cmd, *file, args, all)
 		if err != nil {
 			return err
 		}

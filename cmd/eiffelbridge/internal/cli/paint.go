@@ -68,7 +68,7 @@ type cell struct {
 }
 
 // table writes rows in columns. No column but the last is wider than most; a longer cell stands on a line of its own.
-// The last column is wrapped.
+// The last column is wrapped. A row of one cell is a note on the row above it: it stands below that, indented.
 func (p *painter) table(indent string, most int, rows [][]cell) {
 	columns := 0
 	for _, row := range rows {
@@ -85,6 +85,10 @@ func (p *painter) table(indent string, most int, rows [][]cell) {
 	for _, row := range rows {
 		at := len(indent)
 		text := indent
+		if len(row) == 1 {
+			at += 2
+			text += "  "
+		}
 		for i, c := range row[:len(row)-1] {
 			text += p.paint(c.style, c.text)
 			n := utf8.RuneCountInString(c.text)
@@ -100,6 +104,9 @@ func (p *painter) table(indent string, most int, rows [][]cell) {
 		for i, part := range wrap(last.text, max(width-at, 20)) {
 			if i > 0 {
 				text = strings.Repeat(" ", at)
+			}
+			if len(row) == 1 {
+				part = clip(part, width-at)
 			}
 			p.line(text + p.paint(last.style, part))
 		}
@@ -124,25 +131,48 @@ func wrap(text string, n int) []string {
 	return append(lines, line)
 }
 
-// columns writes rows in columns as wide as they need to be: a table that may be copied from.
-func (p *painter) columns(rows [][]cell) {
+// fitted writes a table whose rows keep to the width: the columns are as wide as they need to be while that fits, and the
+// longest cells get lines of their own where it does not. The last column is as long as its longest cell, not wrapped.
+func (p *painter) fitted(indent string, rows [][]cell) {
+	most := width
+	for ; most > narrowest; most-- {
+		if total(indent, most, rows) <= width {
+			break
+		}
+	}
+	p.table(indent, most, rows)
+}
+
+// narrowest is the least that a column is narrowed to: shorter ones make a table that nobody can read.
+const narrowest = 12
+
+// total is how long the rows of a table get whose longer cells have lines of their own.
+func total(indent string, most int, rows [][]cell) int {
 	var widths []int
 	for _, row := range rows {
+		if len(row) == 1 {
+			continue
+		}
 		for i, c := range row {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(c.text))
-		}
-	}
-	for _, row := range rows {
-		var b strings.Builder
-		for i, c := range row {
-			b.WriteString(p.paint(c.style, c.text))
-			if i < len(row)-1 {
-				b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c.text)+2))
+			if n := utf8.RuneCountInString(c.text); n <= most || i == len(row)-1 {
+				widths[i] = max(widths[i], n)
 			}
 		}
-		p.line(b.String())
 	}
+	sum := len(indent) + 2*(len(widths)-1)
+	for _, w := range widths {
+		sum += w
+	}
+	return sum
+}
+
+// clip shortens text to n characters.
+func clip(text string, n int) string {
+	if utf8.RuneCountInString(text) <= n {
+		return text
+	}
+	return string([]rune(text)[:n-1]) + "…"
 }

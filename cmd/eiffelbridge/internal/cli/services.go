@@ -8,9 +8,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/package-url/packageurl-go"
 	"github.com/spf13/cobra"
 
 	"github.com/eiffelbridge/eiffelbridge/daemon/board"
@@ -24,7 +27,8 @@ func (c *command) servicesVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "services",
 		Short: "Show what runs where, and what ran there before",
-		Long: `Show which artifact each service runs in each environment, as the ledger knows it, and with --history what happened to it.
+		Long: `Show which artifact each service runs in each environment, as the ledger knows it, and with --history what happened to
+it. The table shortens what is long, such as digests; the json form has everything in full.
 
 A running relay holds its ledger: ask it with --url, the address of its admin listener. If that wants a token, it is taken from
 the environment variable EIFFELBRIDGE_ADMIN_TOKEN.`,
@@ -144,48 +148,86 @@ func (c *command) printServices(p *painter, services []board.Service, history bo
 		p.line("No service was ever deployed, as far as this ledger knows.")
 		return p.err
 	}
-	header := func(titles ...string) (row []cell) {
-		for _, t := range titles {
-			row = append(row, cell{t, dim})
-		}
-		return row
-	}
-	statusStyle := func(status string) style {
-		if status == board.Running {
-			return green
-		}
-		return dim
-	}
-	rows := [][]cell{header("ENVIRONMENT", "SERVICE", "VERSION", "STATUS", "SINCE", "ARTIFACT")}
-	for _, s := range services {
-		status := statusStyle(s.Status)
-		version := s.Version
-		if version == "" {
-			version = "-"
-		}
-		rows = append(rows, []cell{{oneLine(s.Environment.ID), plain}, {oneLine(s.Service.ID), bold}, {oneLine(version), plain},
-			{s.Status, status}, {s.Since.UTC().Format(boardTime), plain}, {oneLine(s.Artifact), dim}})
-	}
-	p.columns(rows)
+	p.fitted("", serviceRows(services))
 	if !history {
 		return p.err
 	}
 	for _, s := range services {
 		p.line("")
-		p.line(p.paint(bold, oneLine(s.Service.ID)) + " in " + oneLine(s.Environment.ID))
-		var rows [][]cell
-		for _, h := range s.History {
-			what, style := h.What, green
-			switch h.What {
-			case board.Removal:
-				style = yellow
-			case board.EnvironmentClosed:
-				what, style = "environment deleted", yellow
-			}
-			rows = append(rows, []cell{{"  " + h.Time.UTC().Format(boardTime), plain}, {what, style}, {oneLine(h.Version), plain},
-				{h.EventID, dim}, {oneLine(h.Artifact), dim}})
-		}
-		p.columns(rows)
+		p.line(p.paint(bold, clip(oneLine(s.Service.ID), width/2)) + " in " + clip(oneLine(s.Environment.ID), width/2-4))
+		p.fitted("  ", historyRows(s))
 	}
 	return p.err
 }
+
+// serviceRows is the board. The artifacts have a column if all of them fit, else each a line below its service.
+func serviceRows(services []board.Service) [][]cell {
+	titles := []cell{{"ENVIRONMENT", dim}, {"SERVICE", dim}, {"VERSION", dim}, {"STATUS", dim}, {"SINCE", dim}}
+	wide := [][]cell{append(slices.Clone(titles), cell{"ARTIFACT", dim})}
+	narrow := [][]cell{titles}
+	for _, s := range services {
+		status := dim
+		if s.Status == board.Running {
+			status = green
+		}
+		version := shortDigests(oneLine(s.Version))
+		if version == "" {
+			version = "-"
+		}
+		row := []cell{{clip(oneLine(s.Environment.ID), width/2), plain}, {clip(oneLine(s.Service.ID), width/2), bold},
+			{clip(version, width/2), plain}, {s.Status, status}, {s.Since.UTC().Format(boardTime), plain}}
+		artifact := shortDigests(oneLine(s.Artifact))
+		wide = append(wide, append(slices.Clone(row), cell{artifact, dim}))
+		narrow = append(narrow, row)
+		if artifact != "" {
+			narrow = append(narrow, []cell{{clip(artifact, width-2), dim}})
+		}
+	}
+	if total("", width, wide) <= width {
+		return wide
+	}
+	return narrow
+}
+
+// historyRows is what happened to a service. The board has its artifact already: a row has no more than the version, unless
+// it is about another artifact.
+func historyRows(s board.Service) [][]cell {
+	kind := func(e board.Event) string { return strings.ReplaceAll(oneLine(e.What), "_", " ") }
+	ends := func(e board.Event) bool { return e.What == board.Removal || e.What == board.EnvironmentClosed }
+	longest := 0
+	for _, e := range s.History {
+		if !ends(e) {
+			longest = max(longest, len(kind(e)))
+		}
+	}
+	var rows [][]cell
+	last := unversioned(s.Artifact)
+	for _, e := range s.History {
+		what, style := kind(e), yellow
+		// What ends is what ran, which the row above has said.
+		if !ends(e) {
+			what, style = fmt.Sprintf("%-*s  %s", longest, what, clip(shortDigests(oneLine(e.Version)), width/4)), green
+		}
+		rows = append(rows, []cell{{e.Time.UTC().Format(boardTime), plain}, {strings.TrimRight(what, " "), style}, {e.EventID, dim}})
+		if artifact := unversioned(e.Artifact); artifact != last && !ends(e) {
+			rows = append(rows, []cell{{clip(shortDigests(oneLine(e.Artifact)), width-4), dim}})
+			last = artifact
+		}
+	}
+	return rows
+}
+
+// unversioned is a purl without its version, and what is no purl as it is.
+func unversioned(purl string) string {
+	p, err := packageurl.FromString(purl)
+	if err != nil {
+		return purl
+	}
+	p.Version = ""
+	return p.ToString()
+}
+
+// digest is a digest as versions and purls have it; people tell digests apart by their beginning.
+var digest = regexp.MustCompile(`\b(sha[0-9]+(?::|%3[Aa])[0-9a-f]{12})[0-9a-f]{8,}`)
+
+func shortDigests(text string) string { return digest.ReplaceAllString(text, "${1}…") }
