@@ -73,12 +73,14 @@ func TestExitCodes(t *testing.T) {
 		{"unknown verb", "", []string{"vrsion"}, 2, "", "did you mean version?"},
 		{"help", "", []string{"translate", "--help"}, 0, "Examples:", ""},
 		{"no verb", "", nil, 0, "Available Commands:", ""},
+		{"environment", "", []string{"run"}, 2, "", "environment: AMQP_URL: not an AMQP URI"},
 		{"version", "", []string{"version"}, 0, "eiffelbridge v9.8.7", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
 			command := exec.Command(binary, c.args...)
 			command.Stdin, command.Stdout, command.Stderr = strings.NewReader(c.stdin), &stdout, &stderr
+			command.Env = append(os.Environ(), "AMQP_URL=http://broker/")
 			if got := exitCode(command.Run()); got != c.code {
 				t.Errorf("exit code %d, want %d\n%s", got, c.code, stderr.String())
 			}
@@ -329,16 +331,37 @@ func TestTerminateUnderLoad(t *testing.T) {
 // The ledger of a running relay is said to be in use, and the relay can be asked instead.
 func TestServicesOfARunningRelay(t *testing.T) {
 	r := startRelay(t, "--log-level", "warn")
+	addresses := strings.NewReplacer("WEB", strings.Trim(r.web, "htp:/"), "ADMIN", strings.Trim(r.admin, "htp:/"))
+	for name, parts := range map[string][3]string{
+		"other-admin.yaml":  {"ledger", ":9191", "127.0.0.1:0"},
+		"web-in-use.yaml":   {"free", "off", "WEB"},
+		"admin-in-use.yaml": {"free", "ADMIN", "127.0.0.1:0"},
+		"foreign.yaml":      {".", "off", "127.0.0.1:0"},
+	} {
+		text := addresses.Replace(fmt.Sprintf(`version: 1
+ledger: {type: file, path: %q}
+admin: {listen: %q, token: secret}
+transports: {web: {type: cloudevents_http, listen: %q}, out: {type: stdio}}
+relays: [{name: to_eiffel, from: web, to: out, translate: eiffel}]
+`, parts[0], parts[1], parts[2]))
+		if err := os.WriteFile(filepath.Join(r.dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, c := range []struct {
 		args []string
 		code int
 		want string
 	}{
-		{[]string{"services"}, 2, "--url http://127.0.0.1:9090"},
+		{[]string{"services"}, 2, "--url http://127.0.0.1:9090 (the default"},
 		{[]string{"services", "--url", r.admin}, 0, "No service was ever deployed"},
 		{[]string{"services", "--url", r.web}, 1, "ask the relay"},
-		{[]string{"ledger", "export"}, 2, "in use"},
-		{[]string{"run", "--config", "c.yaml"}, 1, "busy"},
+		{[]string{"ledger", "export"}, 2, "stop that first\n"},
+		{[]string{"run", "--config", "c.yaml"}, 2, "--url http://127.0.0.1:9090 (the default"},
+		{[]string{"run", "--config", "other-admin.yaml"}, 2, "--url http://localhost:9191\n"},
+		{[]string{"run", "--config", "web-in-use.yaml"}, 2, "address already in use; stop what listens there"},
+		{[]string{"run", "--config", "admin-in-use.yaml"}, 2, "address already in use; stop what listens there"},
+		{[]string{"run", "--config", "foreign.yaml"}, 2, "choose another path"},
 	} {
 		command := exec.Command(binary, c.args...)
 		command.Dir = r.dir

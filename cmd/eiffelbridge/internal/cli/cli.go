@@ -87,6 +87,7 @@ func Main(ctx context.Context, env Environment) int {
 func (c *command) exitCode(called *cobra.Command, err error) int {
 	var usage *usageError
 	var config *configError
+	var busy *busyError
 	switch {
 	case err == nil || isBrokenPipe(err):
 		return Done
@@ -94,7 +95,7 @@ func (c *command) exitCode(called *cobra.Command, err error) int {
 		return Usage
 	case errors.Is(err, errFailed):
 		return Failed
-	case errors.As(err, &config):
+	case errors.As(err, &config), errors.As(err, &busy):
 		fmt.Fprintf(c.err, "eiffelbridge: %v\n", err)
 		return Usage
 	case errors.As(err, &usage):

@@ -293,7 +293,14 @@ func (c *command) replay(ctx context.Context, file string, ids []string, target 
 			return usagef("--url: %w", err)
 		}
 		defer func() { err = errors.Join(err, sink.Close(ctx)) }()
-		send = func(l deadletters.Letter) error { return sendLetter(ctx, sink, l) }
+		send = func(l deadletters.Letter) error {
+			if l.Code == transport.CodeTooLarge {
+				// The listener read no further than its limit.
+				return errors.New("it has only the beginning of an event that is larger than the listener takes; raise max_body of that " +
+					"transport and have the event sent anew, or take the beginning out with --stdout")
+			}
+			return sendLetter(ctx, sink, l)
+		}
 	}
 	letters, err := openLetters(file)
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -166,10 +168,35 @@ func openLedger(path string, options ledger.Options) (*ledger.File, error) {
 	case err == nil:
 		return store, nil
 	case errors.As(err, &refused) && refused.Reason == ledger.Busy:
-		return nil, &configError{fmt.Errorf("the ledger %s is in use by a running relay or another command (%s); "+
-			"stop that first, or ask the relay: eiffelbridge services --url http://127.0.0.1:9090", path, refused.Detail)}
+		return nil, &busyError{refused}
 	case errors.Is(err, fs.ErrNotExist) && options.MustExist || errors.Is(err, fs.ErrNotExist) && options.ReadOnly:
 		return nil, &configError{fmt.Errorf("there is no ledger at %s; `translate --ledger`, `ledger backfill` and `run` make one", path)}
 	}
 	return nil, &configError{err}
 }
+
+// busyError is a wrong command line: the ledger is open elsewhere.
+type busyError struct{ cause *ledger.OpenError }
+
+func (e *busyError) Error() string {
+	return fmt.Sprintf("the ledger %s is in use: a relay or another command has it open (%s); stop that first", e.cause.Path,
+		strings.TrimPrefix(e.cause.Detail, "is open in "))
+}
+
+func (e *busyError) Unwrap() error { return e.cause }
+
+// askInstead says how to learn what a ledger in use knows. listen is the relay's admin.listen, empty if nobody knows it.
+func askInstead(busy *busyError, listen string) error {
+	address, remark := listen, ""
+	host, port, err := net.SplitHostPort(listen)
+	switch {
+	case err != nil || port == "0":
+		address, remark = defaultAdmin, " (the default; the relay says its own when it starts)"
+	case host == "" || host == "0.0.0.0" || host == "::":
+		address = net.JoinHostPort("localhost", port)
+	}
+	return &configError{fmt.Errorf("%w, or ask the relay: eiffelbridge services --url http://%s%s", busy, address, remark)}
+}
+
+// defaultAdmin is where the admin listener is if the configuration does not say.
+const defaultAdmin = "127.0.0.1:9090"

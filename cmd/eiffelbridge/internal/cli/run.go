@@ -9,11 +9,14 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/eiffelbridge/eiffelbridge/daemon"
+	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
 )
 
 // drainTimeout is how long a relay that is told to end lets what is in flight come to its end: as long as orchestrators
@@ -69,7 +72,7 @@ func (c *command) logger(level, format string) *slog.Logger {
 func (c *command) readConfig(path string) (*daemon.Config, []string, error) {
 	if path == "" {
 		config := daemon.DefaultConfig(c.env.LookupEnv)
-		return config, problems("default configuration", daemon.Check(config)), nil
+		return config, environmentProblems(daemon.Check(config)), nil
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -77,6 +80,21 @@ func (c *command) readConfig(path string) (*daemon.Config, []string, error) {
 	}
 	config := daemon.ReadConfig(text, c.env.LookupEnv)
 	return config, problems(path, daemon.Check(config)), nil
+}
+
+// environmentProblems are the problems of the default configuration. Nobody wrote that, so that they name what it took from the
+// environment.
+func environmentProblems(list []daemon.Problem) []string {
+	for i, p := range list {
+		switch transport, _, _ := strings.Cut(strings.TrimPrefix(p.Key, "transports."), "."); transport {
+		case "bus":
+			list[i].Key = "AMQP_URL"
+		case "sink":
+			list[i].Key = "K_SINK"
+		}
+		list[i].Line = 0
+	}
+	return problems("environment", list)
 }
 
 // problems are the lines file:line: key: message.
@@ -109,14 +127,14 @@ func (c *command) run(ctx context.Context, path string, drain time.Duration, log
 	}
 	settings, err := config.Settings(daemon.BuildOptions{Logger: log, Version: c.serializerVersion(), Stdin: c.env.Stdin, Stdout: c.out})
 	if err != nil {
-		return err
+		return startProblem(err, config)
 	}
 	relay, err := daemon.New(settings)
 	if err != nil {
 		return err
 	}
 	if err := relay.Start(ctx); err != nil {
-		return err
+		return startProblem(err, config)
 	}
 	c.announce(relay, settings, log, machine)
 
@@ -140,6 +158,24 @@ func (c *command) run(ctx context.Context, path string, drain time.Duration, log
 		// Not even the ledger is closed: it is made for a process that ends in the middle.
 		return fmt.Errorf("ended at once by a second signal (%s); what was in flight goes back to its source", sig)
 	}
+}
+
+// startProblem sorts out what is for the user to put right before a relay can start: the ledger and the addresses of the
+// configuration.
+func startProblem(err error, config *daemon.Config) error {
+	var refused *ledger.OpenError
+	var network *net.OpError
+	switch {
+	case errors.As(err, &refused) && refused.Reason == ledger.Busy:
+		return askInstead(&busyError{refused}, config.Admin.Listen)
+	case errors.As(err, &refused):
+		return &configError{refused}
+	case errors.Is(err, syscall.EADDRINUSE):
+		return &configError{fmt.Errorf("%w; stop what listens there, which may be another relay, or configure another address (--config)", err)}
+	case errors.As(err, &network) && network.Op == "listen":
+		return &configError{fmt.Errorf("%w; configure another address (--config)", err)}
+	}
+	return err
 }
 
 // announce says where the relay can be reached.

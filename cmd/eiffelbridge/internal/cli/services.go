@@ -75,6 +75,10 @@ func (c *command) services(ctx context.Context, path, admin string) (services []
 	}
 	store, err := openLedger(path, ledger.Options{ReadOnly: true})
 	if err != nil {
+		var busy *busyError
+		if errors.As(err, &busy) {
+			return nil, askInstead(busy, "")
+		}
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()

@@ -107,7 +107,7 @@ func events(t *testing.T, lines []byte) (out []any) {
 }
 
 // changing is what differs from one build, run or system to the next.
-var changing = regexp.MustCompile(`go1\.[0-9.a-z-]+|[a-z]+/(amd64|arm64)|open in process [0-9]+|[0-9a-f]{12}, go|connect: .*`)
+var changing = regexp.MustCompile(`go1\.[0-9.a-z-]+|[a-z]+/(amd64|arm64)|process [0-9]+|[0-9a-f]{12}, go|connect: .*`)
 
 func runLine(t *testing.T, words []string) string {
 	t.Helper()
