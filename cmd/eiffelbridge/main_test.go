@@ -68,13 +68,15 @@ func TestExitCodes(t *testing.T) {
 		{"done", good, []string{"translate"}, 0, "EiffelEnvironmentDefinedEvent", ""},
 		{"nothing to do", "", []string{"translate"}, 0, "", ""},
 		{"some failed", bad + good, []string{"translate"}, 1, "EiffelEnvironmentDefinedEvent", "-:1: event 0"},
-		{"invalid", bad, []string{"validate"}, 1, "-:0:", "1 event, 0 valid"},
+		{"invalid", bad, []string{"validate"}, 1, "-:1: event 0:", "1 event, 0 valid"},
 		{"usage", "", []string{"translate", "--to", "x"}, 2, "", "it is one of"},
 		{"unknown verb", "", []string{"vrsion"}, 2, "", "did you mean version?"},
 		{"help", "", []string{"translate", "--help"}, 0, "Examples:", ""},
 		{"no verb", "", nil, 0, "Available Commands:", ""},
 		{"environment", "", []string{"run"}, 2, "", "environment: AMQP_URL: not an AMQP URI"},
 		{"version", "", []string{"version"}, 0, "eiffelbridge v9.8.7", ""},
+		{"version as a flag", "", []string{"--version"}, 0, "eiffelbridge v9.8.7", ""},
+		{"report to standard output", "", []string{"translate", "--report", "-"}, 2, "", "name a file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer

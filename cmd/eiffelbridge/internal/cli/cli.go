@@ -78,9 +78,14 @@ func Main(ctx context.Context, env Environment) int {
 	root := c.root()
 	root.SetArgs(env.Args)
 	root.SetIn(env.Stdin)
-	root.SetOut(env.Stdout)
+	// Help does not tell whether it could be written.
+	out := &watchedWriter{w: env.Stdout}
+	root.SetOut(out)
 	root.SetErr(env.Stderr)
 	called, err := root.ExecuteContextC(ctx)
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("write: %w", out.err)
+	}
 	return c.exitCode(called, err)
 }
 
@@ -107,6 +112,21 @@ func (c *command) exitCode(called *cobra.Command, err error) int {
 	return Failed
 }
 
+// watchedWriter keeps the first error.
+type watchedWriter struct {
+	w   io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (w *watchedWriter) Write(p []byte) (int, error) {
+	n, err := w.w.Write(p)
+	if w.err == nil {
+		w.err = err
+	}
+	return n, err
+}
+
 // isBrokenPipe tells whether nobody reads the output any more.
 func isBrokenPipe(err error) bool {
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe)
@@ -115,10 +135,12 @@ func isBrokenPipe(err error) bool {
 const about = `eiffelbridge translates events between CDEvents and Eiffel, both ways, and relays them between
 CloudEvents over HTTP and RabbitMQ.
 
-CDEvents speak about subjects that live for a while, such as a service; Eiffel events are immutable and point at
-earlier events. A ledger keeps the two straight: give the same --ledger to commands that belong together.
+CDEvents speak about subjects that live for a while, such as a service; Eiffel events are immutable
+and point at earlier events. A ledger keeps the two straight: give the same --ledger to commands
+that belong together.
 
-Exit codes: 0 done; 1 some events failed, and the others were still handled; 2 wrong usage or configuration.`
+Exit codes: 0 done; 1 some events failed, and the others were still handled; 2 wrong usage or
+configuration.`
 
 func (c *command) root() *cobra.Command {
 	root := &cobra.Command{
@@ -131,9 +153,13 @@ func (c *command) root() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 		Example: `  eiffelbridge translate events.jsonl              # to the other protocol, one event per line
   eiffelbridge explain deployed.json               # where each field went, and why
-  eiffelbridge run                                 # relay: CloudEvents on 127.0.0.1:8080 to standard output`,
+  eiffelbridge run                                 # relay CloudEvents from 127.0.0.1:8080 to stdout`,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
+	root.Version = c.env.Version
+	root.SetVersionTemplate(c.versionText())
+	root.Flags().Bool("version", false, "what the verb version prints")
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "Flags.FlagUsages ", fmt.Sprintf("Flags.FlagUsagesWrapped %d ", width)))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "help [VERB]", Short: "Help for a verb",
 		RunE: func(cmd *cobra.Command, args []string) error {

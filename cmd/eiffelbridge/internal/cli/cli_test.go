@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +19,16 @@ func TestEveryVerbIsDocumented(t *testing.T) {
 	c := &command{out: io.Discard, err: io.Discard}
 	var visit func(cmd *cobra.Command)
 	visit = func(cmd *cobra.Command) {
+		var help strings.Builder
+		cmd.SetOut(&help)
+		if err := cmd.Help(); err != nil {
+			t.Error(err)
+		}
+		for _, line := range strings.Split(help.String(), "\n") {
+			if utf8.RuneCountInString(line) > width {
+				t.Errorf("%s: a line of the help has %d characters: %s", cmd.CommandPath(), len(line), line)
+			}
+		}
 		for _, sub := range cmd.Commands() {
 			if sub.Hidden {
 				continue
@@ -24,16 +36,27 @@ func TestEveryVerbIsDocumented(t *testing.T) {
 			if sub.Short == "" || sub.Long == "" || sub.Example == "" {
 				t.Errorf("%s lacks a short text, a long one or an example", sub.CommandPath())
 			}
-			for _, line := range strings.Split(sub.Long+"\n"+sub.Example, "\n") {
-				if len(line) > 130 {
-					t.Errorf("%s: a line of the help has %d characters: %s", sub.CommandPath(), len(line), line)
-				}
-			}
 			visit(sub)
 		}
 	}
 	visit(c.root())
 }
+
+// A disk that is full is told also by what cobra writes.
+func TestHelpThatCannotBeWritten(t *testing.T) {
+	for _, arg := range []string{"--help", "--version", "version"} {
+		var stderr strings.Builder
+		code := Main(context.Background(), Environment{Args: []string{arg}, Stdin: strings.NewReader(""), Stdout: fullDisk{}, Stderr: &stderr,
+			LookupEnv: os.LookupEnv})
+		if code != Failed || !strings.Contains(stderr.String(), "no space left") {
+			t.Errorf("%s: exit code %d: %s", arg, code, stderr.String())
+		}
+	}
+}
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
 func TestColour(t *testing.T) {
 	environment := func(values map[string]string) func(string) (string, bool) {

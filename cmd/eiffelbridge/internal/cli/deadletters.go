@@ -24,8 +24,8 @@ func (c *command) deadlettersVerb() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "deadletters",
 		Short: "Look at events that could not be relayed, and send them again",
-		Long: `Work on the dead letters: events that a relay could not translate or deliver, with the reason and their original bytes. It is
-safe while the relay runs.`,
+		Long: `Work on the dead letters: events that a relay could not translate or deliver, with the reason and
+their original bytes. It is safe while the relay runs.`,
 		Example: `  eiffelbridge deadletters list
   eiffelbridge deadletters show 0f3a9c1d2b4e5f60
   eiffelbridge deadletters replay --all`,
@@ -70,8 +70,9 @@ func (c *command) deadlettersList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the letters that were neither replayed nor dropped",
-		Long: `List the letters that were neither replayed nor dropped, in the order in which they came: below each the id and the type of
-its event, and where and what is wrong with it. What is long is shortened; show and the json form have it in full.`,
+		Long: `List the letters that were neither replayed nor dropped, in the order in which they came: below
+each the id and the type of its event, and where and what is wrong with it. What is long is
+shortened; show and the json form have it in full.`,
 		Example: `  eiffelbridge deadletters list
   eiffelbridge deadletters list --format json | jq -r '.[] | select(.code == "unresolved") | .id'`,
 		Args: cobra.NoArgs,
@@ -243,12 +244,14 @@ func (c *command) deadlettersReplay() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay [ID...]",
 		Short: "Send letters again",
-		Long: `Send the events of letters again, as CloudEvents in structured mode to the listener of a relay, and mark those as replayed that
-it accepts. What fails stays. The listener must belong to a relay of the right direction: CDEvents to one that translates to
-eiffel, Eiffel events to one that translates to cdevents.
+		Long: `Send the events of letters again, as CloudEvents in structured mode to the listener of a relay, and
+mark those as replayed that it accepts. What fails stays. The listener must belong to a relay of
+the right direction: CDEvents to one that translates to eiffel, Eiffel events to one that
+translates to cdevents.
 
-With --stdout the events are written to standard output instead, byte for byte and one after the other, and marked as replayed.
-That is the way for events that cannot be sent as CloudEvents because they are broken: mend them, and send them yourself.`,
+With --stdout the events are written to standard output instead, byte for byte and one after the
+other, and marked as replayed. That is the way for events that cannot be sent as CloudEvents
+because they are broken: mend them, and send them yourself.`,
 		Example: `  eiffelbridge deadletters replay 0f3a9c1d2b4e5f60
   eiffelbridge deadletters replay --all --url http://127.0.0.1:8080/
   eiffelbridge deadletters replay --stdout 0f3a9c1d2b4e5f60 > event.json`,
@@ -370,7 +373,8 @@ func (c *command) deadlettersDrop() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drop [ID...]",
 		Short: "End letters without doing anything about their events",
-		Long:  "End letters without doing anything about their events. They stay in the file, and are listed no more.",
+		Long: `End letters without doing anything about their events. They stay in the file, and are listed no
+more.`,
 		Example: `  eiffelbridge deadletters drop 0f3a9c1d2b4e5f60
   eiffelbridge deadletters drop --all`,
 		Args: cobra.ArbitraryArgs,

@@ -21,11 +21,12 @@ func (c *command) explainVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain [FILE...]",
 		Short: "Show where each field of an event goes, and why",
-		Long: `Show for people what becomes of each event: where each of its fields goes and which rule sends it there, what is
-synthesized, carried along or filled in, what has no counterpart, and the events that come out.
+		Long: `Show for people what becomes of each event: where each of its fields goes and which rule sends it
+there, what is synthesized, carried along or filled in, what has no counterpart, and the events
+that come out.
 
-With --ledger, events are explained as they would be translated with what that ledger knows. The ledger is only read. Events of
-the same input know the ones before them, as with translate.
+With --ledger, events are explained as they would be translated with what that ledger knows. The
+ledger is only read. Events of the same input know the ones before them, as with translate.
 
 ` + inputHelp,
 		Example: `  eiffelbridge explain deployed.json

@@ -18,13 +18,15 @@ import (
 )
 
 // inputHelp is what the help of every verb says that reads events.
-const inputHelp = `Input is one JSON event, a JSON array of events, concatenated events or JSON lines, from FILEs or from standard input
-(without FILE, or -). A CloudEvents envelope around an event, as in batches, is taken off. It is read as a stream: one event at
-a time is in memory, and an event may have up to 16 MiB.
+const inputHelp = `Input is one JSON event, a JSON array of events, concatenated events or JSON lines, from FILEs or
+from standard input (without FILE, or -). A CloudEvents envelope around an event, as in batches, is
+taken off. It is read as a stream: one event at a time is in memory, and an event may have up to 16
+MiB.
 
-An event that breaks a rule (JSON, duplicate member names, UTF-8, the schema) fails, and the next one is read. Where even its end
-cannot be found, because a bracket or a quote is missing, reading goes on with the next line that can begin an event: with JSON
-lines that is always the next line. Events are numbered per file, from 0.`
+An event that breaks a rule (JSON, duplicate member names, UTF-8, the schema) fails, and the next
+one is read. Where even its end cannot be found, because a bracket or a quote is missing, reading
+goes on with the next line that can begin an event: with JSON lines that is always the next line.
+Events are numbered per file, from 0.`
 
 // input is one event of the input, or a place that should have been one.
 type input struct {
@@ -209,15 +211,23 @@ func (r *interruptible) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// report writes what is wrong with an event as one line.
-func (c *command) reportError(in *input, err error) {
+// reportError writes what is wrong with an event as one line.
+func (c *command) reportError(in *input, err error) { fmt.Fprintln(c.err, problemLine(in, err)) }
+
+// problemLine is the line about a problem with an event.
+func problemLine(in *input, err error) string {
 	var e *translate.EventError
 	code := ""
 	if errors.As(err, &e) {
 		code = " [" + e.Code + "]"
+		named := *e
+		if named.ID == "" && named.Type == "" {
+			named.ID, named.Type = in.Event.ID, in.Event.Type
+		}
+		err = &named
 	}
 	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "event: "), "event ")
-	fmt.Fprintf(c.err, "%s: %s%s\n", in.where(), oneLine(text), code)
+	return fmt.Sprintf("%s: %s%s", in.where(), oneLine(text), code)
 }
 
 // oneLine keeps text from events from breaking lines or steering a terminal.

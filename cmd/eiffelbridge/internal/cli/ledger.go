@@ -1,11 +1,15 @@
 package cli
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,8 +22,8 @@ func (c *command) ledgerVerb() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "ledger",
 		Short: "Export, import, check and backfill ledgers",
-		Long: `Work on the ledger, the folder in which translations remember subjects, events and what runs where. A ledger that a running
-relay holds cannot be opened: stop the relay first.`,
+		Long: `Work on the ledger, the folder in which translations remember subjects, events and what runs where.
+A ledger that a running relay holds cannot be opened: stop the relay first.`,
 		Example: `  eiffelbridge ledger check --ledger ledger
   eiffelbridge ledger backfill --ledger ledger past-events.jsonl`,
 	}, c.ledgerExport(), c.ledgerImport(), c.ledgerCheck(), c.ledgerBackfill())
@@ -35,8 +39,9 @@ func (c *command) ledgerExport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export [FILE]",
 		Short: "Write a ledger as JSON lines",
-		Long: `Write everything that a ledger knows as JSON lines, to FILE or to standard output: a dump that another version of this program,
-or another kind of ledger, can import. Equal ledgers give equal dumps.`,
+		Long: `Write everything that a ledger knows as JSON lines, to FILE or to standard output: a dump that
+another version of this program, or another kind of ledger, can import. Equal ledgers give equal
+dumps.`,
 		Example: `  eiffelbridge ledger export --ledger ledger | gzip > ledger.jsonl.gz
   eiffelbridge ledger export --ledger ledger ledger.jsonl`,
 		Args: cobra.MaximumNArgs(1),
@@ -69,8 +74,9 @@ func (c *command) ledgerImport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import [FILE]",
 		Short: "Read JSON lines into a ledger",
-		Long: `Read what export wrote, from FILE or from standard input, into a new ledger. With --merge the ledger may have records, with
-which those of the dump are united; importing the same dump twice is the same as once.`,
+		Long: `Read what export wrote, from FILE or from standard input, into a new ledger. With --merge the
+ledger may have records, with which those of the dump are united; importing the same dump twice is
+the same as once.`,
 		Example: `  eiffelbridge ledger import --ledger new-ledger ledger.jsonl
   gunzip -c ledger.jsonl.gz | eiffelbridge ledger import --ledger new-ledger`,
 		Args: cobra.MaximumNArgs(1),
@@ -91,20 +97,69 @@ which those of the dump are united; importing the same dump twice is the same as
 			defer file.Close()
 			in = &interruptible{ctx: ctx, in: file}
 		}
-		store, err := openLedger(*path, ledger.Options{})
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, store.Close()) }()
-		if err := ledger.Import(ctx, store, in, settings); err != nil {
-			if errors.Is(err, ledger.ErrNotEmpty) {
-				return &configError{fmt.Errorf("%w; --merge unites the dump with it", err)}
-			}
-			return err
-		}
-		return c.ledgerSummary(ctx, store, *path)
+		return c.importLedger(ctx, *path, in, settings)
 	}
 	return cmd
+}
+
+// maxHeader is more than the first line of a dump has.
+const maxHeader = 64 << 10
+
+func (c *command) importLedger(ctx context.Context, path string, in io.Reader, settings ledger.ImportSettings) (err error) {
+	// What is no dump shall not leave a ledger behind. A dump that ends after its header is one.
+	dump := bufio.NewReaderSize(in, maxHeader)
+	header, err := dump.ReadSlice('\n')
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
+		return fmt.Errorf("read the dump: %w", err)
+	}
+	header = bytes.Clone(header)
+	if err := ledger.Import(ctx, ledger.NewMemory(), bytes.NewReader(header), settings); err != nil {
+		return &configError{err}
+	}
+	entries, err := os.ReadDir(path)
+	absent, empty := errors.Is(err, fs.ErrNotExist), err == nil && len(entries) == 0
+	store, err := openLedger(path, ledger.Options{})
+	if err != nil {
+		return err
+	}
+	counted := &commitCounter{Store: store}
+	defer func() {
+		err = errors.Join(err, store.Close())
+		if err != nil && (absent || empty) && counted.commits == 0 {
+			err = errors.Join(err, removeMade(path, absent))
+		}
+	}()
+	if err := ledger.Import(ctx, counted, io.MultiReader(bytes.NewReader(header), dump), settings); err != nil {
+		if errors.Is(err, ledger.ErrNotEmpty) {
+			return &configError{fmt.Errorf("import ledger: the ledger %s is not empty; --merge unites the dump with it", path)}
+		}
+		return err
+	}
+	return c.ledgerSummary(ctx, store, path)
+}
+
+// commitCounter tells whether anything was written.
+type commitCounter struct {
+	ledger.Store
+	commits int
+}
+
+// Commit implements [ledger.Store].
+func (s *commitCounter) Commit(ctx context.Context, b ledger.Batch) error {
+	s.commits++ // one that fails may be there in part after a crash
+	return s.Store.Commit(ctx, b)
+}
+
+// removeMade removes a ledger that was made in vain: the folder, or what is in it if the folder was there before.
+func removeMade(path string, folder bool) error {
+	if folder {
+		return os.RemoveAll(path)
+	}
+	entries, err := os.ReadDir(path)
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(path, e.Name())))
+	}
+	return err
 }
 
 // ledgerSummary says what a ledger holds.
@@ -127,8 +182,8 @@ func (c *command) ledgerCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check that a ledger agrees with itself",
-		Long: `Read the whole ledger and compare its records with each other. Nothing is changed. Every finding is a line on standard output; the
-exit code is 1 if there is any.`,
+		Long: `Read the whole ledger and compare its records with each other. Nothing is changed. Every finding is
+a line on standard output; the exit code is 1 if there is any.`,
 		Example: `  eiffelbridge ledger check --ledger ledger`,
 		Args:    cobra.NoArgs,
 	}
@@ -163,9 +218,10 @@ func (c *command) ledgerBackfill() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backfill [FILE...]",
 		Short: "Teach a ledger past events, without emitting anything",
-		Long: `Feed past events of either protocol, in the order in which they come, to a ledger, so that a relay that starts with it knows
-what ran before. Nothing is emitted, and nothing is made up: a later event that needs an Eiffel event which never was still has
-it synthesized then. Events that the ledger knows already change nothing.
+		Long: `Feed past events of either protocol, in the order in which they come, to a ledger, so that a relay
+that starts with it knows what ran before. Nothing is emitted, and nothing is made up: a later
+event that needs an Eiffel event which never was still has it synthesized then. Events that the
+ledger knows already change nothing.
 
 ` + inputHelp,
 		Example: `  eiffelbridge ledger backfill --ledger ledger archive-2025.jsonl archive-2026.jsonl

@@ -14,8 +14,9 @@ func (c *command) mappingsVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "mappings",
 		Short: "Print what maps to what, both ways",
-		Long: `Print the whole catalogue of mappings: what each CDEvent becomes in Eiffel and what each Eiffel event becomes in CDEvents, with
-the fields and links of each row. The markdown form is what the documentation has; the json form has every field of every row.`,
+		Long: `Print the whole catalogue of mappings: what each CDEvent becomes in Eiffel and what each Eiffel
+event becomes in CDEvents, with the fields and links of each row. The markdown form is what the
+documentation has; the json form has every field of every row.`,
 		Example: `  eiffelbridge mappings
   eiffelbridge mappings --format markdown
   eiffelbridge mappings --format json | jq '.to_eiffel[] | select(.cdevent == "service.deployed")'`,
@@ -102,6 +103,9 @@ func anyName(name, every string) string {
 
 // shortEiffel leaves out what all Eiffel event types share.
 func shortEiffel(eventType string) string {
+	if !strings.HasPrefix(eventType, "Eiffel") {
+		return eventType // a CDEvent, or words
+	}
 	return strings.TrimSuffix(strings.TrimPrefix(eventType, "Eiffel"), "Event")
 }
 

@@ -29,13 +29,14 @@ func (c *command) runVerb() *cobra.Command {
 		Short: "Relay events between transports",
 		Long: `Run the relays of a configuration until the process is told to end.
 
-Without --config it listens for CloudEvents on 127.0.0.1:8080, keeps its ledger in the folder ledger and writes the translated
-events to standard output. With AMQP_URL set it relays both ways over that broker; CDEvents then go to K_SINK if that is set,
-else to standard output.
+Without --config it listens for CloudEvents on 127.0.0.1:8080, keeps its ledger in the folder
+ledger and writes the translated events to standard output. With AMQP_URL set it relays both ways
+over that broker; CDEvents then go to K_SINK if that is set, else to standard output.
 
-An event is accepted only when everything that follows from it is durable. SIGINT or SIGTERM ends the relay in order: it takes
-no more events and lets those in flight come to their end, for as long as --drain-timeout; what is left goes back to its source,
-and nothing is lost. A second signal ends it at once. Logs go to standard error and never hold an event's content.`,
+An event is accepted only when everything that follows from it is durable. SIGINT or SIGTERM ends
+the relay in order: it takes no more events and lets those in flight come to their end, for as long
+as --drain-timeout; what is left goes back to its source, and nothing is lost. A second signal ends
+it at once. Logs go to standard error and never hold an event's content.`,
 		Example: `  eiffelbridge run
   AMQP_URL=amqp://guest:guest@127.0.0.1:5672/ eiffelbridge run
   eiffelbridge run --config eiffelbridge.yaml --log-format json`,
@@ -216,7 +217,8 @@ func (c *command) checkVerb() *cobra.Command {
 
   file:line: key: message
 
-The exit code is 0 if there is none, else 2. Environment variables that the configuration names are read.`,
+The exit code is 0 if there is none, else 2. Environment variables that the configuration names are
+read.`,
 		Example: `  eiffelbridge check --config eiffelbridge.yaml`,
 		Args:    cobra.NoArgs,
 	}

@@ -27,14 +27,15 @@ func (c *command) servicesVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "services",
 		Short: "Show what runs where, and what ran there before",
-		Long: `Show which artifact each service runs in each environment, as the ledger knows it, and with --history what happened to
-it. The table shortens what is long, such as digests; the json form has everything in full.
+		Long: `Show which artifact each service runs in each environment, as the ledger knows it, and with
+--history what happened to it. The table shortens what is long, such as digests; the json form has
+everything in full.
 
-A running relay holds its ledger: ask it with --url, the address of its admin listener. If that wants a token, it is taken from
-the environment variable EIFFELBRIDGE_ADMIN_TOKEN.`,
+A running relay holds its ledger: ask it with --url, the address of its admin listener. If that
+wants a token, it is taken from the environment variable EIFFELBRIDGE_ADMIN_TOKEN.`,
 		Example: `  eiffelbridge services --ledger ledger
   eiffelbridge services --url http://127.0.0.1:9090 --history
-  eiffelbridge services --format json | jq -r '.services[] | select(.status == "running") | .artifact'`,
+  eiffelbridge services --format json | jq -r '.services[] | select(.status=="running").artifact'`,
 		Args: cobra.NoArgs,
 	}
 	var path, admin string

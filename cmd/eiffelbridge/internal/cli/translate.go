@@ -95,17 +95,19 @@ func (c *command) translateVerb() *cobra.Command {
 		Short: "Translate events into the other protocol",
 		Long: `Translate CDEvents into Eiffel events and Eiffel events into CDEvents.
 
-Output is one compact JSON event per line. Events that are synthesized because a required link needs them stand before the
-event that needs them. An event that carries its original becomes that original again.
+Output is one compact JSON event per line. Events that are synthesized because a required link
+needs them stand before the event that needs them. An event that carries its original becomes that
+original again.
 
 ` + inputHelp + `
 
-Every failure is a line on standard error: file, line and number of the event, its id, its type, the JSON pointer to what is
-wrong, what is wrong and the code of the rule. --report writes what became of each event as JSON lines.`,
+Every failure is a line on standard error: file, line and number of the event, its id, its type,
+the JSON pointer to what is wrong, what is wrong and the code of the rule. --report writes what
+became of each event as JSON lines.`,
 		Example: `  eiffelbridge translate events.jsonl
   curl -s https://example.com/events.json | eiffelbridge translate --to eiffel -
   eiffelbridge translate --ledger ledger monday.jsonl > monday-eiffel.jsonl
-  eiffelbridge translate --ledger ledger tuesday.jsonl > tuesday-eiffel.jsonl   # knows what ran on monday
+  eiffelbridge translate --ledger ledger tuesday.jsonl > tuesday-eiffel.jsonl  # knows of monday
   eiffelbridge translate --spec 0.4 --carry none --report report.jsonl eiffel.json`,
 		Args: cobra.ArbitraryArgs,
 	}
@@ -114,6 +116,9 @@ wrong, what is wrong and the code of the rule. --report writes what became of ea
 	var report string
 	cmd.Flags().StringVar(&report, "report", "", "write what became of each event to `FILE`, as JSON lines")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if report == "-" {
+			return usagef("--report - is not possible, since standard output has the events; name a file")
+		}
 		ctx, stop := c.watch(cmd.Context())
 		defer stop()
 		return c.translate(ctx, flags, report, args)

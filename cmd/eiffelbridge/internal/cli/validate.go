@@ -13,16 +13,16 @@ func (c *command) validateVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "validate [FILE...]",
 		Short: "Check events against the schemas of their protocol",
-		Long: `Check CDEvents and Eiffel events against the schema of each event's own type and version, and Eiffel events against the link
-rules too. Every finding is a line on standard output:
+		Long: `Check CDEvents and Eiffel events against the schema of each event's own type and version, and
+Eiffel events against the link rules too. Every finding is a line on standard output:
 
-  file:index: id (type) at /pointer: message
+  file:line: event number: id (type) at /pointer: message [code]
 
 The last line, on standard error, is a summary. The exit code is 1 if there is any finding.
 
 ` + inputHelp,
 		Example: `  eiffelbridge validate events.jsonl
-  eiffelbridge validate examples/*.json
+  eiffelbridge validate examples/demo/life.jsonl
   eiffelbridge translate events.jsonl | eiffelbridge validate`,
 		Args: cobra.ArbitraryArgs,
 	}
@@ -35,7 +35,7 @@ The last line, on standard error, is a summary. The exit code is 1 if there is a
 		find := func(in *input, e *translate.EventError) {
 			findings++
 			if writing == nil {
-				_, writing = fmt.Fprintln(c.out, finding(in, e))
+				_, writing = fmt.Fprintln(c.out, problemLine(in, e))
 			}
 		}
 		err := c.eachEvent(ctx, args, func(in *input) error {
@@ -69,32 +69,6 @@ The last line, on standard error, is a summary. The exit code is 1 if there is a
 		return nil
 	}
 	return cmd
-}
-
-// finding is the line of a finding.
-func finding(in *input, e *translate.EventError) string {
-	text := fmt.Sprintf("%s:%d: ", in.File, in.Index)
-	id, eventType := in.Event.ID, in.Event.Type
-	if id == "" {
-		id = e.ID
-	}
-	if eventType == "" {
-		eventType = e.Type
-	}
-	switch {
-	case id != "" && eventType != "":
-		text += fmt.Sprintf("%s (%s)", id, eventType)
-	case eventType != "":
-		text += "(" + eventType + ")"
-	case id != "":
-		text += id
-	default:
-		text += fmt.Sprintf("line %d", in.Line)
-	}
-	if e.Pointer != "" {
-		text += " at " + e.Pointer
-	}
-	return oneLine(text + ": " + e.Message)
 }
 
 // count writes a number of things.

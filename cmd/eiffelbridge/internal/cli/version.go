@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -13,19 +14,25 @@ import (
 
 func (c *command) versionVerb() *cobra.Command {
 	return &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version of the program and of the specifications",
-		Long:    "Print the version of the program, and the versions of the two specifications that it reads and writes.",
+		Use:   "version",
+		Short: "Print the version of the program and of the specifications",
+		Long: `Print the version of the program, and the versions of the two specifications that it reads and
+writes.`,
 		Example: "  eiffelbridge version",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			d := translate.DefaultSettings()
-			specs, editions := translate.Specs(), translate.Editions()
-			_, err := fmt.Fprintf(c.out, "eiffelbridge %s%s\nCDEvents     reads and writes %s; writes %s by default\nEiffel       reads every edition; writes %s to %s, %s by default\n",
-				c.env.Version, buildDetails(), strings.Join(specs, ", "), d.Spec, editions[0], editions[len(editions)-1], d.Edition)
+			_, err := io.WriteString(c.out, c.versionText())
 			return err
 		},
 	}
+}
+
+func (c *command) versionText() string {
+	d := translate.DefaultSettings()
+	specs, editions := translate.Specs(), translate.Editions()
+	return fmt.Sprintf("eiffelbridge %s%s\nCDEvents     reads and writes %s; writes %s by default\n"+
+		"Eiffel       reads every edition; writes %s to %s, %s by default\n",
+		c.env.Version, buildDetails(), strings.Join(specs, ", "), d.Spec, editions[0], editions[len(editions)-1], d.Edition)
 }
 
 // buildDetails are the revision and the toolchain, as far as they are known.
