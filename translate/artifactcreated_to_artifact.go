@@ -22,6 +22,9 @@ func (t *toCDEvents) artifactSubject() {
 		}
 	}
 	t.artifact = t.readArtifact(t.identity)
+	if _, made := uuidOfURN(t.identity); !made {
+		t.identity = t.artifact.text
+	}
 	t.subject = t.artifact.subject()
 	t.text = t.identity
 }

@@ -308,9 +308,7 @@ func (r *run) unmapped() (bool, error) {
 // loseRest reports what found no place: the outermost values in which nothing did.
 func (r *run) loseRest() {
 	root := r.in.doc.Root()
-	// Values are numbered in reading order, so children come after their parents and a backward pass meets them first.
-	covered := make([]bool, len(r.used))
-	copy(covered, r.used)
+	covered := make([]bool, len(r.used)) // something within the value found its place
 	var up func(v jsondoc.Value) bool
 	up = func(v jsondoc.Value) bool {
 		if r.used[v.Index()] {
@@ -425,7 +423,7 @@ func (r *run) resolve(name string, k SubjectKey) SubjectKey {
 	return k
 }
 
-// ownContext finds the event itself among those that bear its context id.
+// find gives the event of that source and type among those that bear one context id; nil if it is not there.
 func (c Contexts) find(source, eventType string) *Context {
 	for i := range c {
 		if c[i].Source == source && c[i].Type == eventType {

@@ -327,6 +327,7 @@ func (t *toEiffel) giveBack(s *schema.Schema) bool {
 	t.readReferences()
 	if e.mark != noMark {
 		pair := pairOf(t.in, &e)
+		pair.again = t.learned(e.id)
 		pair.emitted = action == Restored && t.g.settings.Returning == ReturningRestore
 		t.learnPair(pair)
 	}

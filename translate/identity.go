@@ -127,7 +127,7 @@ type artifact struct {
 	digest  bool   // the version is a digest
 }
 
-// registryTypes are the purl types whose name says little without its registry.
+// registryType tells whether a purl type's names say little without their registry.
 func registryType(typ string) bool { return typ == "oci" || typ == "docker" || typ == "generic" }
 
 // parseArtifact reads an artifact's identity. Text that is no purl becomes a generic one, and the second result is false.

@@ -54,6 +54,13 @@ func target(links []EiffelLink, linkType string) string {
 	return ""
 }
 
+// learned tells whether the ledger knows already what an Eiffel event is about: the event came before, by this way or
+// another, and is not the newest of its subject.
+func (r *run) learned(eiffelID string) bool {
+	known := r.eiffelEvent(eiffelID)
+	return known != nil && known.Subject.Kind != ""
+}
+
 // learnAll teaches what a translation to Eiffel made.
 func (t *toEiffel) learnAll() {
 	chain := t.in.doc.Root().At("context", "chainId").Str()

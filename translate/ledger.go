@@ -116,7 +116,8 @@ type Ledger interface {
 	Scan(ctx context.Context, kind FactKind, f func(key string, record []byte) error) error
 }
 
-// MemoryLedger is a [Ledger] in memory: for one run, for tests, and for programs that keep no history.
+// MemoryLedger is a [Ledger] in memory: for one run, for tests, and for programs that keep no history. It forgets nothing,
+// so that it grows with every event.
 type MemoryLedger struct {
 	mu      sync.RWMutex
 	records map[Query][]byte

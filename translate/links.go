@@ -176,7 +176,7 @@ func (t *toEiffel) illegal(linkType, target, targetType string, path bool) strin
 	return ""
 }
 
-// mergeLinksToCDEvents writes an Eiffel event's links as RELATIONs (section 4).
+// makeLinks writes an Eiffel event's links as RELATIONs (section 4).
 func (t *toCDEvents) makeLinks() []byte {
 	links := t.in.doc.Root().Get("links")
 	if !t.schemaHas("/context/links") {

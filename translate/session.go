@@ -61,7 +61,8 @@ func NewSession(t Translator, ledger Ledger) *Session {
 }
 
 // Translate decodes and translates one event and applies what was learned. An *[EventError] says that the event can
-// never be translated; any other error is the ledger's.
+// never be translated; any other error is the ledger's: nothing was learned then, no events are given, and translating the
+// event again gives the same ids.
 func (s *Session) Translate(ctx context.Context, text []byte) (Result, error) {
 	event, err := Decode(text)
 	if err != nil {

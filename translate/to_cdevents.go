@@ -452,7 +452,7 @@ func (t *toCDEvents) learnOriginal(e *envelope, restored bool) {
 	forth.learnPair(&pair{
 		context: &e.original, eiffel: t.in.ID, eiffelType: t.in.Type, time: t.in.Time,
 		chain: e.original.doc.Root().At("context", "chainId").Str(), links: linksOf(t.in),
-		cdevent: restored, emitted: restored,
+		cdevent: restored, emitted: restored, again: forth.learned(t.in.ID),
 	})
 	for _, q := range forth.result.Need {
 		t.get(q)

@@ -125,10 +125,10 @@ func (t *toEiffel) readSubject(s *schema.Schema) {
 
 // wholeMillis tells whether a timestamp says no more than its milliseconds: nothing but zeros follows the third digit.
 func wholeMillis(timestamp string) bool {
-	_, fraction, found := strings.Cut(timestamp, ".")
-	if !found {
-		return !strings.Contains(timestamp, ":60")
+	if len(timestamp) > 19 && timestamp[17:19] == "60" {
+		return false // a leap second becomes the end of the one before
 	}
+	_, fraction, _ := strings.Cut(timestamp, ".")
 	for i := 0; i < len(fraction) && fraction[i] >= '0' && fraction[i] <= '9'; i++ {
 		if i >= 3 && fraction[i] != '0' {
 			return false
@@ -504,7 +504,8 @@ func (t *toEiffel) customData() []byte {
 			t.use(contentType)
 		}
 	case jsondoc.String:
-		t.move(custom, "/data/customData", "custom data of another content type, one entry")
+		// CDEvents' own mark needs an object, so that this does not come back as it was.
+		t.lose(custom, "one_way")
 		b = append(b, `,{"key":"customData","value":{"customData":`...)
 		b = append(b, custom.Raw()...)
 		if contentType := root.Get("customDataContentType"); contentType.Exists() {

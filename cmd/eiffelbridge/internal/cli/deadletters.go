@@ -298,9 +298,9 @@ func (c *command) replay(ctx context.Context, file string, ids []string, target 
 		defer func() { err = errors.Join(err, sink.Close(ctx)) }()
 		send = func(l deadletters.Letter) error {
 			if l.Code == transport.CodeTooLarge {
-				// The listener read no further than its limit.
-				return errors.New("it has only the beginning of an event that is larger than the listener takes; raise max_body of that " +
-					"transport and have the event sent anew, or take the beginning out with --stdout")
+				// The listener would refuse it as before, and write it down once more.
+				return errors.New("it is larger than the listener takes; raise max_body of that transport and send it yourself: " +
+					"take it out with --stdout")
 			}
 			return sendLetter(ctx, sink, l)
 		}
