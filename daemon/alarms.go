@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// alarms calls functions at their time, one after the other, from one goroutine. A call may come late, never early.
+// alarms calls functions at their time, one after the other, from one goroutine, and those of one time in the order in which
+// they were set. A call may come late, never early.
 type alarms struct {
 	clock Clock
 	stop  chan struct{}
@@ -15,12 +16,14 @@ type alarms struct {
 
 	mu      sync.Mutex
 	waiting alarmHeap
+	next    uint64
 	closed  bool
 }
 
 // alarm is one call to come.
 type alarm struct {
 	at    time.Time
+	seq   uint64
 	f     func()
 	place int // in the heap; -1 when it is not there
 }
@@ -36,7 +39,8 @@ func newAlarms(clock Clock) *alarms {
 func (a *alarms) at(t time.Time, f func()) *alarm {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	al := &alarm{at: t, f: f, place: -1}
+	a.next++
+	al := &alarm{at: t, seq: a.next, f: f, place: -1}
 	if a.closed {
 		return al
 	}
@@ -117,8 +121,13 @@ func (a *alarms) run() {
 
 type alarmHeap []*alarm
 
-func (h alarmHeap) Len() int           { return len(h) }
-func (h alarmHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h alarmHeap) Len() int { return len(h) }
+func (h alarmHeap) Less(i, j int) bool {
+	if c := h[i].at.Compare(h[j].at); c != 0 {
+		return c < 0
+	}
+	return h[i].seq < h[j].seq
+}
 func (h alarmHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].place, h[j].place = i, j

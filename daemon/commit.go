@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
@@ -99,10 +100,15 @@ func (s *sequencer) committed(t *transaction) {
 	}
 	s.endParking(t)
 	// A transaction of its own may rouse a parked event that it was itself; that one is gone by now.
+	var concerned []*parkedEvent
 	for _, f := range t.learned {
 		for p := range s.awaited[f.Query] {
-			s.rouse(p)
+			concerned = append(concerned, p)
 		}
+	}
+	slices.SortFunc(concerned, (*parkedEvent).compare)
+	for _, p := range concerned {
+		s.rouse(p)
 	}
 	s.finish(t, answer)
 }

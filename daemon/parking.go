@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -21,12 +22,19 @@ type parkedEvent struct {
 	text     []byte
 	passed   map[string]string
 	received time.Time
+	number   uint64 // the place in the sequence at which it was parked
 	deadline time.Time
 
 	state   parkedState
 	roused  bool // what it waits for came while it was not waiting
 	missing []translate.Missing
 	alarm   *alarm // at the deadline
+}
+
+// compare puts parked events into the order in which they came. What they become rests on those before them (whether a
+// deployment is the first or an upgrade, say), so they must come back in that order, after a restart too.
+func (p *parkedEvent) compare(o *parkedEvent) int {
+	return cmp.Or(p.received.Compare(o.received), cmp.Compare(p.number, o.number), cmp.Compare(p.key, o.key))
 }
 
 type parkedState byte
@@ -41,6 +49,7 @@ const (
 type parkedRecord struct {
 	Relay    string            `json:"relay"`
 	Received time.Time         `json:"received"`
+	Number   uint64            `json:"number,omitempty"` // tells apart what was received at one time
 	Deadline time.Time         `json:"deadline"`
 	Missing  []missingRecord   `json:"missing"`
 	Passed   map[string]string `json:"extensions,omitempty"`
@@ -100,7 +109,7 @@ func (s *sequencer) unresolved(t *transaction, result translate.Result) (transla
 		}
 		p = &parkedEvent{
 			key: parkedKey(t.relay, t.event), relay: t.relay, text: t.original, passed: t.passed,
-			received: t.received, deadline: t.parkBy,
+			received: t.received, number: t.seq, deadline: t.parkBy,
 		}
 		if s.parked[p.key] != nil {
 			// Only an event that shares its id with another gets here twice.
@@ -155,13 +164,14 @@ func (s *sequencer) endParking(t *transaction) {
 	}
 }
 
-// rouse has a parked event translated again.
+// rouse has a parked event translated again, before those that were roused but came later.
 func (s *sequencer) rouse(p *parkedEvent) {
 	switch {
 	case s.parked[p.key] != p:
 	case p.state == waiting:
 		p.state = resuming
-		p.relay.roused = append(p.relay.roused, p)
+		at, _ := slices.BinarySearchFunc(p.relay.roused, p, (*parkedEvent).compare)
+		p.relay.roused = slices.Insert(p.relay.roused, at, p)
 		select {
 		case p.relay.rouse <- struct{}{}:
 		default:
@@ -207,7 +217,8 @@ func (s *sequencer) forgetParked(p *parkedEvent) {
 
 func (p *parkedEvent) record() []byte {
 	r := parkedRecord{
-		Relay: p.relay.settings.Name, Received: p.received.UTC(), Deadline: p.deadline.UTC(), Passed: p.passed, Event: p.text,
+		Relay: p.relay.settings.Name, Received: p.received.UTC(), Number: p.number, Deadline: p.deadline.UTC(), Passed: p.passed,
+		Event: p.text,
 	}
 	for _, m := range p.missing {
 		r.Missing = append(r.Missing, missingRecord{string(rune(m.Query.Kind)), m.Query.Key, m.Want, m.Name})
@@ -222,6 +233,7 @@ func (p *parkedEvent) record() []byte {
 // loadParked takes up what was parked when the process ended. All of it is translated once: what it waited for may have been
 // learned just before the end.
 func (s *sequencer) loadParked(ctx context.Context, relays map[string]*relay) error {
+	var found []*parkedEvent
 	err := s.store.ScanParked(ctx, func(stored ledger.Parked) error {
 		var r parkedRecord
 		if err := json.Unmarshal(stored.Record, &r); err != nil {
@@ -233,30 +245,36 @@ func (s *sequencer) loadParked(ctx context.Context, relays map[string]*relay) er
 			return nil
 		}
 		p := &parkedEvent{
-			key: stored.Key, relay: relay, text: r.Event, passed: r.Passed, received: r.Received, deadline: r.Deadline, state: waiting,
+			key: stored.Key, relay: relay, text: r.Event, passed: r.Passed, received: r.Received, number: r.Number, deadline: r.Deadline,
+			state: waiting,
 		}
-		var missing []translate.Missing
 		for _, m := range r.Missing {
 			if len(m.Kind) == 1 {
 				q := translate.Query{Kind: translate.FactKind(m.Kind[0]), Key: m.Key}
-				missing = append(missing, translate.Missing{Query: q, Want: m.Want, Name: m.Name})
+				p.missing = append(p.missing, translate.Missing{Query: q, Want: m.Want, Name: m.Name})
 			}
 		}
-		s.mu.Lock()
-		defer s.unlock()
+		found = append(found, p)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read the parked events: %w", err)
+	}
+	// The store has them by their keys, which are hashes.
+	slices.SortFunc(found, (*parkedEvent).compare)
+	s.mu.Lock()
+	defer s.unlock()
+	for _, p := range found {
+		s.next = max(s.next, p.number) // whatever is parked from now on comes later
 		s.parked[p.key] = p
-		s.await(p, missing)
-		s.metrics.parked.WithLabelValues(r.Relay).Inc()
+		s.await(p, p.missing)
+		s.metrics.parked.WithLabelValues(p.relay.settings.Name).Inc()
 		p.alarm = s.alarms.at(p.deadline, func() {
 			s.mu.Lock()
 			defer s.unlock()
 			s.rouse(p)
 		})
 		s.rouse(p)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("read the parked events: %w", err)
 	}
 	return nil
 }

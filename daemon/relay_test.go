@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -346,6 +347,50 @@ func TestRousedAndStillMissingKeepsItsDeadline(t *testing.T) {
 	})
 	g.clock.advance(31 * time.Second)
 	eventually(t, "placeholder", func() bool { return len(g.sink.ids()) == 1 })
+}
+
+// What is parked for one reason comes back in the order in which it came, whatever brings it back.
+func TestParkedComeBackInTheirOrder(t *testing.T) {
+	const many = 12
+	for name, bring := range map[string]func(g *rig){
+		"resolved": func(g *rig) {
+			want(g.t, g.source.deliver(eventAt("c", "cart", 0)), transport.Accepted)
+		},
+		"deadline": func(g *rig) { g.clock.advance(31 * time.Second) },
+		"restart": func(g *rig) {
+			g.stop()
+			g.clock.advance(31 * time.Second)
+			g.start(waits)
+		},
+		"deadline after a restart": func(g *rig) {
+			g.stop()
+			g.start(waits)
+			eventually(g.t, "waiting again", func() bool {
+				g.d.s.mu.Lock()
+				defer g.d.s.mu.Unlock()
+				return len(g.d.s.all) == 0 && len(g.d.relays[0].roused) == 0 &&
+					!slices.ContainsFunc(slices.Collect(maps.Values(g.d.s.parked)), func(p *parkedEvent) bool { return p.state != waiting })
+			})
+			want(g.t, g.source.deliver(event("last|needs=cart", "shop")), transport.Accepted)
+			g.clock.advance(31 * time.Second)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newRig(t, true, waits)
+			var ids []string
+			for i := range many {
+				ids = append(ids, fmt.Sprintf("p%d", i))
+				want(t, g.source.deliver(event(ids[i]+"|needs=cart", "shop")), transport.Accepted)
+			}
+			bring(g)
+			eventually(t, "all came back", func() bool { return parkedIn(t, g.store) == 0 })
+			got := slices.DeleteFunc(g.sink.ids(), func(id string) bool { return id == "c" })
+			if name == "deadline after a restart" {
+				ids = append(ids, "last")
+			}
+			equal(t, got, ids)
+		})
+	}
 }
 
 func TestParkedAndUndeliverable(t *testing.T) {
@@ -710,6 +755,18 @@ func TestAlarms(t *testing.T) {
 	for _, want := range []int{1, 2, 4} {
 		if got := <-rung; got != want {
 			t.Errorf("%d rang, want %d", got, want)
+		}
+	}
+	for i := range 9 {
+		a.at(clock.Now().Add(2*time.Second), func() { rung <- i })
+	}
+	clock.advance(2 * time.Second)
+	if got := <-rung; got != 5 {
+		t.Errorf("%d rang, want 5", got)
+	}
+	for want := range 9 {
+		if got := <-rung; got != want {
+			t.Errorf("%d rang, want %d: they were set for one time", got, want)
 		}
 	}
 	a.cancel(list[1])
