@@ -22,7 +22,8 @@ type SourceSettings struct {
 	// MaxBatch is the number of events that one request in batched mode may hold. More are answered with 413.
 	MaxBatch int `yaml:"max_batch"`
 	// MaxInFlight is the number of requests that are read or wait for their settlement at once. Those beyond it wait for
-	// BusyTimeout at most. It bounds the memory for bodies at MaxInFlight times MaxBody.
+	// BusyTimeout at most. It bounds the memory for bodies at MaxInFlight times MaxBody, and four larger ones of up to 16 MiB
+	// on their way to the dead letters.
 	MaxInFlight int `yaml:"max_in_flight"`
 	// BusyTimeout is how long a request waits for room before it is answered: with 503 if MaxInFlight requests are under way,
 	// with 429 if the relay has no room.

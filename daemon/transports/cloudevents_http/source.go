@@ -35,14 +35,15 @@ var _ transport.Source = (*Source)(nil)
 // does. The order of events is that of one connection or one batch; requests are handled in parallel.
 //
 // What no CloudEvent can be made of is handed over too, as a message without a type whose Data is the body, so that the relay
-// can put it into its dead letters. Requests that fail before an event can be looked for (media type, size) are not.
+// can put it into its dead letters, and so is a body over MaxBody of up to 16 MiB, with a defect. Larger ones, and requests of
+// another media type, are not.
 type Source struct {
 	settings SourceSettings
 	log      *slog.Logger
 	listener net.Listener
 	server   *http.Server
 	slots    chan struct{} // one per request that is read or waits for its settlement
-	large    chan struct{} // one per body over MaxBody that is read for the dead letters
+	large    chan struct{} // one per body over MaxBody that is read for the dead letters or waits for its settlement there
 
 	closed context.Context // ends with Close: whatever is open is given up
 	close  context.CancelFunc
@@ -330,30 +331,23 @@ func (s *Source) post(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, errTooLarge):
 		s.postLarge(ctx, w, r, form, body, &reading)
 		return
-	case err != nil && s.draining.Err() != nil:
-		s.reply(w, s.notTaken(err))
-		return
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		w.Header()["Connection"] = []string{"close"}
-		s.reply(w, answer{status: http.StatusRequestTimeout, err: fmt.Sprintf("the body did not arrive within %v", s.settings.ReadTimeout)})
-		return
 	case err != nil:
-		s.reply(w, answer{status: http.StatusBadRequest, err: "the body cannot be read: " + err.Error()})
+		s.replyUnread(w, err)
 		return
 	}
 	switch form {
 	case binaryForm:
 		m, err := decodeBinary(r.Header, body)
-		s.reply(w, s.deliver(ctx, r.Context(), m, err))
+		s.reply(w, s.deliver(ctx, r.Context(), m, nil, err, nil))
 	case structuredForm:
 		m, err := cloudeventsjson.Decode(body)
-		s.reply(w, s.deliver(ctx, r.Context(), m, err))
+		s.reply(w, s.deliver(ctx, r.Context(), m, nil, err, nil))
 	case batchedForm:
 		messages, err := cloudeventsjson.DecodeBatch(body)
 		var bad *cloudeventsjson.BatchError
 		switch {
 		case err != nil && !errors.As(err, &bad):
-			s.reply(w, s.deliver(ctx, r.Context(), transport.Message{Data: body}, err))
+			s.reply(w, s.deliver(ctx, r.Context(), transport.Message{Data: body}, nil, err, nil))
 		case len(messages) > s.settings.MaxBatch:
 			s.reply(w, answer{status: http.StatusRequestEntityTooLarge,
 				err: fmt.Sprintf("the batch has %d events, at most %d are taken", len(messages), s.settings.MaxBatch)})
@@ -374,19 +368,27 @@ const (
 )
 
 // postLarge reads the rest of a body that is too large, of which the beginning is here, and hands it over for the dead letters.
+// Its slot is given back once nobody needs the body: after the settlement, even if the client does not stay for it.
 func (s *Source) postLarge(ctx context.Context, w http.ResponseWriter, r *http.Request, form form, body []byte, reading *reader) {
 	select {
 	case s.large <- struct{}{}:
-		defer func() { <-s.large }()
 	case <-ctx.Done():
 		s.refuse(w, r, s.notTaken(ctx.Err()))
 		return
 	}
+	release := sync.OnceFunc(func() { <-s.large })
 	reading.begin(time.Now().Add(s.settings.ReadTimeout))
-	rest, err := io.ReadAll(io.LimitReader(r.Body, largestLetter-int64(len(body))+1))
+	buf := bytes.NewBuffer(body)
+	_, err := buf.ReadFrom(io.LimitReader(r.Body, largestLetter-int64(len(body))+1))
 	reading.end(err == nil)
-	body = append(body, rest...)
-	if err != nil || len(body) > largestLetter {
+	body = buf.Bytes()
+	switch {
+	case err != nil:
+		release()
+		s.replyUnread(w, err)
+		return
+	case len(body) > largestLetter:
+		release()
 		s.refuse(w, r, s.tooLarge())
 		return
 	}
@@ -400,22 +402,20 @@ func (s *Source) postLarge(ctx context.Context, w http.ResponseWriter, r *http.R
 	if err != nil {
 		m = transport.Message{Data: body}
 	}
-	a := s.tooLarge()
-	settled := make(chan transport.Settlement, 1)
-	defect := &transport.Defect{Code: transport.CodeTooLarge, Message: a.err}
-	if err := s.hand(ctx, m, defect, func(settlement transport.Settlement) { settled <- settlement }); err != nil {
+	defect := &transport.Defect{Code: transport.CodeTooLarge, Message: s.tooLarge().err}
+	s.reply(w, s.deliver(ctx, r.Context(), m, defect, nil, release))
+}
+
+// replyUnread answers a request whose body could not be read to its end.
+func (s *Source) replyUnread(w http.ResponseWriter, err error) {
+	switch {
+	case s.draining.Err() != nil:
 		s.reply(w, s.notTaken(err))
-		return
-	}
-	select {
-	case settlement := <-settled:
-		if settlement.Outcome != transport.Rejected {
-			a = s.answerTo(m, settlement, nil)
-		}
-		a.id = m.ID
-		s.reply(w, a)
-	case <-r.Context().Done():
-		s.reply(w, s.notTaken(r.Context().Err())) // nobody will read it
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		w.Header()["Connection"] = []string{"close"}
+		s.reply(w, answer{status: http.StatusRequestTimeout, err: fmt.Sprintf("the body did not arrive within %v", s.settings.ReadTimeout)})
+	default:
+		s.reply(w, answer{status: http.StatusBadRequest, err: "the body cannot be read: " + err.Error()})
 	}
 }
 
@@ -425,15 +425,19 @@ func (s *Source) tooLarge() answer {
 
 // reader holds the deadline of a body that is being read, so that the end of Receive can move it.
 type reader struct {
-	lock    sync.Mutex
-	reading bool
-	control *http.ResponseController
+	lock        sync.Mutex
+	reading     bool
+	interrupted bool // whatever is read from now on
+	control     *http.ResponseController
 }
 
 func (r *reader) begin(deadline time.Time) {
 	r.lock.Lock()
 	defer r.lock.Unlock()
 	r.reading = true
+	if r.interrupted {
+		deadline = longAgo
+	}
 	r.control.SetReadDeadline(deadline)
 }
 
@@ -452,16 +456,19 @@ func (r *reader) end(whole bool) {
 func (r *reader) interrupt() {
 	r.lock.Lock()
 	defer r.lock.Unlock()
+	r.interrupted = true
 	if r.reading {
-		r.control.SetReadDeadline(time.Unix(1, 0))
+		r.control.SetReadDeadline(longAgo)
 	}
 }
+
+var longAgo = time.Unix(1, 0)
 
 // readBody reads at most MaxBody bytes into memory that nobody else uses.
 func (s *Source) readBody(r *http.Request, reading *reader) (body []byte, err error) {
 	reading.begin(time.Now().Add(s.settings.ReadTimeout))
 	defer func() { reading.end(err == nil) }()
-	if n := r.ContentLength; n >= 0 && n <= 64<<10 {
+	if n := r.ContentLength; n >= 0 && n <= min(64<<10, s.settings.MaxBody) {
 		body = make([]byte, n)
 		_, err = io.ReadFull(r.Body, body)
 		return body, err
@@ -492,15 +499,30 @@ func (s *Source) refuse(w http.ResponseWriter, r *http.Request, a answer) {
 }
 
 // deliver hands one message over and waits for its settlement. The handler has until ctx ends to take it; the settlement may
-// take as long as the client stays.
-func (s *Source) deliver(ctx, request context.Context, m transport.Message, decodeErr error) answer {
+// take as long as the client stays. release, if not nil, is called once the message is settled or was not taken, which may be
+// after deliver has returned.
+func (s *Source) deliver(ctx, request context.Context, m transport.Message, defect *transport.Defect, decodeErr error, release func()) answer {
 	settled := make(chan transport.Settlement, 1)
-	if err := s.hand(ctx, m, nil, func(settlement transport.Settlement) { settled <- settlement }); err != nil {
+	err := s.hand(ctx, m, defect, func(settlement transport.Settlement) {
+		if release != nil {
+			release()
+		}
+		settled <- settlement
+	})
+	if err != nil {
+		if release != nil {
+			release()
+		}
 		return s.notTaken(err)
 	}
 	select {
 	case settlement := <-settled:
-		return s.answerTo(m, settlement, decodeErr)
+		a := s.answerTo(m, settlement, decodeErr)
+		if defect != nil && settlement.Outcome == transport.Rejected {
+			a = s.tooLarge() // the only defect that a source of this kind tells
+			a.id = m.ID
+		}
+		return a
 	case <-request.Done():
 		return s.notTaken(request.Err()) // nobody will read it
 	}

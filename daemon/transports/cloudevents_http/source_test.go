@@ -20,7 +20,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 )
 
-// serve runs a source whose deliveries are settled as settle says, and keeps the messages.
+// served is a source that receives, and what it has handed over.
 type served struct {
 	source *cloudeventshttp.Source
 	url    string
@@ -31,6 +31,7 @@ type served struct {
 	defects  []*transport.Defect // of the messages, nil for sound ones
 }
 
+// serve runs a source whose deliveries handle takes, and keeps the messages.
 func serve(t testing.TB, change func(*cloudeventshttp.SourceSettings), handle transport.Handler) *served {
 	t.Helper()
 	source, err := listen(change)
@@ -356,6 +357,91 @@ func readStatus(t *testing.T, conn net.Conn) int {
 }
 
 const rawHead = "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/cloudevents+json\r\nContent-Length: "
+
+// max_body holds for small bodies too, whose memory is otherwise made at once.
+func TestSmallMaxBody(t *testing.T) {
+	s := serve(t, func(s *cloudeventshttp.SourceSettings) { s.MaxBody = 10 }, settleWith(transport.Settlement{Outcome: transport.Rejected}))
+	for name, c := range map[string]struct {
+		request string
+		status  int
+	}{
+		"as much as is taken":    {rawHead + "10\r\n\r\n0123456789", http.StatusBadRequest},
+		"too much":               {rawHead + "11\r\n\r\n0123456789x", http.StatusRequestEntityTooLarge},
+		"too much, size unknown": {strings.Replace(rawHead, "Content-Length: ", "Transfer-Encoding: chunked\r\n\r\nb\r\n0123456789x\r\n0\r\n\r\n", 1), http.StatusRequestEntityTooLarge},
+	} {
+		if status := readStatus(t, raw(t, s, c.request)); status != c.status {
+			t.Errorf("%s: %d", name, status)
+		}
+	}
+	for i, m := range s.taken() {
+		if large := s.defects[i] != nil; large != (len(m.Data) > 10) {
+			t.Errorf("%s is delivered with the defect %v", m.Data, s.defects[i])
+		}
+	}
+	if n := len(s.taken()); n != 3 {
+		t.Errorf("%d were delivered", n)
+	}
+}
+
+// A body that is too large but does not arrive is refused for that: it is in no dead letter, so its sender must not give it up.
+func TestTooLargeAndCut(t *testing.T) {
+	for name, c := range map[string]struct {
+		readTimeout time.Duration
+		cut         func(*served, net.Conn)
+		status      int
+	}{
+		"slow":  {50 * time.Millisecond, func(*served, net.Conn) {}, http.StatusRequestTimeout},
+		"ended": {time.Minute, func(_ *served, conn net.Conn) { conn.(*net.TCPConn).CloseWrite() }, http.StatusBadRequest},
+		"drain": {time.Minute, func(s *served, _ net.Conn) { go s.stop() }, http.StatusServiceUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, func(s *cloudeventshttp.SourceSettings) { s.MaxBody, s.ReadTimeout = 10, c.readTimeout },
+				settleWith(transport.Settlement{Outcome: transport.Rejected}))
+			conn := raw(t, s, rawHead+"100\r\n\r\n"+strings.Repeat("x", 50))
+			time.Sleep(20 * time.Millisecond)
+			c.cut(s, conn)
+			if status := readStatus(t, conn); status != c.status {
+				t.Errorf("answered with %d", status)
+			}
+			if taken := s.taken(); len(taken) > 0 {
+				t.Errorf("%+v was delivered", taken)
+			}
+		})
+	}
+}
+
+// Bodies that are too large count until they are settled, whether or not their senders wait for it.
+func TestTooLargeAtOnce(t *testing.T) {
+	release := make(chan struct{})
+	// One in flight: the next request is read once the client before it is known to be gone.
+	s := serve(t, func(s *cloudeventshttp.SourceSettings) {
+		s.MaxBody, s.MaxInFlight, s.BusyTimeout = 10, 1, 500*time.Millisecond
+	},
+		func(_ context.Context, d transport.Delivery) error {
+			go func() { <-release; d.Settle(transport.Settlement{Outcome: transport.Rejected}) }()
+			return nil
+		})
+	const request = rawHead + "11\r\n\r\n0123456789x"
+	for n := 1; n <= 4; n++ {
+		conn := raw(t, s, request)
+		for end := time.Now().Add(5 * time.Second); len(s.taken()) < n; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%d were delivered", len(s.taken()))
+			}
+		}
+		conn.Close()
+	}
+	if status := readStatus(t, raw(t, s, request)); status != http.StatusServiceUnavailable {
+		t.Errorf("one too many is answered with %d", status)
+	}
+	if n := len(s.taken()); n != 4 {
+		t.Errorf("%d were delivered", n)
+	}
+	close(release)
+	if status := readStatus(t, raw(t, s, request)); status != http.StatusRequestEntityTooLarge {
+		t.Errorf("answered with %d after the settlements", status)
+	}
+}
 
 func TestSlowClients(t *testing.T) {
 	s := serve(t, func(s *cloudeventshttp.SourceSettings) {
