@@ -311,6 +311,7 @@ func (s *File) apply(batch *pebble.Batch, b Batch) (number uint64, err error) {
 	}
 	pending := make(map[translate.Query]dated, len(b.Facts))
 	var room []byte
+	var replaced []translate.Query
 	for _, f := range b.Facts {
 		old, ok := pending[f.Query]
 		if !ok {
@@ -328,7 +329,7 @@ func (s *File) apply(batch *pebble.Batch, b Batch) (number uint64, err error) {
 				return 0, err
 			}
 		}
-		record, err := merge(f, old.record)
+		record, err := merge(f, old.record, &replaced)
 		if err != nil {
 			return 0, err
 		}
@@ -368,6 +369,7 @@ func (s *File) apply(batch *pebble.Batch, b Batch) (number uint64, err error) {
 	for q, d := range pending {
 		s.cache.add(q, d)
 	}
+	s.opts.tellReplaced(replaced)
 	s.applied++
 	return s.applied, nil
 }

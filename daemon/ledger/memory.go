@@ -75,12 +75,13 @@ func (m *Memory) Commit(ctx context.Context, b Batch) error {
 	}
 	today := day(m.opts.Now())
 	merged := make(map[translate.Query]dated, len(b.Facts))
+	var replaced []translate.Query
 	for _, f := range b.Facts {
 		old, ok := merged[f.Query]
 		if !ok {
 			old = m.records[f.Query]
 		}
-		record, err := merge(f, old.record)
+		record, err := merge(f, old.record, &replaced)
 		if err != nil {
 			return err
 		}
@@ -89,6 +90,7 @@ func (m *Memory) Commit(ctx context.Context, b Batch) error {
 	for q, d := range merged {
 		m.records[q] = d
 	}
+	m.opts.tellReplaced(replaced)
 	for _, key := range b.Unpark {
 		delete(m.parked, key)
 	}

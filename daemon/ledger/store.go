@@ -160,9 +160,18 @@ func known(kind translate.FactKind) bool {
 	return false
 }
 
-// merge is translate.Merge, whose result may be nil for an empty record; here nil says that there is none.
-func merge(f translate.Fact, old []byte) ([]byte, error) {
+// merge is translate.Merge, whose result may be nil for an empty record; here nil says that there is none. An old record
+// that is damaged gives way to the delta: it is of no use any more, and an error here would keep whoever repeats the batch
+// from ever writing anything else. It is noted in replaced.
+func merge(f translate.Fact, old []byte, replaced *[]translate.Query) ([]byte, error) {
 	record, err := translate.Merge(f.Query.Kind, old, f.Record)
+	if err != nil {
+		// With an empty record only the delta itself can be at fault.
+		if _, alone := translate.Merge(f.Query.Kind, []byte{}, f.Record); alone == nil {
+			record, err = append([]byte{}, f.Record...), nil
+			*replaced = append(*replaced, f.Query)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("merge %s %s: %w", f.Query.Kind, f.Query.Key, err)
 	}
@@ -170,4 +179,11 @@ func merge(f translate.Fact, old []byte) ([]byte, error) {
 		record = []byte{}
 	}
 	return record, nil
+}
+
+// tellReplaced says what merge has replaced, once that is written.
+func (o *Options) tellReplaced(replaced []translate.Query) {
+	for _, q := range replaced {
+		o.Logger.Error("a damaged record of the ledger was replaced by what was just learned", "kind", q.Kind.String(), "key", q.Key)
+	}
 }

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -172,6 +174,35 @@ func TestStoreCommitsAllOrNothing(t *testing.T) {
 			t.Error("an unknown kind was applied")
 		}
 	})
+}
+
+// A damaged record must not keep the rest of a batch from being written.
+func TestStoreReplacesDamagedRecords(t *testing.T) {
+	var log bytes.Buffer
+	opts := Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	for name, s := range map[string]Store{"memory": NewMemoryWith(opts), "file": mustOpen(t, filepath.Join(t.TempDir(), "ledger"), opts)} {
+		t.Run(name, func(t *testing.T) {
+			log.Reset()
+			names, other := query(translate.NameFact, "service", "shop"), query(translate.NameFact, "service", "cart")
+			commit(t, s, Batch{Facts: []translate.Fact{{Query: names, Record: []byte{0x0a, 0xff}}}})
+			for range 2 {
+				commit(t, s, Batch{Facts: []translate.Fact{
+					{Query: names, Record: translate.Set{"a"}.Encode()},
+					{Query: names, Record: translate.Set{"b"}.Encode()},
+					{Query: other, Record: translate.Set{"c"}.Encode()},
+				}})
+			}
+			if got := setOf(t, s, names); !slices.Equal(got, []string{"a", "b"}) {
+				t.Errorf("names: %q", got)
+			}
+			if got := setOf(t, s, other); !slices.Equal(got, []string{"c"}) {
+				t.Errorf("beside it: %q", got)
+			}
+			if n := strings.Count(log.String(), "level=ERROR"); n != 1 || !strings.Contains(log.String(), "shop") {
+				t.Errorf("%d errors logged, want 1 with the key: %s", n, log.String())
+			}
+		})
+	}
 }
 
 func TestStoreScansInOrder(t *testing.T) {
