@@ -570,6 +570,24 @@ func TestGivenUpButStillAtTheSink(t *testing.T) {
 	equal(t, g.sink.ids(), []string{"a"})
 }
 
+func TestRedeliveryDoesNotPutOffGivingUp(t *testing.T) {
+	g := newRig(t, false, func(r *RelaySettings) { r.Retry.GiveUpAfter = 25 * time.Second })
+	g.sink.hold = true
+	text := event("a", "shop")
+	a := g.source.deliver(text)
+	eventually(t, "published", func() bool { return len(g.sink.ids()) == 1 })
+	g.clock.advance(20 * time.Second)
+	again := g.source.deliver(text)
+	g.clock.advance(6 * time.Second)
+	want(t, a, transport.Retried)
+	want(t, again, transport.Retried)
+	third := g.source.deliver(text) // has the whole time again
+	g.clock.advance(20 * time.Second)
+	wantOpen(t, third)
+	g.clock.advance(6 * time.Second)
+	want(t, third, transport.Retried)
+}
+
 func TestRetryAfterIsHeeded(t *testing.T) {
 	g := newRig(t, false, nil)
 	n := 0

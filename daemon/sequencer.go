@@ -146,9 +146,12 @@ func (s *sequencer) submit(r *relay, d transport.Delivery, event translate.Event
 	key := keyOf(r, event)
 	// Equal ids with other bytes are another event, whatever the protocols demand; it takes its own way.
 	if t := s.inFlight[key]; t != nil && bytes.Equal(t.event.JSON, event.JSON) {
+		if len(t.settles) == 0 {
+			// Otherwise the deadline of the first that waits holds; each redelivery would put it off.
+			s.limit(t)
+		}
 		t.settles = append(t.settles, d.Settle)
 		t.slots++
-		s.limit(t)
 		s.metrics.joined.WithLabelValues(r.settings.Name).Inc()
 		return
 	}
