@@ -51,7 +51,7 @@ func (s *sequencer) commitReady(ctx context.Context) {
 				b.Park = append(b.Park, *t.park)
 			}
 		}
-		if !s.write(ctx, b) {
+		if !s.write(ctx, b, list[0].relay.settings.Retry) {
 			s.mu.Lock()
 			// Nothing was settled: halt gives it back.
 			s.ready = append(list, s.ready...)
@@ -67,7 +67,7 @@ func (s *sequencer) commitReady(ctx context.Context) {
 }
 
 // write commits one batch, however often it takes; false if the work ends before.
-func (s *sequencer) write(ctx context.Context, b ledger.Batch) bool {
+func (s *sequencer) write(ctx context.Context, b ledger.Batch, retry Retry) bool {
 	if len(b.Facts) == 0 && len(b.Park) == 0 && len(b.Unpark) == 0 {
 		return true
 	}
@@ -84,7 +84,7 @@ func (s *sequencer) write(ctx context.Context, b ledger.Batch) bool {
 		if s.ledgerErr.Swap(&err) == nil {
 			s.log.Error("the ledger cannot be written", "error", err)
 		}
-		if !s.sleep(DefaultRetry().pause(try)) {
+		if !s.sleep(s.work, retry.pause(try)) {
 			return false
 		}
 	}

@@ -570,6 +570,33 @@ func TestGivenUpButStillAtTheSink(t *testing.T) {
 	equal(t, g.sink.ids(), []string{"a"})
 }
 
+func TestGivenUpBeforeItsLetterCouldBeWritten(t *testing.T) {
+	for name, text := range map[string]string{"unreadable": "not json", "invalid": event("a|invalid", "shop")} {
+		t.Run(name, func(t *testing.T) {
+			g := newRig(t, true, func(r *RelaySettings) { r.Retry.GiveUpAfter = 25 * time.Second })
+			g.letters.fail = errors.New("disk full")
+			for range 3 {
+				a := g.source.deliver(text)
+				wantOpen(t, a)
+				g.clock.advance(26 * time.Second)
+				want(t, a, transport.Retried)
+				eventually(t, "nothing is kept", func() bool {
+					g.d.s.mu.Lock()
+					defer g.d.s.mu.Unlock()
+					return len(g.d.s.all) == 0 && len(g.d.relays[0].room) == 0
+				})
+			}
+			g.letters.mu.Lock()
+			g.letters.fail = nil
+			g.letters.mu.Unlock()
+			want(t, g.source.deliver(text), transport.Rejected)
+			if n := len(g.letters.all()); n == 0 {
+				t.Error("no dead letter")
+			}
+		})
+	}
+}
+
 func TestRedeliveryDoesNotPutOffGivingUp(t *testing.T) {
 	g := newRig(t, false, func(r *RelaySettings) { r.Retry.GiveUpAfter = 25 * time.Second })
 	g.sink.hold = true

@@ -229,6 +229,11 @@ func (s *sequencer) giveUp(t *transaction) {
 	}
 	s.settle(t, transport.Settlement{Outcome: transport.Retried, Err: err, RetryAfter: time.Second})
 	s.metrics.event(t.relay, "retried")
+	if t.state == condemned && t.abandoned() {
+		// The source has it again. Kept, it would pile up beside its redeliveries until the letters can be written.
+		s.finish(t, transport.Settlement{Outcome: transport.Retried})
+		return
+	}
 	if t.state == stale || t.state == translated || t.state == publishing && !t.sending.handed {
 		s.markStale(t.followers())
 		s.retry()
@@ -250,6 +255,9 @@ func (t *transaction) abandoned() bool { return len(t.settles) == 0 && t.parked 
 func (s *sequencer) finish(t *transaction, answer transport.Settlement) {
 	t.state = finished
 	s.alarms.cancel(t.limit)
+	if t.drop != nil {
+		t.drop()
+	}
 	s.overlay.forget(t)
 	t.unlink()
 	delete(s.stale, t)
@@ -679,12 +687,16 @@ func (s *sequencer) condemn(t *transaction) {
 	}
 }
 
-// bury writes the dead letter of a condemned transaction, however often it takes, and then ends the transaction.
+// bury writes the dead letter of a condemned transaction, however often it takes, and then ends the transaction. It lets go
+// of one that is given up meanwhile.
 func (s *sequencer) bury(t *transaction) {
 	letter := *t.letter
+	wanted, drop := context.WithCancel(s.work)
+	t.drop = drop
 	s.running.Add(1)
 	go func() {
 		defer s.running.Done()
+		defer drop()
 		for try := 1; ; try++ {
 			err := s.letters.Append(s.work, letter)
 			if err == nil {
@@ -693,10 +705,12 @@ func (s *sequencer) bury(t *transaction) {
 			if s.work.Err() == nil && s.lettersErr.Swap(&err) == nil {
 				s.log.Error("dead letters cannot be written", "relay", letter.Relay, "error", err)
 			}
-			if !s.sleep(t.relay.settings.Retry.pause(try)) {
+			if !s.sleep(wanted, t.relay.settings.Retry.pause(try)) {
 				s.mu.Lock()
-				s.finish(t, transport.Settlement{Outcome: transport.Retried, Err: errStopped})
-				s.unlock()
+				defer s.unlock()
+				if t.state != finished {
+					s.finish(t, transport.Settlement{Outcome: transport.Retried, Err: errStopped})
+				}
 				return
 			}
 		}
@@ -707,6 +721,9 @@ func (s *sequencer) bury(t *transaction) {
 			"event", letter.EventID, "type", letter.EventType)
 		s.mu.Lock()
 		defer s.unlock()
+		if t.state == finished {
+			return // given up while its letter was being written
+		}
 		t.outcome = "dead_letter"
 		s.metrics.dead(t.relay, letter.Code)
 		if t.parked != nil {
@@ -740,14 +757,14 @@ func (s *sequencer) poison(r *relay, d transport.Delivery, event translate.Event
 	s.bury(t)
 }
 
-// sleep waits by the clock; false if the work ends before.
-func (s *sequencer) sleep(d time.Duration) bool {
+// sleep waits by the clock; false if ctx ends before.
+func (s *sequencer) sleep(ctx context.Context, d time.Duration) bool {
 	timer := s.clock.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C():
 		return true
-	case <-s.work.Done():
+	case <-ctx.Done():
 		return false
 	}
 }

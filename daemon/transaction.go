@@ -49,6 +49,7 @@ type transaction struct {
 	parkBy  time.Time // the deadline that it had when it was translated first
 	returns translate.Return
 	letter  *deadletters.Letter // it goes to the dead letters
+	drop    func()              // ends the attempts to write the letter
 
 	sending   *sending // the publish under way
 	confirmed int      // outputs, from the first, that need not be sent again
