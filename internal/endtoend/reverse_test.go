@@ -156,11 +156,12 @@ func TestEiffelDeploymentsBecomeCDEvents(t *testing.T) {
 	publish := publisher(t, server.URL(), exchange)
 	const hour = int64(3_600_000)
 	start := int64(1_772_000_000_000)
-	publish(
-		eiffel("env", "EnvironmentDefined", "3.3.0", start, map[string]any{"name": "staging"}),
-		eiffel("a1", "ArtifactCreated", "3.2.0", start, map[string]any{"identity": "pkg:maven/com.example/billing@2.4.0"}),
-		eiffel("d1", "ArtifactDeployed", "0.1.0", start+hour, map[string]any{}, "ARTIFACT", "a1", "ENVIRONMENT", "env"),
-	)
+	// One after the other: what has no subject in common is posted side by side.
+	publish(eiffel("env", "EnvironmentDefined", "3.3.0", start, map[string]any{"name": "staging"}))
+	r.wait(t, 1)
+	publish(eiffel("a1", "ArtifactCreated", "3.2.0", start, map[string]any{"identity": "pkg:maven/com.example/billing@2.4.0"}))
+	r.wait(t, 2)
+	publish(eiffel("d1", "ArtifactDeployed", "0.1.0", start+hour, map[string]any{}, "ARTIFACT", "a1", "ENVIRONMENT", "env"))
 	r.wait(t, 3)
 	// The deployment of an artifact that nobody knows yet is parked; the artifact resolves it.
 	publish(eiffel("d2", "ArtifactDeployed", "0.2.1", start+2*hour, map[string]any{}, "ARTIFACT", "a2", "ENVIRONMENT", "env"))
@@ -177,10 +178,9 @@ func TestEiffelDeploymentsBecomeCDEvents(t *testing.T) {
 		eiffel("a2", "ArtifactCreated", "4.0.2", start, map[string]any{"identity": "pkg:maven/com.example/billing@2.5.0"}),
 	)
 	r.wait(t, 5)
-	publish(
-		eiffel("d3", "ArtifactDeployed", "0.1.0", start+3*hour, map[string]any{}, "ARTIFACT", "a1", "ENVIRONMENT", "env"),
-		eiffel("p1", "ConfidenceLevelModified", "3.3.0", start+4*hour, map[string]any{"name": "servicePublished", "value": "SUCCESS"}, "SUBJECT", "d3"),
-	)
+	publish(eiffel("d3", "ArtifactDeployed", "0.1.0", start+3*hour, map[string]any{}, "ARTIFACT", "a1", "ENVIRONMENT", "env"))
+	r.wait(t, 6)
+	publish(eiffel("p1", "ConfidenceLevelModified", "3.3.0", start+4*hour, map[string]any{"name": "servicePublished", "value": "SUCCESS"}, "SUBJECT", "d3"))
 	events := r.wait(t, 7)
 	want := "environment.created artifact.packaged service.deployed artifact.packaged service.upgraded service.rolledback service.published"
 	if got := names(events); got != want {
