@@ -1,25 +1,6 @@
 package translate
 
-import (
-	"sort"
-
-	"github.com/eiffelbridge/eiffelbridge/translate/version"
-)
-
-// History is the line with the removals that the closing of its environment brought: environment may be nil. The result
-// is ordered by time, then by id, and must not be changed.
-func (l *Line) History(environment *Subject) []Entry {
-	if environment == nil || len(environment.Closures) == 0 {
-		return l.Entries
-	}
-	all := make([]Entry, 0, len(l.Entries)+len(environment.Closures))
-	all = append(all, l.Entries...)
-	for _, c := range environment.Closures {
-		all = append(all, Entry{Stamp: c, Removed: true})
-	}
-	sort.SliceStable(all, func(i, j int) bool { return all[i].Before(all[j].Stamp) })
-	return all
-}
+import "github.com/eiffelbridge/eiffelbridge/translate/version"
 
 // The predicates of a service that an incarnation can have.
 const (

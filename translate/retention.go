@@ -25,7 +25,7 @@ func Expired(kind FactKind, key string, record []byte, get func(Query) ([]byte, 
 		if err != nil {
 			return false, err
 		}
-		line, err := DecodeLine(lineRecord)
+		line, err := viewLine(lineRecord)
 		if err != nil {
 			return false, err
 		}
@@ -37,8 +37,8 @@ func Expired(kind FactKind, key string, record []byte, get func(Query) ([]byte, 
 		if err != nil {
 			return false, err
 		}
-		history := line.History(environment)
-		return len(history) == 0 || history[len(history)-1].ID != id, nil
+		last, found := line.lastBefore(environment, endOfTime)
+		return !found || last.ID != id, nil
 	}
 	subjectRecord, err := get(subjectQuery(event.Subject))
 	if err != nil {

@@ -66,3 +66,13 @@ func compareReleases(a, b []string) int {
 	}
 	return 0
 }
+
+// cutEpoch splits off the epoch before a colon, which deb and rpm have alike: empty if there is none, false if it is no
+// number.
+func cutEpoch(s string) (epoch, rest string, ok bool) {
+	epoch, rest, found := strings.Cut(s, ":")
+	if !found {
+		return "", s, true
+	}
+	return epoch, rest, isDigits(epoch)
+}

@@ -13,15 +13,11 @@ type debVersion struct {
 
 func parseDeb(s string) (debVersion, bool) {
 	var v debVersion
-	epoch, rest, hasEpoch := strings.Cut(s, ":")
-	if hasEpoch {
-		if !isDigits(epoch) {
-			return v, false
-		}
-		v.epoch = epoch
-	} else {
-		rest = s
+	epoch, rest, ok := cutEpoch(s)
+	if !ok {
+		return v, false
 	}
+	v.epoch = epoch
 	v.upstream = rest
 	if i := strings.LastIndexByte(rest, '-'); i >= 0 {
 		v.upstream, v.revision = rest[:i], rest[i+1:]
@@ -35,7 +31,7 @@ func parseDeb(s string) (debVersion, bool) {
 		return v, false
 	}
 	return v, all(v.upstream, func(c byte) bool {
-		return isAlnum(c) || strings.IndexByte(".+-~", c) >= 0 || c == ':' && hasEpoch
+		return isAlnum(c) || strings.IndexByte(".+-~", c) >= 0 || c == ':' && v.epoch != ""
 	})
 }
 

@@ -14,15 +14,11 @@ type rpmVersion struct {
 
 func parseRPM(s string) (rpmVersion, bool) {
 	var v rpmVersion
-	epoch, rest, hasEpoch := strings.Cut(s, ":")
-	if hasEpoch {
-		if !isDigits(epoch) {
-			return v, false
-		}
-		v.epoch = epoch
-	} else {
-		rest = s
+	epoch, rest, ok := cutEpoch(s)
+	if !ok {
+		return v, false
 	}
+	v.epoch = epoch
 	// Neither part may hold a hyphen, so there is at most one.
 	v.version, v.release, v.hasRelease = strings.Cut(rest, "-")
 	return v, isRPMPart(v.version) && (!v.hasRelease || isRPMPart(v.release))
