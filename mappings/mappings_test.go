@@ -42,15 +42,17 @@ func TestParseNamesWhatIsWrong(t *testing.T) {
 		"other version":     {"version: 1", "version: 2", "version 2 is not known"},
 		"no row for others": {`cdevent: "*"`, `cdevent: a.b`, `to_eiffel has no row "*"`},
 		"not a name":        {`cdevent: "*"`, `cdevent: a`, "subject.predicate"},
-		"twice":             {"to_cdevents:", "to_cdevents:\n  - {eiffel: \"*\", cdevent: [], learns: event}", `row "*" stands twice`},
+		"twice":             {"to_cdevents:", "to_cdevents:\n  - {eiffel: \"*\", cdevent: [], learns: event}", `row "*" never counts`},
 		"id":                {"id: event", "id: other", `id is "other"; allowed are anchor, event`},
 		"learns":            {"learns: event}\nto_cdevents", "learns: all}\nto_cdevents", `learns is "all"`},
 		"nothing to choose": {"cdevent: []", "cdevent: [a.b, c.d]", "choose is missing"},
 		"link":              {"id: event,", "id: event, links: [{type: CAUSE, target: anchor}],", "needs anchor, subject and reference"},
 		"target":            {"id: event,", "id: event, links: [{type: CAUSE, target: it}],", `target of the link CAUSE is "it"`},
 		"pointer":           {"id: event,", "id: event, data: [{to: name, by: x}],", `"name" is no JSON pointer`},
-		"field of nothing":  {"id: event,", "id: event, data: [{to: /name}],", "neither from nor by"},
+		"field of nothing":  {"id: event,", "id: event, data: [{to: /name}],", "none of from, by, const and value"},
 		"format":            {"cdevent: []", "cdevent: [], content: [{to: /a, from: [/b], format: date}]", `format "date" is not known`},
+		"vocabulary":        {"id: event,", "id: event, data: [{to: /name, from: [/a], vocabulary: x}],", `no vocabulary "x"`},
+		"activity":          {"version: 1", "version: 1\nactivities: [{kind: Build}]", `kind "Build"`},
 	} {
 		text := strings.Replace(smallest, c.old, c.new, 1)
 		if text == smallest {

@@ -112,13 +112,25 @@ type Diagnostic struct {
 	Message string `json:"message"`
 }
 
-// Move tells where a value came from, where it went and by which rule.
+// Move tells where a value came from, where it went and by which rule. Moves and losses together account for every
+// field of the input: each value is the From of a move, or within one, or lost.
 type Move struct {
-	From string // JSON pointer in the input event; empty if it was made
-	To   string // JSON pointer in the output event; empty if it went nowhere
-	Out  int    // index of the output event in Result.Events
-	Rule string
+	From     string // JSON pointer in the input event; empty if it was made
+	To       string // JSON pointer in the output event; empty if it went nowhere
+	Out      int    // index of the output event in Result.Events
+	Rule     string
+	Fidelity Fidelity
 }
+
+// Fidelity says what of a moved value can be had back from the output without the carried original.
+type Fidelity byte
+
+// The fidelities of a move.
+const (
+	Exact      Fidelity = iota // the value itself
+	Translated                 // a word of the same meaning: a vocabulary pairs several words with one
+	OneWay                     // nothing: it was made part of a text, or the output becomes an event of another kind on the way back
+)
 
 // EventError says why an event cannot be translated or is not valid. It names the event, the place and the rule.
 type EventError struct {
