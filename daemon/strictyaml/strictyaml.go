@@ -16,6 +16,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 )
 
 // Problem is something wrong in a configuration.
@@ -60,10 +61,20 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // MarshalText shows nothing.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
+// Text is a text of which it matters where it stands: one in a language of its own, whose errors have places too.
+type Text struct {
+	Value        string
+	Line, Column int  // of its first character, from 1; 0 where that is not known
+	Lines        bool // each line of the value is a line of the document (a literal block, |)
+}
+
+// Words are a list of texts, for which a single one may stand.
+type Words []string
+
 // Document is a YAML text that was read. It is not safe for concurrent use.
 type Document struct {
 	root     ast.Node
-	lookup   func(name string) (string, bool)
+	lookup   func(name string) (string, bool) // nil: there are no variables, and $ is a character as any other
 	problems []Problem
 	places   map[string][2]int
 }
@@ -80,6 +91,13 @@ func Parse(text []byte, lookup func(name string) (string, bool)) *Document {
 	if lookup == nil {
 		lookup = func(string) (string, bool) { return "", false }
 	}
+	return parse(text, lookup)
+}
+
+// ParseVerbatim reads a text without environment variables: $ is a character as any other.
+func ParseVerbatim(text []byte) *Document { return parse(text, nil) }
+
+func parse(text []byte, lookup func(name string) (string, bool)) *Document {
 	d := &Document{lookup: lookup, places: map[string][2]int{}}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
@@ -87,8 +105,8 @@ func Parse(text []byte, lookup func(name string) (string, bool)) *Document {
 		var syntax yaml.Error
 		if errors.As(err, &syntax) {
 			p.Message = "not YAML: " + syntax.GetMessage()
-			if token := syntax.GetToken(); token != nil && token.Position != nil {
-				p.Line, p.Column = token.Position.Line, token.Position.Column
+			if at := syntax.GetToken(); at != nil && at.Position != nil {
+				p.Line, p.Column = at.Position.Line, at.Position.Column
 			}
 		}
 		d.problems = append(d.problems, p)
@@ -130,6 +148,12 @@ func (d *Document) Report(key, format string, args ...any) {
 	d.problems = append(d.problems, p)
 }
 
+// Place is where a key stands, counted from 1; 0 if it does not.
+func (d *Document) Place(key string) (line, column int) {
+	at := d.places[key]
+	return at[0], at[1]
+}
+
 // Has tells whether a key stands in the document.
 func (d *Document) Has(key string) bool {
 	_, ok := d.places[key]
@@ -148,7 +172,7 @@ func (d *Document) report(n ast.Node, key, format string, args ...any) {
 func (d *Document) Into(target any) {
 	if d.root == nil {
 		if len(d.problems) == 0 {
-			d.Report("", "the configuration is empty")
+			d.Report("", "the document is empty")
 		}
 		return
 	}
@@ -273,6 +297,8 @@ func join(key, name string) string {
 var (
 	durationType = reflect.TypeFor[time.Duration]()
 	sectionType  = reflect.TypeFor[*Section]()
+	textType     = reflect.TypeFor[Text]()
+	wordsType    = reflect.TypeFor[Words]()
 )
 
 func (d *Document) value(n ast.Node, key string, v reflect.Value) {
@@ -283,9 +309,22 @@ func (d *Document) value(n ast.Node, key string, v reflect.Value) {
 		v.Set(reflect.ValueOf(&Section{d, n, key}))
 		return
 	}
+	if v.Type() == textType {
+		d.text(n, key, v)
+		return
+	}
+	if _, list := n.(*ast.SequenceNode); v.Type() == wordsType && !list {
+		v.Set(reflect.MakeSlice(wordsType, 1, 1))
+		d.scalar(n, key, v.Index(0))
+		return
+	}
 	switch v.Kind() {
 	case reflect.Struct:
 		d.mapping(n, key, []reflect.Value{v})
+	case reflect.Interface:
+		if value := d.any(n, key); value != nil {
+			v.Set(reflect.ValueOf(value))
+		}
 	case reflect.Pointer:
 		if v.IsNil() {
 			v.Set(reflect.New(v.Type().Elem()))
@@ -350,6 +389,58 @@ func scalar(n ast.Node) (string, bool) {
 	return "", false
 }
 
+// text sets a [Text].
+func (d *Document) text(n ast.Node, key string, v reflect.Value) {
+	var t Text
+	d.scalar(n, key, reflect.ValueOf(&t.Value).Elem())
+	if at := n.GetToken(); at != nil && at.Position != nil {
+		t.Line, t.Column = at.Position.Line, at.Position.Column
+	}
+	switch n := n.(type) {
+	case *ast.LiteralNode:
+		// Its token is the | or > of the line before.
+		if strings.HasPrefix(n.Start.Value, "|") {
+			t.Line, t.Lines = t.Line+1, true
+		}
+		t.Column = 0
+	case *ast.StringNode:
+		if quoted := n.Token.Type; quoted == token.SingleQuoteType || quoted == token.DoubleQuoteType {
+			t.Column++
+		}
+	}
+	v.Set(reflect.ValueOf(t))
+}
+
+// any reads a value of whatever type: nil, bool, int64, uint64, float64, string, []any or map[string]any.
+func (d *Document) any(n ast.Node, key string) any {
+	switch n := n.(type) {
+	case *ast.NullNode:
+		return nil
+	case *ast.SequenceNode:
+		list := []any{}
+		for i, item := range n.Values {
+			list = append(list, d.any(item, fmt.Sprintf("%s[%d]", key, i)))
+		}
+		return list
+	case *ast.MappingNode, *ast.MappingValueNode:
+		v := reflect.New(reflect.TypeFor[map[string]any]()).Elem()
+		d.intoMap(n, key, v)
+		return v.Interface()
+	case *ast.BoolNode:
+		return n.Value
+	case *ast.IntegerNode:
+		return n.Value
+	case *ast.FloatNode:
+		return n.Value
+	case *ast.InfinityNode, *ast.NanNode:
+		d.report(n, key, "is no finite number")
+		return nil
+	}
+	var text string
+	d.scalar(n, key, reflect.ValueOf(&text).Elem())
+	return text
+}
+
 func (d *Document) scalar(n ast.Node, key string, v reflect.Value) {
 	text, ok := scalar(n)
 	if !ok {
@@ -407,7 +498,7 @@ func (d *Document) scalar(n ast.Node, key string, v reflect.Value) {
 // expand puts environment variables in: ${NAME}, and ${NAME:-default} where the variable is missing or empty. $$ is one $.
 // Its errors do not show the text, which may hold a secret.
 func (d *Document) expand(text string) (string, error) {
-	if !strings.Contains(text, "$") {
+	if d.lookup == nil || !strings.Contains(text, "$") {
 		return text, nil
 	}
 	var b strings.Builder

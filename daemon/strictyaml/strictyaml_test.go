@@ -88,3 +88,64 @@ func TestProblems(t *testing.T) {
 		}
 	}
 }
+
+func TestVerbatim(t *testing.T) {
+	var s struct {
+		Plain  Text  `yaml:"plain"`
+		Quoted Text  `yaml:"quoted"`
+		Block  Text  `yaml:"block"`
+		Folded Text  `yaml:"folded"`
+		One    Words `yaml:"one"`
+		Two    Words `yaml:"two"`
+		Any    any   `yaml:"any"`
+		None   any   `yaml:"none"`
+	}
+	d := ParseVerbatim([]byte(`# a remark
+plain: event.x + '${HOME}'
+quoted: 'it''s'
+block: |
+  first
+
+  third
+folded: >-
+  one
+  two
+one: $a$$
+two: [b, c]
+any: {a: [1, -2, 2.5, true, "4", null]}
+none: null
+`))
+	d.Into(&s)
+	if p := d.Problems(); len(p) > 0 {
+		t.Fatal(p)
+	}
+	for _, c := range []struct{ got, want Text }{
+		{s.Plain, Text{"event.x + '${HOME}'", 2, 8, false}},
+		{s.Quoted, Text{"it's", 3, 10, false}},
+		{s.Block, Text{"first\n\nthird\n", 5, 0, true}},
+		{s.Folded, Text{"one two", 8, 0, false}},
+	} {
+		if c.got != c.want {
+			t.Errorf("got %+v, want %+v", c.got, c.want)
+		}
+	}
+	if got := fmt.Sprint(s.One, s.Two, s.Any, s.None); got != "[$a$$] [b c] map[a:[1 -2 2.5 true 4 <nil>]] <nil>" {
+		t.Errorf("got %s", got)
+	}
+	if line, column := d.Place("any.a"); line != 13 || column != 7 {
+		t.Errorf("any.a stands at %d:%d", line, column)
+	}
+	for text, want := range map[string]string{
+		"any: .inf":    "any: is no finite number",
+		"any: &x 1":    "any: anchors, aliases and tags are not supported",
+		"plain: [a]":   "plain: is not a single value",
+		"one: {a: b}":  "one: is not a single value",
+		"any: {a: *x}": "any.a: anchors",
+	} {
+		d := ParseVerbatim([]byte(text))
+		d.Into(&s)
+		if got := fmt.Sprint(d.Problems()); !strings.Contains(got, want) {
+			t.Errorf("%q: %s; want %s", text, got, want)
+		}
+	}
+}
