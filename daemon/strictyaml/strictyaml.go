@@ -552,16 +552,22 @@ func nearest(name string, known []string) string {
 	if len(known) == 0 {
 		return ""
 	}
-	best, distance := "", 3
-	for _, k := range known {
-		if n := edits(name, k); n < distance {
-			best, distance = k, n
-		}
-	}
-	if best != "" {
+	if best := Nearest(name, known); best != "" {
 		return fmt.Sprintf("; did you mean %s?", best)
 	}
 	return "; known are " + strings.Join(known, ", ")
+}
+
+// Nearest is the known word that may have been meant, the first of those with the fewest edits, at most two and at most half
+// of the word; empty if there is none.
+func Nearest(word string, known []string) string {
+	best, distance := "", min(2, len(word)/2)+1
+	for _, k := range known {
+		if n := edits(word, k); n < distance {
+			best, distance = k, n
+		}
+	}
+	return best
 }
 
 // edits is the Levenshtein distance.

@@ -246,6 +246,30 @@ func CDEventTypes() []string {
 // that it describes. The names of events and members in the specifications have no escapes, so none are resolved.
 func (s *Schema) Has(pointer string) bool { return find(s.root, pointer) != nil }
 
+// Members are the names of the members that the schema has in the object at a JSON pointer, and which of them are required;
+// nil if there is no object or its members are left open. They are in the order of the schema.
+func (s *Schema) Members(pointer string) (names, required []string) {
+	n := find(s.root, pointer)
+	if n == nil {
+		return nil, nil
+	}
+	alternatives := n.alts
+	if n.op != opAnyOf && n.op != opOneOf {
+		alternatives = []*node{n}
+	}
+	for _, a := range alternatives {
+		for i, p := range a.props {
+			if !slices.Contains(names, p.name) {
+				names = append(names, p.name)
+			}
+			if n.op == opObject && a.required&(1<<i) != 0 {
+				required = append(required, p.name)
+			}
+		}
+	}
+	return names, required
+}
+
 // Enum is what the schema allows at a JSON pointer if that is a closed list of words ("/data/outcome/conclusion"), nil if
 // not. It must not be changed.
 func (s *Schema) Enum(pointer string) []string {

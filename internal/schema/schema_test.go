@@ -160,6 +160,34 @@ func TestHas(t *testing.T) {
 	}
 }
 
+func TestMembers(t *testing.T) {
+	s, err := ForEiffel("EiffelActivityFinishedEvent", "3.4.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pointer, want := range map[string]string{
+		"":                "[meta data links] [meta data links]",
+		"/data":           "[outcome persistentLogs customData] [outcome]",
+		"/data/outcome":   "[conclusion description] [conclusion]",
+		"/links/0":        "[type target domainId] [type target]",
+		"/data/nothing":   "[] []",
+		"/meta/id":        "[] []",
+		"/data/links/0/x": "[] []",
+	} {
+		names, required := s.Members(pointer)
+		if got := fmt.Sprint(names, required); got != want {
+			t.Errorf("%q: got %s, want %s", pointer, got, want)
+		}
+	}
+	c, err := ForCDEvent("dev.cdevents.service.deployed.0.3.0", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if names, required := c.Members("/subject/content"); fmt.Sprint(names, required) != "[environment artifactId] [environment artifactId]" {
+		t.Errorf("content: %v %v", names, required)
+	}
+}
+
 func TestFindings(t *testing.T) {
 	event := `{"meta":{"id":"AAAA","type":"EiffelActivityFinishedEvent","version":"4.1.0","time":1.5,"more/~":0},
 		"data":{"outcome":{"conclusion":"` + strings.Repeat("é", 100) + `"},"persistentLogs":[{"name":"a"},7]},
