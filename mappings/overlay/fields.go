@@ -1,0 +1,157 @@
+package overlay
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/eiffelbridge/eiffelbridge/mappings"
+)
+
+// fieldsOf says where fields come from and go to.
+type fieldsOf struct {
+	in     *shape
+	out    *shape // nil: anything may be written
+	base   string // pointer of the object that the fields are members of
+	custom bool   // they are entries of data.customData
+}
+
+// reservedKey is the entry of custom data in which the bridge carries the original.
+const reservedKey = "cdevents"
+
+// fields makes the fields of a row. Those that are to be removed are reported.
+func (o *overlay) fields(key string, list []fieldForm, of fieldsOf) []mappings.Field {
+	var out []mappings.Field
+	for i, f := range list {
+		at := fmt.Sprintf("%s[%d]", key, i)
+		if f.Remove {
+			o.report(at+".remove", "has a meaning only beside extend: true; leave the field out")
+			continue
+		}
+		if field, ok := o.field(at, f, of); ok {
+			if slices.ContainsFunc(out, func(k mappings.Field) bool { return k.To == f.To }) {
+				o.report(at+".to", "%s stands here twice", quoted(f.To))
+			}
+			out = append(out, field)
+		}
+	}
+	return out
+}
+
+// extendFields changes the fields of a row of the base: those of the same place are replaced where they stand, and new ones come behind.
+func (o *overlay) extendFields(key string, base []mappings.Field, list []fieldForm, of fieldsOf) []mappings.Field {
+	out := slices.Clone(base)
+	for i, f := range list {
+		at := fmt.Sprintf("%s[%d]", key, i)
+		if slices.ContainsFunc(list[:i], func(k fieldForm) bool { return k.To == f.To }) {
+			o.report(at+".to", "%s stands here twice", quoted(f.To))
+			continue
+		}
+		there := slices.IndexFunc(out, func(k mappings.Field) bool { return k.To == f.To })
+		if f.Remove {
+			if there < 0 {
+				o.report(at+".to", "there is no field %s to remove%s", quoted(f.To), o.didYouMean(f.To, places(base)))
+				continue
+			}
+			out = slices.Delete(out, there, there+1)
+			continue
+		}
+		field, ok := o.field(at, f, of)
+		switch {
+		case !ok:
+		case there >= 0:
+			out[there] = field
+		default:
+			out = append(out, field)
+		}
+	}
+	return out
+}
+
+func places(list []mappings.Field) []string {
+	var out []string
+	for _, f := range list {
+		out = append(out, f.To)
+	}
+	return out
+}
+
+// field makes a field; false if that cannot be.
+func (o *overlay) field(at string, f fieldForm, of fieldsOf) (mappings.Field, bool) {
+	out := mappings.Field{To: f.To, Was: f.Was, From: slices.Clone(f.From), By: f.By, Const: f.Const, Vocabulary: f.Vocabulary, Format: f.Format, Fill: f.Fill}
+	if !o.destination(at, f, of) {
+		return out, false
+	}
+	hasValue, hasConst := o.doc.Has(at+".value"), o.doc.Has(at+".const")
+	if hasConst && f.Const == nil {
+		o.report(at+".const", "is null, which is nothing to write")
+	}
+	switch {
+	case hasValue && (len(f.From) > 0 || f.By != "" || hasConst):
+		o.report(at+".value", "has no place beside from, by and const: an expression computes the whole value")
+	case hasValue:
+		out.Value = o.compile(f.Value, at+".value", wantJSON, sight{shape: of.in})
+	case len(f.From) == 0 && f.By == "" && !hasConst:
+		o.report(at, "says nothing about the value of %s; it needs from, by, const or value", f.To)
+	}
+	for i, p := range f.From {
+		key := at + ".from"
+		if line, _ := o.doc.Place(fmt.Sprintf("%s[%d]", key, i)); line > 0 {
+			key = fmt.Sprintf("%s[%d]", key, i)
+		}
+		o.pointer(key, p, of.in)
+	}
+	if f.Vocabulary != "" {
+		if o.out.Vocabulary(f.Vocabulary) == nil {
+			o.report(at+".vocabulary", "there is no vocabulary %s%s", quoted(f.Vocabulary), o.didYouMean(f.Vocabulary, names(o.out.Vocabularies)))
+		}
+		if len(f.From) == 0 {
+			o.report(at+".vocabulary", "has no meaning without from: it translates the word that is there")
+		}
+	}
+	if f.Format != "" {
+		o.oneOf(at+".format", f.Format, "uri", "uri-reference")
+	}
+	if word, ok := f.Const.(string); ok && of.out != nil {
+		if allowed := of.out.enum(of.base + f.To); allowed != nil && !slices.Contains(allowed, word) {
+			o.report(at+".const", "%s is not one of the words that %s allows there, %s", quoted(word), of.out.name, strings.Join(allowed, ", "))
+		}
+	}
+	if f.Const != nil {
+		if _, err := json.Marshal(f.Const); err != nil {
+			o.report(at+".const", "cannot be written as JSON: %v", err)
+		}
+	}
+	return out, true
+}
+
+// destination checks where a field goes.
+func (o *overlay) destination(at string, f fieldForm, of fieldsOf) bool {
+	switch {
+	case f.To == "":
+		o.report(at+".to", "is missing; it is a JSON pointer, as /name")
+		return false
+	case !strings.HasPrefix(f.To, "/") || f.To == "/":
+		o.report(at+".to", "%s is not a JSON pointer (RFC 6901); did you mean /%s?", quoted(f.To), strings.Trim(f.To, "/"))
+		return false
+	case of.custom && strings.Count(f.To, "/") > 1:
+		o.report(at+".to", "%s is not the key of an entry of custom data, as /team", quoted(f.To))
+		return false
+	case of.custom && f.To == "/"+reservedKey:
+		o.report(at+".to", "the key %s is the bridge's own: the original travels in it", reservedKey)
+		return false
+	case of.custom || of.out == nil:
+		return true
+	case of.base == openData && (f.To == "/customData" || strings.HasPrefix(f.To, "/customData/")):
+		o.report(at+".to", "custom data is written by custom: [{to: /KEY, ...}]")
+		return false
+	case !of.out.has(of.base + f.To):
+		o.report(at+".to", "%s", of.out.lacks(of.base+f.To))
+		return false
+	case f.Was != "" && !of.out.has(of.base+f.Was):
+		o.report(at+".was", "%s", of.out.lacks(of.base+f.Was))
+		return false
+	}
+	return true
+}

@@ -1,0 +1,615 @@
+package overlay
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/schema"
+	"github.com/eiffelbridge/eiffelbridge/mappings"
+)
+
+// What a row of an overlay does to the rows that the base has for its type: an overlay's rows stand before them; one without
+// a condition takes their place; extend changes them one by one; disable takes them away, so that the row "*" counts.
+
+// plan is what the rows of an overlay do to those of one event type.
+type plan struct {
+	key     string // of the first row
+	extend  int    // the index in the form of the row that extends; -1: none
+	changes string // the key of the row that extends or disables; empty: none
+	disable bool
+	last    string // the key of a row without a condition, behind which none counts
+}
+
+// plans sorts the rows of a direction by event type, in the order of their first rows, and reports those that contradict
+// each other.
+type plans struct {
+	o     *overlay
+	order []string
+	of    map[string]*plan
+}
+
+func (o *overlay) plans() *plans { return &plans{o: o, of: map[string]*plan{}} }
+
+// add takes a row in. unconditional says that it counts for all events of its type.
+func (p *plans) add(key, name string, index int, extend, disable, unconditional bool) {
+	if name == "" {
+		return // reported
+	}
+	one := p.of[name]
+	if one == nil {
+		one = &plan{key: key, extend: -1}
+		p.of[name] = one
+		p.order = append(p.order, name)
+	}
+	switch {
+	case extend && disable:
+		p.o.report(key, "disables and extends at once; take one of them out")
+	case disable && one.key != key, one.disable:
+		p.o.report(key, "%s has a row %s already, and one of them disables it; a row without a condition is enough to replace ours", quoted(name), one.key)
+	case disable:
+		one.disable, one.changes = true, key
+	case extend && one.extend >= 0:
+		p.o.report(key, "%s is extended by %s already; write both as one", quoted(name), one.changes)
+	case extend && one.last != "":
+		p.o.report(key, "%s is replaced by %s, which leaves nothing to extend", quoted(name), one.last)
+	case extend:
+		one.extend, one.changes = index, key
+	case one.last != "":
+		p.o.report(key, "never counts: %s is for the same type and has no condition; put this one before it, or give that one a when", one.last)
+	case unconditional && one.extend >= 0:
+		p.o.report(key, "takes the place of our row for %s, which %s extends; take one of them out", quoted(name), one.changes)
+	case unconditional:
+		one.last = key
+	}
+}
+
+// there reports a row that extends or disables what is not there.
+func (p *plans) there(name string, has bool) {
+	one := p.of[name]
+	switch {
+	case one.changes == "":
+	case one.disable && name == mappings.Any:
+		p.o.report(one.changes, "the row %q cannot be disabled: every event needs a row; on_no_mapping drops or refuses what has none of its own", mappings.Any)
+	case has:
+	case one.disable:
+		p.o.report(one.changes, "there is no row for %s to disable: such events go by the row %q", quoted(name), mappings.Any)
+	default:
+		p.o.report(one.changes, "there is no row for %s to extend: such events go by the row %q", quoted(name), mappings.Any)
+	}
+}
+
+// merge puts rows over those of the base. An overlay's row for a type that the base has no row for stands before the last
+// one, which is the one for every other type.
+func merge[Row any](base []Row, typeOf func(*Row) string, p *plans, added map[string][]Row, extended func(name string, row Row) Row) []Row {
+	var out []Row
+	done := map[string]bool{}
+	has := map[string]bool{}
+	for i := range base {
+		has[typeOf(&base[i])] = true
+	}
+	for i := range base {
+		name := typeOf(&base[i])
+		if name == mappings.Any {
+			for _, other := range p.order {
+				if !has[other] {
+					out = append(out, added[other]...)
+				}
+			}
+		}
+		one := p.of[name]
+		if one == nil {
+			out = append(out, base[i])
+			continue
+		}
+		if !done[name] {
+			done[name] = true
+			out = append(out, added[name]...)
+		}
+		switch {
+		case one.last != "" || one.disable:
+		case one.extend >= 0:
+			out = append(out, extended(name, base[i]))
+		default:
+			out = append(out, base[i])
+		}
+	}
+	return out
+}
+
+// rowsToEiffel makes the rows of to_eiffel.
+func (o *overlay) rowsToEiffel() {
+	p := o.plans()
+	names := make([]string, len(o.form.ToEiffel))
+	for i := range o.form.ToEiffel {
+		f := &o.form.ToEiffel[i]
+		key := fmt.Sprintf("to_eiffel[%d]", i)
+		names[i] = o.cdeventOfRow(key+".cdevent", f.CDEvent)
+		p.add(key, names[i], i, f.Extend, f.Disable, f.If == "" && !o.doc.Has(key+".when"))
+	}
+	has := func(name string) bool {
+		return slices.ContainsFunc(o.base.ToEiffel, func(r mappings.ToEiffel) bool { return r.CDEvent == name })
+	}
+	added := map[string][]mappings.ToEiffel{}
+	for i := range o.form.ToEiffel {
+		f := &o.form.ToEiffel[i]
+		key := fmt.Sprintf("to_eiffel[%d]", i)
+		switch {
+		case f.Disable:
+			o.alone(key, "disable", "cdevent", "disable", "about")
+		case f.Extend:
+			o.alone(key, "extend", "cdevent", "extend", "links", "data", "custom", "about")
+		default:
+			added[names[i]] = append(added[names[i]], o.toEiffel(key, names[i], f))
+		}
+	}
+	for _, name := range p.order {
+		p.there(name, has(name))
+	}
+	o.out.ToEiffel = merge(o.base.ToEiffel, func(r *mappings.ToEiffel) string { return r.CDEvent }, p, added,
+		func(name string, row mappings.ToEiffel) mappings.ToEiffel {
+			i := p.of[name].extend
+			return o.extendToEiffel(fmt.Sprintf("to_eiffel[%d]", i), &o.form.ToEiffel[i], row)
+		})
+}
+
+// alone reports keys that a row of its kind has no use for.
+func (o *overlay) alone(key, kind string, allowed ...string) {
+	for _, name := range []string{"if", "when", "eiffel", "cdevent", "id", "choose", "subject", "subject_id", "links", "data", "custom", "content", "learns", "about"} {
+		if o.doc.Has(key+"."+name) && !slices.Contains(allowed, name) {
+			o.report(key+"."+name, "has no place beside %s: true, which goes with %s", kind, strings.Join(without(allowed, kind), ", "))
+		}
+	}
+}
+
+func without(list []string, word string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(w string) bool { return w == word })
+}
+
+// cdeventName is the form of subject.predicate. The subject of a custom event begins with the tool's name and a hyphen.
+var cdeventName = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*\.[a-z][a-z0-9]*$`)
+
+// cdeventOfRow reads the type that a row of to_eiffel is for, as subject.predicate; empty if that was reported as wrong.
+func (o *overlay) cdeventOfRow(key, text string) string {
+	if text == mappings.Any {
+		return text
+	}
+	if text == "" {
+		o.report(key, "is missing; it is the subject.predicate of a CDEvent, or %q", mappings.Any)
+		return ""
+	}
+	name, full := text, false
+	for _, prefix := range []string{customPrefix, cdeventPrefix} {
+		if rest, ok := strings.CutPrefix(text, prefix); ok {
+			name, full = rest, true
+			break
+		}
+	}
+	if parts := strings.SplitN(name, ".", 3); len(parts) == 3 {
+		o.report(key, "%s has a version; a row is for all versions of a type: write %s", quoted(text), parts[0]+"."+parts[1])
+		return ""
+	}
+	if !cdeventName.MatchString(name) {
+		o.report(key, "%s is not the subject.predicate of a CDEvent, in lower case, nor %q", quoted(text), mappings.Any)
+		return ""
+	}
+	if known := cdeventNames(); !full && !slices.Contains(known, name) && !strings.Contains(name, "-") {
+		if near := nearest(name, known); near != "" {
+			o.report(key, "%s is not a type that is known here; did you mean %s? If it is meant as it stands, write %s", quoted(name), near, cdeventPrefix+name)
+			return ""
+		}
+	}
+	return name
+}
+
+// toEiffel makes a row of its own.
+func (o *overlay) toEiffel(key, name string, f *toEiffelForm) mappings.ToEiffel {
+	in := shapeOfCDEvent(name)
+	row := mappings.ToEiffel{CDEvent: name, If: f.If, Eiffel: f.Eiffel, ID: f.ID, Learns: f.Learns, About: f.About, Origin: o.origin(key)}
+	if o.doc.Has(key + ".when") {
+		row.When = o.compile(f.When, key+".when", wantBool, sight{shape: in})
+	}
+	if row.ID == "" {
+		row.ID = mappings.IDEvent
+	}
+	o.oneOf(key+".id", row.ID, mappings.IDEvent, mappings.IDAnchor)
+	if row.Learns == "" {
+		row.Learns = mappings.LearnEvent
+		if row.ID == mappings.IDAnchor {
+			row.Learns = mappings.LearnAnchor // later versions and links to it need the ledger to know it
+		}
+	}
+	o.learns(key+".learns", row.Learns)
+	if !o.eiffelType(key+".eiffel", f.Eiffel, true) {
+		return row
+	}
+	out := shapeOfEiffel(f.Eiffel)
+	before := o.count()
+	row.Links = o.links(key, f.Links, in, out, false)
+	row.Data = o.fields(key+".data", f.Data, fieldsOf{in: in, out: out, base: openData})
+	row.Custom = o.fields(key+".custom", f.Custom, fieldsOf{in: in, custom: true})
+	if o.count() == before { // what is wrong may be what is missing
+		o.complete(key, &row, out)
+	}
+	return row
+}
+
+// complete reports what the Eiffel event of a row would lack always.
+func (o *overlay) complete(key string, row *mappings.ToEiffel, out *shape) {
+	for _, rule := range out.links() {
+		if rule.Required && !slices.ContainsFunc(row.Links, func(l mappings.Link) bool { return l.Type == rule.Type }) {
+			o.report(key+".links", "has no link of type %s, which every %s must have", rule.Type, row.Eiffel)
+		}
+	}
+	for _, name := range out.requires(openData) {
+		to := "/" + name
+		if !slices.ContainsFunc(row.Data, func(f mappings.Field) bool { return f.To == to || strings.HasPrefix(f.To, to+"/") }) {
+			o.report(key+".data", "does not write %s, which every %s must have", to, row.Eiffel)
+		}
+	}
+}
+
+// extendToEiffel changes a row of the base.
+func (o *overlay) extendToEiffel(key string, f *toEiffelForm, row mappings.ToEiffel) mappings.ToEiffel {
+	in, out := shapeOfCDEvent(row.CDEvent), shapeOfEiffel(row.Eiffel)
+	if len(f.Links)+len(f.Data)+len(f.Custom) == 0 && f.About == "" {
+		o.report(key, "extends nothing; it needs some of links, data, custom and about")
+	}
+	before := o.count()
+	links := o.links(key, f.Links, in, out, true)
+	row.Links = slices.DeleteFunc(slices.Clone(row.Links), func(l mappings.Link) bool {
+		return slices.ContainsFunc(f.Links, func(n linkForm) bool { return n.Type == l.Type })
+	})
+	row.Links = append(row.Links, links...)
+	for i, l := range f.Links {
+		if l.Remove && !slices.ContainsFunc(o.base.ToEiffel, func(r mappings.ToEiffel) bool {
+			return r.CDEvent == row.CDEvent && slices.ContainsFunc(r.Links, func(k mappings.Link) bool { return k.Type == l.Type })
+		}) {
+			o.report(fmt.Sprintf("%s.links[%d]", key, i), "there is no link of type %s to remove", quoted(l.Type))
+		}
+	}
+	row.Data = o.extendFields(key+".data", row.Data, f.Data, fieldsOf{in: in, out: out, base: openData})
+	row.Custom = o.extendFields(key+".custom", row.Custom, f.Custom, fieldsOf{in: in, custom: true})
+	if f.About != "" {
+		row.About = f.About
+	}
+	row.Origin = extendedOrigin(row.Origin, o.origin(key))
+	if o.count() == before {
+		o.complete(key, &row, out)
+	}
+	return row
+}
+
+func extendedOrigin(before, by string) string {
+	if before == "" {
+		before = "the project's own"
+	}
+	return before + ", extended by " + by
+}
+
+func (o *overlay) learns(key, value string) {
+	o.oneOf(key, value, mappings.LearnAnchor, mappings.LearnMilestone, mappings.LearnIncarnation, mappings.LearnRemoval, mappings.LearnClosure, mappings.LearnEvent)
+}
+
+// eiffelType checks the name of an Eiffel event type and tells whether it is one. Only types that are known can be written.
+func (o *overlay) eiffelType(key, name string, write bool) bool {
+	known := schema.EiffelTypes()
+	switch {
+	case name == "":
+		o.report(key, "is missing; it is an Eiffel event type, as EiffelActivityTriggeredEvent")
+		return false
+	case slices.Contains(known, name):
+		return true
+	}
+	if full := "Eiffel" + strings.TrimSuffix(strings.TrimPrefix(name, "Eiffel"), "Event") + "Event"; slices.Contains(known, full) {
+		o.report(key, "%s is not an Eiffel event type; did you mean %s?", quoted(name), full)
+		return false
+	}
+	if near := nearest(name, known); near != "" {
+		o.report(key, "%s is not an Eiffel event type; did you mean %s?", quoted(name), near)
+		return false
+	}
+	if write {
+		o.report(key, "%s is not an Eiffel event type that is known here, and what is not known cannot be written; there are %s", quoted(name), strings.Join(known, ", "))
+		return false
+	}
+	return true
+}
+
+// links makes the links of a row. Those that are to be removed are left out.
+func (o *overlay) links(key string, list []linkForm, in, out *shape, extending bool) []mappings.Link {
+	var links []mappings.Link
+	rules := out.links()
+	for i, f := range list {
+		at := fmt.Sprintf("%s.links[%d]", key, i)
+		if f.Type == "" {
+			o.report(at+".type", "is missing; it is a link type, as CAUSE")
+			continue
+		}
+		if f.Remove {
+			if !extending {
+				o.report(at+".remove", "has a meaning only beside extend: true; leave the link out")
+			}
+			continue
+		}
+		rule := slices.IndexFunc(rules, func(r schema.LinkRule) bool { return r.Type == f.Type })
+		if rule < 0 {
+			var legal []string
+			for _, r := range rules {
+				legal = append(legal, r.Type)
+			}
+			o.report(at+".type", "no version of %s has links of type %s%s", out.name, quoted(f.Type), o.didYouMean(f.Type, legal))
+			continue
+		}
+		links = append(links, o.link(at, f, in, out, rules[rule]))
+		if !rules[rule].Multiple && slices.ContainsFunc(list[:i], func(l linkForm) bool { return l.Type == f.Type && !l.Remove }) {
+			o.report(at+".type", "is a second link of type %s; %s may have one", f.Type, out.name)
+		}
+	}
+	return links
+}
+
+func (o *overlay) link(at string, f linkForm, in, out *shape, rule schema.LinkRule) mappings.Link {
+	l := mappings.Link{Type: f.Type, Target: f.Target, Anchor: f.Anchor, Or: f.Or, Subject: f.Subject, Reference: f.Reference, Required: f.Required}
+	hasValue := o.doc.Has(at + ".value")
+	if l.Target == "" && hasValue {
+		l.Target = mappings.TargetValue
+	}
+	if l.Target == "" {
+		o.report(at+".target", "is missing; it is one of anchor, previous, running, tested, or there is a value")
+		return l
+	}
+	if !o.oneOf(at+".target", l.Target, mappings.TargetAnchor, mappings.TargetPrevious, mappings.TargetRunning, mappings.TargetTested, mappings.TargetValue) {
+		return l
+	}
+	if l.Target == mappings.TargetValue {
+		if !hasValue {
+			o.report(at+".value", "is missing; it is a CEL expression that gives the id of an event")
+		} else {
+			l.Value = o.compile(f.Value, at+".value", wantText, sight{shape: in})
+		}
+	} else if hasValue {
+		o.report(at+".value", "has no meaning beside target: %s; take one of them out", l.Target)
+	}
+	needs := func(name, value, what string) {
+		if value == "" {
+			o.report(at+"."+name, "is missing; %s", what)
+		}
+	}
+	switch l.Target {
+	case mappings.TargetAnchor:
+		needs("subject", l.Subject, "it is the kind of the subject that the reference names, as artifact or environment")
+		needs("reference", l.Reference, "it is a JSON pointer into the event, as /subject/content/environment, or /subject for the event's own")
+		for _, anchor := range []struct{ key, name string }{{"anchor", l.Anchor}, {"or", l.Or}} {
+			if anchor.key == "or" && anchor.name == "" || !o.eiffelType(at+"."+anchor.key, anchor.name, true) {
+				continue
+			}
+			if rule.Targets != nil && !slices.Contains(rule.Targets, anchor.name) {
+				o.report(at+"."+anchor.key, "a link of type %s of %s cannot lead to %s; it may lead to %s", l.Type, out.name, anchor.name, strings.Join(rule.Targets, ", "))
+			}
+		}
+	case mappings.TargetRunning:
+		needs("reference", l.Reference, "it is a JSON pointer to the service, or /subject for the event's own")
+	}
+	if l.Target != mappings.TargetAnchor {
+		for _, k := range []string{"anchor", "or", "subject"} {
+			if o.doc.Has(at + "." + k) {
+				o.report(at+"."+k, "goes with target: anchor only")
+			}
+		}
+	}
+	if l.Reference != "" {
+		o.pointer(at+".reference", l.Reference, in)
+	}
+	return l
+}
+
+// pointer reports what is no JSON pointer, or leads to what no event of the type has.
+func (o *overlay) pointer(key, pointer string, in *shape) {
+	if !strings.HasPrefix(pointer, "/") {
+		o.report(key, "%s is not a JSON pointer (RFC 6901); it begins with /", quoted(pointer))
+		return
+	}
+	if !in.has(pointer) {
+		o.report(key, "%s", in.lacks(pointer))
+	}
+}
+
+// rowsToCDEvents makes the rows of to_cdevents.
+func (o *overlay) rowsToCDEvents() {
+	p := o.plans()
+	for i := range o.form.ToCDEvents {
+		f := &o.form.ToCDEvents[i]
+		key := fmt.Sprintf("to_cdevents[%d]", i)
+		name := f.Eiffel
+		if name != mappings.Any && !o.eiffelType(key+".eiffel", name, false) {
+			name = ""
+		}
+		p.add(key, name, i, f.Extend, f.Disable, !o.doc.Has(key+".when"))
+	}
+	has := func(name string) bool {
+		return slices.ContainsFunc(o.base.ToCDEvents, func(r mappings.ToCDEvents) bool { return r.Eiffel == name })
+	}
+	added := map[string][]mappings.ToCDEvents{}
+	for i := range o.form.ToCDEvents {
+		f := &o.form.ToCDEvents[i]
+		key := fmt.Sprintf("to_cdevents[%d]", i)
+		switch {
+		case f.Disable:
+			o.alone(key, "disable", "eiffel", "disable", "about")
+		case f.Extend:
+			o.alone(key, "extend", "eiffel", "extend", "subject_id", "links", "content", "about")
+		default:
+			added[f.Eiffel] = append(added[f.Eiffel], o.toCDEvents(key, f))
+		}
+	}
+	for _, name := range p.order {
+		p.there(name, has(name))
+	}
+	o.out.ToCDEvents = merge(o.base.ToCDEvents, func(r *mappings.ToCDEvents) string { return r.Eiffel }, p, added,
+		func(name string, row mappings.ToCDEvents) mappings.ToCDEvents {
+			i := p.of[name].extend
+			return o.extendToCDEvents(fmt.Sprintf("to_cdevents[%d]", i), &o.form.ToCDEvents[i], row)
+		})
+}
+
+// toCDEvents makes a row of its own.
+func (o *overlay) toCDEvents(key string, f *toCDEventsForm) mappings.ToCDEvents {
+	in := shapeOfEiffel(f.Eiffel)
+	row := mappings.ToCDEvents{Eiffel: f.Eiffel, Choose: f.Choose, Subject: f.Subject, Learns: f.Learns, About: f.About, Origin: o.origin(key)}
+	if o.doc.Has(key + ".when") {
+		row.When = o.compile(f.When, key+".when", wantBool, sight{shape: in})
+	}
+	if row.Learns == "" {
+		row.Learns = mappings.LearnEvent
+	}
+	o.learns(key+".learns", row.Learns)
+	if len(f.CDEvent) == 0 {
+		o.report(key+".cdevent", "is missing; it is the subject.predicate of a CDEvent or, of a type that is not known here, the full type; disable: true has the row %q count", mappings.Any)
+	}
+	o.unique(key+".cdevent", f.CDEvent)
+	for i, text := range f.CDEvent {
+		at := key + ".cdevent"
+		if len(f.CDEvent) > 1 {
+			at = fmt.Sprintf("%s[%d]", at, i)
+		}
+		if text != "" && o.target(at, text) {
+			row.CDEvent = append(row.CDEvent, text)
+		}
+	}
+	switch {
+	case len(f.CDEvent) > 1 && f.Choose == "":
+		o.report(key+".choose", "is missing: there are %d CDEvents to choose from; a row each with a when will do as well", len(f.CDEvent))
+	case len(f.CDEvent) == 1 && f.Choose != "":
+		o.report(key+".choose", "has no meaning: there is one CDEvent")
+	}
+	if o.doc.Has(key + ".subject_id") {
+		row.SubjectID = o.compile(f.SubjectID, key+".subject_id", wantText, sight{shape: in})
+	}
+	row.Links = o.relations(key, f.Links, in, false)
+	before := o.count()
+	row.Content = o.fields(key+".content", f.Content, fieldsOf{in: in, out: o.targets(row.CDEvent), base: openContent})
+	if o.count() == before {
+		o.completeContent(key, &row)
+	}
+	return row
+}
+
+// completeContent reports what the CDEvents of a row would lack always.
+func (o *overlay) completeContent(key string, row *mappings.ToCDEvents) {
+	out := o.targets(row.CDEvent)
+	if out == nil || out.open != "" {
+		return
+	}
+	for _, name := range out.requires(openContent) {
+		to := "/" + name
+		if !slices.ContainsFunc(row.Content, func(f mappings.Field) bool {
+			return f.To == to || f.Was == to || strings.HasPrefix(f.To, to+"/")
+		}) {
+			o.report(key+".content", "does not write %s, which every %s must have", to, out.name)
+		}
+	}
+}
+
+// fullType is the form of a full CDEvents type.
+var fullType = regexp.MustCompile(`^dev\.cdeventsx?\.[a-z][a-z0-9]*(-[a-z0-9]+)*\.[a-z][a-z0-9]*\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?$`)
+
+// target checks the type of a CDEvent that a row makes.
+func (o *overlay) target(key, text string) bool {
+	known := cdeventNames()
+	custom := strings.HasPrefix(text, customPrefix)
+	if custom || strings.HasPrefix(text, cdeventPrefix) {
+		name := nameOf(text)
+		switch {
+		case !fullType.MatchString(text):
+			o.report(key, "%s is not a full type; it has a version of three numbers at its end, as %sdeployment.queued.0.1.0 and %sacme-release.shipped.1.0.0", quoted(text), cdeventPrefix, customPrefix)
+			return false
+		case custom && !strings.Contains(strings.Split(text, ".")[2], "-"):
+			o.report(key, "%s is not the type of a custom event: its subject begins with the name of a tool and a hyphen, as acme-release", quoted(text))
+			return false
+		case !custom && slices.Contains(known, name):
+			o.report(key, "%s is known: write %s; its version follows from the version of CDEvents that is written", quoted(text), name)
+			return false
+		}
+		return true
+	}
+	if slices.Contains(known, text) || strings.HasPrefix(text, "eiffel-") && cdeventName.MatchString(text) {
+		return true
+	}
+	if near := nearest(text, known); near != "" {
+		o.report(key, "%s is not a type that is known here; did you mean %s? One that is not known is written in full, with its version", quoted(text), near)
+		return false
+	}
+	example := text
+	if !cdeventName.MatchString(text) {
+		example = "deployment.queued"
+	}
+	prefix := cdeventPrefix
+	if strings.Contains(example, "-") {
+		prefix = customPrefix
+	}
+	o.report(key, "%s is not a type that is known here; one that is not known is written in full, with its version, as %s%s.0.1.0", quoted(text), prefix, example)
+	return false
+}
+
+// targets is the shape of the CDEvents of a row, taken together; nil if their content is open.
+func (o *overlay) targets(names []string) *shape {
+	out := &shape{name: strings.Join(names, " or ")}
+	for _, name := range names {
+		if strings.HasPrefix(name, cdeventPrefix) || strings.HasPrefix(name, customPrefix) || strings.HasPrefix(name, "eiffel-") {
+			return nil
+		}
+		out.schemas = append(out.schemas, shapeOfCDEvent(name).schemas...)
+	}
+	if len(out.schemas) == 0 {
+		return nil
+	}
+	return out
+}
+
+// extendToCDEvents changes a row of the base.
+func (o *overlay) extendToCDEvents(key string, f *toCDEventsForm, row mappings.ToCDEvents) mappings.ToCDEvents {
+	in := shapeOfEiffel(row.Eiffel)
+	hasID := o.doc.Has(key + ".subject_id")
+	if len(f.Links)+len(f.Content) == 0 && f.About == "" && !hasID {
+		o.report(key, "extends nothing; it needs some of subject_id, links, content and about")
+	}
+	if hasID {
+		row.SubjectID = o.compile(f.SubjectID, key+".subject_id", wantText, sight{shape: in})
+	}
+	links := o.relations(key, f.Links, in, true)
+	row.Links = slices.DeleteFunc(slices.Clone(row.Links), func(l mappings.Relation) bool {
+		return slices.ContainsFunc(f.Links, func(n relationForm) bool { return n.Kind == l.Kind })
+	})
+	row.Links = append(row.Links, links...)
+	row.Content = o.extendFields(key+".content", row.Content, f.Content, fieldsOf{in: in, out: o.targets(row.CDEvent), base: openContent})
+	if f.About != "" {
+		row.About = f.About
+	}
+	row.Origin = extendedOrigin(row.Origin, o.origin(key))
+	return row
+}
+
+// relations makes the links of linkType RELATION that a row adds.
+func (o *overlay) relations(key string, list []relationForm, in *shape, extending bool) []mappings.Relation {
+	var out []mappings.Relation
+	for i, f := range list {
+		at := fmt.Sprintf("%s.links[%d]", key, i)
+		if f.Kind == "" {
+			o.report(at+".kind", "is missing; it is the linkKind, as TRIGGER")
+		}
+		if f.Remove {
+			if !extending {
+				o.report(at+".remove", "has a meaning only beside extend: true; leave the link out")
+			}
+			continue
+		}
+		if !o.doc.Has(at + ".value") {
+			o.report(at+".value", "is missing; it is a CEL expression that gives the context id of the target")
+			continue
+		}
+		out = append(out, mappings.Relation{Kind: f.Kind, Value: o.compile(f.Value, at+".value", wantText, sight{shape: in})})
+	}
+	return out
+}
