@@ -127,7 +127,7 @@ func (r RelayConfig) settings(giveUp time.Duration, version string) (RelaySettin
 	if r.Translate == "cdevents" {
 		s.Translate = translate.CDEvents
 	}
-	t := translate.Settings{Edition: r.Edition, Spec: r.Spec, Returning: translate.ReturningDrop, Version: version}
+	t := translate.Settings{Edition: r.Edition, Spec: r.Spec, Returning: translate.ReturningDrop, Version: version, Catalogue: r.catalogue}
 	if r.Carry == "none" {
 		t.Carry = translate.CarryNone
 	}

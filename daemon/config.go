@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/eiffelbridge/eiffelbridge/daemon/strictyaml"
+	"github.com/eiffelbridge/eiffelbridge/mappings"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
@@ -42,6 +45,7 @@ type Config struct {
 	Plugins *strictyaml.Section `yaml:"plugins"`
 
 	doc        *strictyaml.Document
+	folder     string // of the configuration; empty: the working directory
 	transports map[string]transportConfig
 }
 
@@ -99,8 +103,9 @@ type RelayConfig struct {
 	// Translate is the protocol to translate to. An event that is written in it already goes to the dead letters.
 	Translate string `yaml:"translate"`
 
-	// Mappings are not supported yet.
-	Mappings *strictyaml.Section `yaml:"mappings"`
+	// Mappings are files with mappings of your own, which are put over the bridge's; docs/overlays.md says what is in them.
+	// Later ones count before earlier ones. A relative path is relative to the configuration's folder.
+	Mappings []string `yaml:"mappings"`
 
 	// Plugins are not supported yet.
 	Plugins *strictyaml.Section `yaml:"plugins"`
@@ -134,6 +139,8 @@ type RelayConfig struct {
 	MaxInFlight int `yaml:"max_in_flight"`
 
 	Retry RetryConfig `yaml:"retry"`
+
+	catalogue *mappings.Catalogue // with Mappings over it; nil: the bridge's own
 }
 
 // UnresolvedConfig says what to do about references to what is not known.
@@ -162,10 +169,24 @@ type RetryConfig struct {
 	GiveUpAfter *time.Duration `yaml:"give_up_after"`
 }
 
-// ReadConfig reads a configuration. lookup finds environment variables, as os.LookupEnv does. What is wrong is told by
-// [Check], and by [Config.Settings].
+// ReadConfig reads a configuration, and the mappings that it names. lookup finds environment variables, as os.LookupEnv does.
+// What is wrong is told by [Check], and by [Config.Settings]. The paths of mappings are relative to the working directory.
 func ReadConfig(text []byte, lookup func(name string) (string, bool)) *Config {
-	c := &Config{doc: strictyaml.Parse(text, lookup), transports: map[string]transportConfig{}}
+	return readConfig(text, "", lookup)
+}
+
+// ReadConfigFile is ReadConfig for a file: paths of mappings are relative to its folder. The error tells that the file cannot
+// be read.
+func ReadConfigFile(path string, lookup func(name string) (string, bool)) (*Config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return readConfig(text, filepath.Dir(path), lookup), nil
+}
+
+func readConfig(text []byte, folder string, lookup func(name string) (string, bool)) *Config {
+	c := &Config{doc: strictyaml.Parse(text, lookup), folder: folder, transports: map[string]transportConfig{}}
 	c.Ledger = LedgerConfig{Type: "file", Path: "ledger"}
 	c.DeadLetters = DeadLettersConfig{Type: "file", Path: "dead-letters.jsonl"}
 	c.Admin = AdminConfig{Listen: "127.0.0.1:9090"}
@@ -178,7 +199,7 @@ func ReadConfig(text []byte, lookup func(name string) (string, bool)) *Config {
 }
 
 // Check tells every problem of a configuration, by line; none means that the daemon can be built, as far as that can be
-// told without opening anything.
+// told without opening more than the mappings.
 func Check(c *Config) []Problem { return c.doc.Problems() }
 
 // DefaultConfig is the configuration for a relay that was given none: CloudEvents come in on 127.0.0.1:8080 and go out to
@@ -334,9 +355,7 @@ func (c *Config) checkRelays() {
 		}
 		c.oneOf(at+".returning", r.Returning, "drop", "restore", "translate")
 		c.oneOf(at+".on_no_mapping", r.OnNoMapping, "announce", "dead_letter", "drop")
-		if r.Mappings != nil {
-			c.notYet(at + ".mappings")
-		}
+		c.loadMappings(at+".mappings", &c.Relays[i])
 		if r.Plugins != nil {
 			c.notYet(at + ".plugins")
 		}

@@ -3,9 +3,11 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -119,7 +121,7 @@ unknown: 1
 		"line 11: relays[1].from: transport bus is no source: queue is missing",
 		`line 11: relays[1].to: "nowhere": there is no transport; these are there: bus, none, odd, web`,
 		`line 11: relays[1].edition: "Wien" is not one of Agen`,
-		"line 11: relays[1].mappings: is not supported yet",
+		"line 11: relays[1].mappings: read the mappings: open x.yaml: ",
 		"line 13: relays[2].from: bus feeds relay a already",
 		`line 16: relays[2].unresolved.policy: "hope" is not one of wait, placeholder, fail`,
 		`line 16: relays[2].unresolved.timeout: "30" is not a duration`,
@@ -271,5 +273,61 @@ func TestAdminNeedsATokenOutside(t *testing.T) {
 		if err := (AdminSettings{Listen: listen, Token: "x"}).validate(); err != nil {
 			t.Errorf("%s with a token: %v", listen, err)
 		}
+	}
+}
+
+// TestMappings reads overlays from the configuration's folder: what is wrong in them is told with both places.
+func TestMappings(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"overlays/good.yaml": "version: 1\npublished_levels: [live]\n",
+		"overlays/bad.yaml":  "version: 1\nto_eiffel:\n  - {cdevent: service.removed, disable: yes}\n  - {cdevent: service.upgraded, when: event.x +}\n",
+		"overlays/odd.yaml":  "version: 1\nto_cdevents:\n  - {eiffel: EiffelArtifactDeployedEvent, extend: true, content: [{to: /environment, by: guesswork}]}\n",
+		"good.yaml":          strings.Replace(minimal, "translate: cdevents}", "translate: cdevents, mappings: [overlays/good.yaml]}", 1),
+		"bad.yaml":           strings.Replace(minimal, "translate: cdevents}", "translate: cdevents, mappings: [overlays/good.yaml, overlays/bad.yaml]}", 1),
+		"odd.yaml":           strings.Replace(minimal, "translate: cdevents}", "translate: cdevents, mappings: [overlays/odd.yaml]}", 1),
+		"none.yaml":          strings.Replace(minimal, "translate: cdevents}", "translate: cdevents, mappings: [\"\"]}", 1),
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func(name string) *Config {
+		c, err := ReadConfigFile(filepath.Join(dir, name), env())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	c := read("good.yaml")
+	if list := problems(c); len(list) > 0 {
+		t.Fatalf("problems: %q", list)
+	}
+	if got := c.Relays[1].catalogue.PublishedLevels; len(got) != 1 || got[0] != "live" || c.Relays[0].catalogue != nil {
+		t.Errorf("the catalogues: %q, %v", got, c.Relays[0].catalogue)
+	}
+	bad := filepath.ToSlash(filepath.Join(dir, "overlays/bad.yaml"))
+	got := strings.Join(problems(read("bad.yaml")), "\n")
+	for _, want := range []string{
+		"line 17: relays[1].mappings[1]: " + bad + `:3: to_eiffel[0].disable: "yes" is neither true nor false`,
+		"line 17: relays[1].mappings[1]: " + bad + ":4: to_eiffel[1].when: column 10 of the expression: Syntax error",
+		"line 17: relays[1].mappings[1]: " + bad + ":4: to_eiffel[1].eiffel: is missing",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("missing: %s\n%s", want, got)
+		}
+	}
+	if got := strings.Join(problems(read("odd.yaml")), "\n"); !strings.Contains(got, `line 17: relays[1].mappings: `) || !strings.Contains(got, "guesswork") {
+		t.Errorf("a judgement that is none: %s", got)
+	}
+	if got := strings.Join(problems(read("none.yaml")), "\n"); !strings.Contains(got, `relays[1].mappings[0]: is empty`) {
+		t.Errorf("no path: %s", got)
+	}
+	if _, err := ReadConfigFile(filepath.Join(dir, "nothing.yaml"), env()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a configuration that is not there: %v", err)
 	}
 }

@@ -12,6 +12,7 @@ package overlay
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -71,15 +72,7 @@ func Load(base *mappings.Catalogue, files ...string) (*mappings.Catalogue, error
 	}
 	var problems []Problem
 	for _, name := range files {
-		info, err := os.Stat(name)
-		if err != nil {
-			return nil, fmt.Errorf("read the mappings: %w", err)
-		}
-		if info.Size() > maxFile {
-			problems = append(problems, tooLong(name))
-			continue
-		}
-		text, err := os.ReadFile(name)
+		text, err := readFile(name)
 		if err != nil {
 			return nil, fmt.Errorf("read the mappings: %w", err)
 		}
@@ -93,6 +86,16 @@ func Load(base *mappings.Catalogue, files ...string) (*mappings.Catalogue, error
 		return nil, &Error{problems}
 	}
 	return base, nil
+}
+
+// readFile reads no more of a file than makes it too long.
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxFile+1))
 }
 
 // Parse puts an overlay over a catalogue, nil being the project's own. name stands for the file in errors and in the rows'

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -75,11 +74,10 @@ func (c *command) readConfig(path string) (*daemon.Config, []string, error) {
 		config := daemon.DefaultConfig(c.env.LookupEnv)
 		return config, environmentProblems(daemon.Check(config)), nil
 	}
-	text, err := os.ReadFile(path)
+	config, err := daemon.ReadConfigFile(path, c.env.LookupEnv)
 	if err != nil {
 		return nil, nil, &configError{fmt.Errorf("cannot read the configuration: %w", err)}
 	}
-	config := daemon.ReadConfig(text, c.env.LookupEnv)
 	return config, problems(path, daemon.Check(config)), nil
 }
 
