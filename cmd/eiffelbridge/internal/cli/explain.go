@@ -49,11 +49,9 @@ func (c *command) explain(ctx context.Context, flags *translation, colour string
 	if _, err := c.existing(files); err != nil {
 		return err
 	}
-	settings := flags.settings(c)
-	settings.Explain = true
-	engine, err := translate.New(settings)
+	engine, err := flags.engine(c, flags.mappings, true)
 	if err != nil {
-		return &configError{err}
+		return err
 	}
 	var under factReader = translate.NewMemoryLedger()
 	if flags.ledger != "" {

@@ -16,15 +16,23 @@ func (c *command) mappingsVerb() *cobra.Command {
 		Short: "Print what maps to what, both ways",
 		Long: `Print the whole catalogue of mappings: what each CDEvent becomes in Eiffel and what each Eiffel
 event becomes in CDEvents, with the fields and links of each row. The markdown form is what the
-documentation has; the json form has every field of every row.`,
+documentation has; the json form has every field of every row. With --mappings it is the catalogue
+as it is with mappings of your own over it.`,
 		Example: `  eiffelbridge mappings
   eiffelbridge mappings --format markdown
+  eiffelbridge mappings --mappings ours.yaml
   eiffelbridge mappings --format json | jq '.to_eiffel[] | select(.cdevent == "service.deployed")'`,
 		Args: cobra.NoArgs,
 	}
 	format := chosen(cmd, "format", "table", "form of the output", "table", "markdown", "json")
+	var files []string
+	addMappings(cmd, &files)
+	cmd.AddCommand(c.mappingsTestVerb())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		catalogue, err := mappings.Load()
+		catalogue, err := c.catalogue(files)
+		if catalogue == nil && err == nil {
+			catalogue, err = mappings.Load()
+		}
 		if err != nil {
 			return err
 		}
@@ -70,11 +78,15 @@ func catalogueRows(c *mappings.Catalogue) []catalogueRow {
 	var rows []catalogueRow
 	for _, r := range c.ToEiffel {
 		row := catalogueRow{toEiffel: true, from: anyName(r.CDEvent, "every other CDEvent"), to: r.Eiffel, about: r.About}
+		row.condition(r.When)
 		for _, l := range r.Links {
 			row.fields = append(row.fields, linkText(l))
 		}
 		for _, f := range r.Data {
 			row.fields = append(row.fields, fieldText(f, "/data", "/subject/content"))
+		}
+		for _, f := range r.Custom {
+			row.fields = append(row.fields, "customData."+fieldText(f, "/data", "/subject/content"))
 		}
 		rows = append(rows, row)
 	}
@@ -82,6 +94,13 @@ func catalogueRows(c *mappings.Catalogue) []catalogueRow {
 		row := catalogueRow{from: anyName(r.Eiffel, "every other Eiffel event"), to: strings.Join(r.CDEvent, ", "), about: r.About}
 		if row.to == "" {
 			row.to = "a custom event"
+		}
+		row.condition(r.When)
+		if r.SubjectID != nil {
+			row.fields = append(row.fields, "subject.id = "+oneLine(r.SubjectID.String()))
+		}
+		for _, l := range r.Links {
+			row.fields = append(row.fields, "link "+l.Kind+" = "+oneLine(l.Value.String()))
 		}
 		for _, f := range r.Content {
 			row.fields = append(row.fields, fieldText(f, "/subject/content", "/data"))
@@ -92,6 +111,13 @@ func catalogueRows(c *mappings.Catalogue) []catalogueRow {
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// condition adds the condition of an overlay's row.
+func (r *catalogueRow) condition(when mappings.Expression) {
+	if when != nil {
+		r.fields = append(r.fields, "if "+oneLine(when.String()))
+	}
 }
 
 func anyName(name, every string) string {
@@ -116,6 +142,8 @@ func linkText(l mappings.Link) string {
 		text += "the last version"
 	case mappings.TargetRunning:
 		text += "what runs"
+	case mappings.TargetValue:
+		return l.Type + " = " + oneLine(l.Value.String())
 	default:
 		text += "the " + l.Subject + "'s " + shortEiffel(l.Anchor)
 	}
@@ -136,6 +164,16 @@ func fieldText(f mappings.Field, to, from string) string {
 	}
 	if f.By != "" {
 		sources = append(sources, f.By+"()")
+	}
+	if f.Const != nil {
+		text, err := json.Marshal(f.Const)
+		if err != nil {
+			text = []byte("?") // cannot be: it came from YAML
+		}
+		sources = append(sources, string(text))
+	}
+	if f.Value != nil {
+		sources = append(sources, strings.TrimSpace(oneLine(strings.ReplaceAll(f.Value.String(), "\n", " "))))
 	}
 	return name(f.To, to) + " = " + strings.Join(sources, " or ")
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
+	"github.com/eiffelbridge/eiffelbridge/mappings"
+	"github.com/eiffelbridge/eiffelbridge/mappings/overlay"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
@@ -19,20 +21,68 @@ import (
 type translation struct {
 	to, edition, spec, carry, synthesize, unresolved *string
 	ledger                                           string
+	mappings                                         []string
 }
 
 func addTranslation(cmd *cobra.Command) *translation {
 	t := &translation{}
 	t.to = chosen(cmd, "to", "", "protocol to translate to; an event that is in it already fails (default: of each event, the other one)", "eiffel", "cdevents")
 	cmd.Flags().StringVar(&t.ledger, "ledger", "", "`PATH` of the ledger, a folder (default: in memory, for this run)")
+	t.addOutput(cmd)
+	t.unresolved = chosen(cmd, "unresolved", "placeholder", "what to do about a reference to what is unknown and could still come", "placeholder", "fail")
+	addMappings(cmd, &t.mappings)
+	// A ledger is a folder.
+	_ = cmd.MarkFlagDirname("ledger")
+	return t
+}
+
+// addOutput adds the flags that say what to write.
+func (t *translation) addOutput(cmd *cobra.Command) {
 	t.edition = chosen(cmd, "edition", "Orizaba", "Eiffel edition to write", translate.Editions()...)
 	t.spec = chosen(cmd, "spec", "0.5", "CDEvents version to write", translate.Specs()...)
 	t.carry = chosen(cmd, "carry", "original", "what of the original goes along in custom data; with none, what has no counterpart is lost", "original", "none")
 	t.synthesize = chosen(cmd, "synthesize", "missing", "when to make up an Eiffel event that a required link needs", "missing", "always", "never")
-	t.unresolved = chosen(cmd, "unresolved", "placeholder", "what to do about a reference to what is unknown and could still come", "placeholder", "fail")
-	// A ledger is a folder.
-	_ = cmd.MarkFlagDirname("ledger")
-	return t
+}
+
+// addMappings adds the flag --mappings.
+func addMappings(cmd *cobra.Command, files *[]string) {
+	cmd.Flags().StringArrayVar(files, "mappings", nil, "`FILE` with mappings of your own, over those of the program; may be given several times, later ones over earlier ones")
+	_ = cmd.MarkFlagFilename("mappings", "yaml", "yml")
+}
+
+// catalogue puts overlays over the program's own mappings; nil if there are none. What is wrong with them is written to
+// standard error, a line each.
+func (c *command) catalogue(files []string) (*mappings.Catalogue, error) {
+	if len(files) == 0 {
+		return nil, nil
+	}
+	catalogue, err := overlay.Load(nil, files...)
+	var wrong *overlay.Error
+	switch {
+	case errors.As(err, &wrong):
+		for _, p := range wrong.Problems {
+			fmt.Fprintln(c.err, oneLine(p.String()))
+		}
+		return nil, errUsage
+	case err != nil:
+		return nil, &configError{err}
+	}
+	return catalogue, nil
+}
+
+// engine compiles the mappings. files are the overlays, which are those of --mappings but for a comparison.
+func (t *translation) engine(c *command, files []string, explain bool) (*translate.Engine, error) {
+	s := t.settings(c)
+	s.Explain = explain
+	var err error
+	if s.Catalogue, err = c.catalogue(files); err != nil {
+		return nil, err
+	}
+	engine, err := translate.New(s)
+	if err != nil {
+		return nil, &configError{err}
+	}
+	return engine, nil
 }
 
 func (t *translation) settings(c *command) translate.Settings {
@@ -67,9 +117,9 @@ func protocolNoun(p translate.Protocol) string {
 
 // session opens the ledger and joins it with the engine. close writes what was learned.
 func (t *translation) session(c *command) (s *translate.Session, close func() error, err error) {
-	engine, err := translate.New(t.settings(c))
+	engine, err := t.engine(c, t.mappings, false)
 	if err != nil {
-		return nil, nil, &configError{err}
+		return nil, nil, err
 	}
 	var facts translate.Ledger = translate.NewMemoryLedger()
 	close = func() error { return nil }
@@ -103,24 +153,47 @@ original again.
 
 Every failure is a line on standard error: file, line and number of the event, its id, its type,
 the JSON pointer to what is wrong, what is wrong and the code of the rule. --report writes what
-became of each event as JSON lines.`,
+became of each event as JSON lines.
+
+--mappings takes mappings of your own; docs/overlays.md says how to write them. With --compare the
+events are not written: they are translated by those of --mappings and by those of --compare, each
+with a memory of its own, and what comes out differently is shown, event by event and by JSON
+pointer. The ledger, if one is given, is only read then. The last line, on standard error, is a
+summary. The exit code is 0 if nothing differs and 1 if something does.`,
 		Example: `  eiffelbridge translate events.jsonl
   curl -s https://example.com/events.json | eiffelbridge translate --to eiffel -
   eiffelbridge translate --ledger ledger monday.jsonl > monday-eiffel.jsonl
   eiffelbridge translate --ledger ledger tuesday.jsonl > tuesday-eiffel.jsonl  # knows of monday
-  eiffelbridge translate --spec 0.4 --carry none --report report.jsonl eiffel.json`,
+  eiffelbridge translate --spec 0.4 --carry none --report report.jsonl eiffel.json
+  eiffelbridge translate --mappings ours.yaml events.jsonl
+  eiffelbridge translate --mappings ours.yaml --compare none recorded.jsonl  # what ours changes
+  eiffelbridge translate --mappings new.yaml --compare old.yaml recorded.jsonl`,
 		Args: cobra.ArbitraryArgs,
 	}
 	completeFiles(cmd)
 	flags := addTranslation(cmd)
 	var report string
 	cmd.Flags().StringVar(&report, "report", "", "write what became of each event to `FILE`, as JSON lines")
+	var compare []string
+	cmd.Flags().StringArrayVar(&compare, "compare", nil, "`FILE` with the mappings to compare with, none for the program's own alone; may be given several times")
+	_ = cmd.MarkFlagFilename("compare", "yaml", "yml")
+	format := chosen(cmd, "compare-format", "text", "form of the comparison; jsonl is one JSON object per event that differs", "text", "jsonl")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		comparing := cmd.Flags().Changed("compare")
+		switch {
+		case comparing && report != "":
+			return usagef("--report is not possible with --compare, which writes no events")
+		case !comparing && cmd.Flags().Changed("compare-format"):
+			return usagef("--compare-format needs --compare")
+		}
 		if report == "-" {
 			return usagef("--report - is not possible, since standard output has the events; name a file")
 		}
 		ctx, stop := c.watch(cmd.Context())
 		defer stop()
+		if comparing {
+			return c.compare(ctx, flags, compare, *format == "jsonl", args)
+		}
 		return c.translate(ctx, flags, report, args)
 	}
 	return cmd
