@@ -266,3 +266,43 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestDocumentation reads the overlays that docs/overlays.md shows.
+func TestDocumentation(t *testing.T) {
+	text, err := os.ReadFile("../../docs/overlays.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(text), "```yaml\n")
+	read := 0
+	for _, block := range blocks[1:] {
+		block, _, _ = strings.Cut(block, "```")
+		if strings.HasPrefix(block, "#") && strings.Contains(block, "\nvalue:") {
+			continue // single keys
+		}
+		if !strings.Contains(block, "version: 1") {
+			block = "version: 1\n" + block
+		}
+		if _, err := overlay.Parse(own(t), "overlays.md", []byte(block)); err != nil {
+			t.Errorf("%v\n%s", err, block)
+		}
+		read++
+	}
+	if read < 3 {
+		t.Errorf("%d overlays were found", read)
+	}
+	// The expressions that come up often.
+	for _, expression := range []string{
+		`event.data.?customData.orValue([]).filter(c, c.key == "team").map(c, c.value)[?0]`,
+		`event.links.filter(l, l.type == "CAUSE").map(l, l.target)[?0]`,
+		`purl(subject.id).name`,
+		`regex.extract(event.data.?description.orValue(""), "([A-Z]+-[0-9]+)")`,
+	} {
+		if !strings.Contains(string(text), expression) {
+			t.Errorf("docs/overlays.md does not show %s", expression)
+		}
+		if _, err := overlay.Parse(own(t), "o.yaml", []byte("version: 1\nto_cdevents:\n  - eiffel: \"*\"\n    extend: true\n    content:\n      - to: /x\n        value: |\n          "+expression+"\n")); err != nil {
+			t.Error(err)
+		}
+	}
+}
