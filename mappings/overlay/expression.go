@@ -224,7 +224,8 @@ func (c *compiler) compile(t strictyaml.Text, key string, w want, see sight) map
 			usualSize, usualSize, estimate.Max, CostLimit)
 		return nil
 	}
-	program, err := environment.Program(compiled, cel.CostTracking(calls{}), cel.CostLimit(CostLimit), cel.EvalOptions(cel.OptOptimize))
+	program, err := environment.Program(compiled, cel.CostTracking(calls{}), cel.CostLimit(CostLimit), cel.EvalOptions(cel.OptOptimize),
+		inKeyOrder(compiled.NativeRep()))
 	if err != nil {
 		c.report(t.Line, key, "%v", err)
 		return nil
@@ -392,7 +393,16 @@ func (c *compiler) members(a *ast.AST, t strictyaml.Text, key string, see sight)
 	if see.shape == nil {
 		return true
 	}
-	ok := true
+	ok, hidden := true, false
+	ast.PostOrderVisit(a.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() == ast.ComprehensionKind {
+			over := e.AsComprehension()
+			hidden = hidden || over.IterVar() == varEvent || over.IterVar2() == varEvent || over.AccuVar() == varEvent
+		}
+	}))
+	if hidden {
+		return true // a variable of that name stands for something else in a part of it
+	}
 	ast.PostOrderVisit(a.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		pointer, end := pathOf(e)
 		if pointer == "" || see.shape.has(pointer) {
