@@ -221,7 +221,8 @@ func (c *command) ledgerBackfill() *cobra.Command {
 		Long: `Feed past events of either protocol, in the order in which they come, to a ledger, so that a relay
 that starts with it knows what ran before. Nothing is emitted, and nothing is made up: a later
 event that needs an Eiffel event which never was still has it synthesized then. Events that the
-ledger knows already change nothing.
+ledger knows already change nothing. A relay with mappings of your own wants a ledger that was
+taught with them: give the same --mappings.
 
 ` + inputHelp,
 		Example: `  eiffelbridge ledger backfill --ledger ledger archive-2025.jsonl archive-2026.jsonl
@@ -229,21 +230,27 @@ ledger knows already change nothing.
 		Args: cobra.ArbitraryArgs,
 	}
 	path := addLedger(cmd)
+	var overlays []string
+	addMappings(cmd, &overlays)
 	completeFiles(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx, stop := c.watch(cmd.Context())
 		defer stop()
-		return c.backfill(ctx, *path, args)
+		return c.backfill(ctx, *path, overlays, args)
 	}
 	return cmd
 }
 
-func (c *command) backfill(ctx context.Context, path string, files []string) (err error) {
+func (c *command) backfill(ctx context.Context, path string, overlays, files []string) (err error) {
 	if _, err := c.existing(files); err != nil {
 		return err
 	}
+	catalogue, err := c.catalogue(overlays)
+	if err != nil {
+		return err
+	}
 	// An anchor that is made up now would count as emitted, and links to it would lead nowhere.
-	engine, err := translate.New(translate.Settings{Version: c.serializerVersion(), Synthesize: translate.SynthesizeNever})
+	engine, err := translate.New(translate.Settings{Version: c.serializerVersion(), Synthesize: translate.SynthesizeNever, Catalogue: catalogue})
 	if err != nil {
 		return &configError{err}
 	}
