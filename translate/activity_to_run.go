@@ -14,10 +14,13 @@ func (t *toCDEvents) activitySubject() {
 	if t.in.Type == typeActT {
 		t.title = t.in.doc.Root().At("data", "name").Str()
 		t.subject = t.marked(SubjectKey{Kind: t.runKind(), Source: t.in.Source, ID: t.in.ID})
-		return
+	} else {
+		triggered := target(linksOf(t.in), linkActivity)
+		t.subject = t.subjectOfTarget(triggered, SubjectKey{Kind: kindPipelineRun, Source: t.in.Source, ID: triggered}, "type", typeActT)
 	}
-	triggered := target(linksOf(t.in), linkActivity)
-	t.subject = t.subjectOfTarget(triggered, SubjectKey{Kind: kindPipelineRun, Source: t.in.Source, ID: triggered}, "type", typeActT)
+	if t.subject.Kind == kindTestSuiteRun {
+		t.findTestEnvironment()
+	}
 }
 
 // subjectOfTarget is the subject of an event that this one links to; what the ledger does not know of it is missing, and

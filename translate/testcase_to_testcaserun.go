@@ -22,11 +22,23 @@ func (t *toCDEvents) canceledName() string {
 	})
 }
 
+// testedBy are the events that lead from one of a test to the deployment which is tested: a test case has an item under
+// test, and a test suite, or the activity that it stands in, the deployment that caused it.
+func testedBy(eiffelType string, links []EiffelLink) []string {
+	switch eiffelType {
+	case typeTCT:
+		return targets(links, linkIUT)
+	case typeTSS, typeActT:
+		return targets(links, linkCause, linkContext)
+	}
+	return targets(links, linkTestCase, linkTestSuite, linkActivity)
+}
+
 // findTestEnvironment finds the environment that a test ran in: that of the ENVIRONMENT link, else the one that the ledger
 // knows for the run, else that of the deployment which is tested.
 func (t *toCDEvents) findTestEnvironment() {
 	links := linksOf(t.in)
-	linked, triggered := target(links, linkEnvironment), target(links, linkTestCase)
+	linked := target(links, linkEnvironment)
 	choice := t.choose("environment", "", func() string {
 		unknown := ""
 		if linked != "" {
@@ -42,18 +54,9 @@ func (t *toCDEvents) findTestEnvironment() {
 			}
 			return environments[0].key()
 		}
-		from := targets(links, linkIUT)
-		if triggered != "" {
-			from = []string{triggered}
-		}
-		f := t.follow(from,
+		f := t.follow(testedBy(t.in.Type, links),
 			func(e *EiffelEvent) bool { return e.Type == typeArtD && e.Environment.ID != "" },
-			func(e *EiffelEvent) []string {
-				if e.Type == typeTCT {
-					return targets(e.Links, linkIUT)
-				}
-				return nil
-			})
+			func(e *EiffelEvent) []string { return testedBy(e.Type, e.Links) })
 		if len(f.ids) > 0 {
 			if e := t.eiffelEvent(f.ids[0]); e != nil {
 				return e.Environment.key()
