@@ -91,58 +91,70 @@ func FamilyOf(subject string) string {
 	return ""
 }
 
-// Summary is the catalogue as a table of a few lines, by family: what becomes what, without fields and links.
+// others is the last line of the summary.
+const others = "All others"
+
+// Summary is the catalogue as a table of a few lines, by family: what becomes what, without fields and links. Types of a family
+// that become the same stand together.
 func Summary(c *mappings.Catalogue) string {
-	const others = "All others"
-	there, back := map[string][]string{}, map[string][]string{}
-	add := func(lines map[string][]string, family, line string) {
-		if family == "" {
-			family = others
-		}
-		if !slices.Contains(lines[family], line) {
-			lines[family] = append(lines[family], line)
-		}
-	}
-	// Rows of a subject that have one target stand together: service.deployed, service.upgraded.
-	type pair struct{ family, to string }
-	var order []pair
-	grouped := map[pair][]string{}
+	var there, back summary
 	for i := range c.ToEiffel {
 		r := &c.ToEiffel[i]
 		subject, _, _ := strings.Cut(r.CDEvent, ".")
-		p := pair{FamilyOf(subject), r.Eiffel}
-		if r.CDEvent == mappings.Any {
-			p.family = others
-		}
-		if grouped[p] == nil {
-			order = append(order, p)
-		}
-		if name := anyName(r.CDEvent, "every other CDEvent"); !slices.Contains(grouped[p], name) {
-			grouped[p] = append(grouped[p], name)
-		}
-	}
-	for _, p := range order {
-		add(there, p.family, bySubject(grouped[p])+" → "+names(ShortEiffel(p.to)))
+		there.add(FamilyOf(subject), anyName(r.CDEvent, "every other CDEvent"), names(ShortEiffel(r.Eiffel)))
 	}
 	for i := range c.ToCDEvents {
 		r := &c.ToCDEvents[i]
-		line := names(ShortEiffel(anyName(r.Eiffel, "every other Eiffel event"))) + " → a custom event"
-		family := others
-		if len(r.CDEvent) > 0 {
-			subject, _, _ := strings.Cut(strings.TrimPrefix(r.CDEvent[0], "eiffel-"), ".")
-			family = FamilyOf(subject)
-			line = names(ShortEiffel(r.Eiffel)) + " → " + bySubject(r.CDEvent)
+		if len(r.CDEvent) == 0 {
+			back.add("", anyName(r.Eiffel, "every other Eiffel event"), "a custom event")
+			continue
 		}
-		add(back, family, line)
+		subject, _, _ := strings.Cut(strings.TrimPrefix(r.CDEvent[0], "eiffel-"), ".")
+		back.add(FamilyOf(subject), ShortEiffel(r.Eiffel), bySubject(r.CDEvent))
 	}
 	var b strings.Builder
 	b.WriteString("| | CDEvents to Eiffel | Eiffel to CDEvents |\n|---|---|---|\n")
 	for _, name := range append(familyNames(), others) {
-		if there[name] != nil || back[name] != nil {
-			fmt.Fprintf(&b, "| **%s** | %s | %s |\n", name, strings.Join(there[name], "<br>"), strings.Join(back[name], "<br>"))
+		forth, home := there.lines(name), back.lines(name)
+		if len(forth) > 0 || len(home) > 0 {
+			fmt.Fprintf(&b, "| **%s** | %s | %s |\n", name, strings.Join(forth, "<br>"), strings.Join(home, "<br>"))
 		}
 	}
 	return b.String()
+}
+
+// summary is one direction of the summary, in the catalogue's order.
+type summary struct{ entries []summaryEntry }
+
+type summaryEntry struct {
+	family string
+	from   []string // event types that become the same
+	to     string
+}
+
+func (s *summary) add(family, from, to string) {
+	if family == "" {
+		family = others
+	}
+	for i := range s.entries {
+		if e := &s.entries[i]; e.family == family && e.to == to {
+			if !slices.Contains(e.from, from) {
+				e.from = append(e.from, from)
+			}
+			return
+		}
+	}
+	s.entries = append(s.entries, summaryEntry{family, []string{from}, to})
+}
+
+func (s *summary) lines(family string) []string {
+	var out []string
+	for _, e := range s.entries {
+		if e.family == family {
+			out = append(out, bySubject(e.from)+" → "+e.to)
+		}
+	}
+	return out
 }
 
 func familyNames() []string {
@@ -153,19 +165,19 @@ func familyNames() []string {
 	return out
 }
 
-// bySubject writes CDEvents, those of one subject together: `service.deployed`, `.upgraded`.
+// bySubject writes event types; CDEvents of one subject stand together: `service.deployed`, `.upgraded`.
 func bySubject(list []string) string {
 	var out []string
 	last := ""
 	for _, name := range list {
-		subject, predicate, ok := strings.Cut(name, ".")
+		subject, predicate, isCDEvent := strings.Cut(name, ".")
 		switch {
-		case !ok:
-			out = append(out, name)
 		case IsCustom(name):
 			if !slices.Contains(out, "a custom event") {
 				out = append(out, "a custom event")
 			}
+		case !isCDEvent:
+			out = append(out, names(name))
 		case subject == last:
 			out = append(out, "`."+predicate+"`")
 		default:
