@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -226,7 +227,7 @@ const (
 // announced is the Eiffel event for what Eiffel has no event for.
 const announced = "EiffelAnnouncementPublishedEvent"
 
-// counterparts are those that a type may get, in the order of its rows, each once.
+// counterparts are those that a type may get, native ones first, each once.
 func (t *eventType) counterparts() []counterpart {
 	var out []counterpart
 	add := func(c counterpart) {
@@ -253,11 +254,20 @@ func (t *eventType) counterparts() []counterpart {
 			}
 		}
 	}
+	slices.SortStableFunc(out, func(a, b counterpart) int { return cmp.Compare(rank(a == native), rank(b == native)) })
 	return out
 }
 
-// targets are the event types that a type may become, in the order of its rows, each once: full Eiffel types, or CDEvents as
-// subject.predicate. A row that names none gives "".
+// rank sorts what is true before what is not.
+func rank(first bool) int {
+	if first {
+		return 0
+	}
+	return 1
+}
+
+// targets are the event types that a type may become, in the order of its rows but announcements last, each once: full Eiffel types,
+// or CDEvents as subject.predicate. A row that names none gives "".
 func (t *eventType) targets() []string {
 	var out []string
 	add := func(name string) {
@@ -276,6 +286,7 @@ func (t *eventType) targets() []string {
 			add(name)
 		}
 	}
+	slices.SortStableFunc(out, func(a, b string) int { return cmp.Compare(rank(a != announced), rank(b != announced)) })
 	return out
 }
 

@@ -22,7 +22,7 @@ apart and brought together has a page of its own: [services](../services.md).
 
 - [CDEvents to Eiffel](#cdevents-to-eiffel), [Eiffel to CDEvents](#eiffel-to-cdevents): every type, its versions and its counterpart
 - [For all events](#for-all-events): what every event has, [links](#links), [custom data](#custom-data), [custom events](#custom-events)
-- %s
+- What the rows use: %s
 - [The whole catalogue](#the-whole-catalogue), a row a line
 
 `, made, strings.Join(b.tables(), ", "))
@@ -185,7 +185,7 @@ func (b *book) activities(w *strings.Builder) {
 		return
 	}
 	w.WriteString("## Activities\n\nAn Eiffel activity may be any of several kinds of CDEvents run. What it is stands in its EiffelActivityTriggeredEvent; the first line that fits counts. " +
-		"Categories are compared as whole words, in any case; the first is the one that is written.\n\n| Kind of run | Categories | Names |\n|---|---|---|\n")
+		"Categories are compared as whole words, in any case; the first is the one that is written. An activity that fits none is a task run where it stands in the CONTEXT of another activity, else a pipeline run.\n\n| Kind of run | Categories | Names |\n|---|---|---|\n")
 	words := func(list []string) string {
 		if len(list) == 0 {
 			return "–"

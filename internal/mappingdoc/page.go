@@ -82,9 +82,9 @@ func (b *book) toEiffel(w *strings.Builder, t *eventType) {
 		}
 		fmt.Fprintf(w, " %s\n", sentence(r.About))
 	}
-	for _, r := range t.toEiffel {
+	for i, r := range t.toEiffel {
 		if len(t.toEiffel) > 1 {
-			fmt.Fprintf(w, "\n### %s\n", t.heading(r.If, r.When, r.Eiffel))
+			fmt.Fprintf(w, "%s### %s\n", map[bool]string{true: "\n"}[i == 0], t.heading(r.If, r.When, r.Eiffel))
 		}
 		w.WriteString("\n- **Id:** " + idText(r.ID) + "\n")
 		w.WriteString("- **The ledger learns:** " + learnsText(r.Learns) + "\n")
@@ -116,9 +116,9 @@ func (b *book) toCDEvents(w *strings.Builder, t *eventType) {
 		}
 		fmt.Fprintf(w, " %s\n", sentence(r.About))
 	}
-	for _, r := range t.toCDEvents {
+	for i, r := range t.toCDEvents {
 		if len(t.toCDEvents) > 1 {
-			fmt.Fprintf(w, "\n### %s\n", t.heading("", r.When, strings.Join(r.CDEvent, ", ")))
+			fmt.Fprintf(w, "%s### %s\n", map[bool]string{true: "\n"}[i == 0], t.heading("", r.When, strings.Join(r.CDEvent, ", ")))
 		}
 		w.WriteString("\n")
 		if r.Choose != "" {
@@ -202,8 +202,10 @@ func synthesizedBy(links []mappings.Link) []string {
 		case l.Target == mappings.TargetRunning || l.Target == mappings.TargetTested:
 			text = "an `EiffelCompositionDefinedEvent` for the target of " + l.Type
 		}
-		if text != "" && !slices.Contains(out, text) {
-			out = append(out, text)
+		for _, made := range append([]string{text}, synthesizedBy(l.With)...) {
+			if made != "" && !slices.Contains(out, made) {
+				out = append(out, made)
+			}
 		}
 	}
 	return out
@@ -222,6 +224,9 @@ func (b *book) linkTable(w *strings.Builder, links []mappings.Link) {
 			unknown = "a synthesized composition stands in, with a diagnostic"
 		case l.Required:
 			unknown = "it is synthesized"
+			for i, with := range l.With {
+				unknown += map[bool]string{true: ", with ", false: " and "}[i == 0] + "`" + with.Type + "` to " + targetText(with)
+			}
 		}
 		fmt.Fprintf(w, "| `%s` | %s | %s |\n", l.Type, targetText(l), unknown)
 	}
@@ -379,7 +384,7 @@ func (b *book) memberTable(w *strings.Builder, t *eventType) {
 	case t.allCustom():
 		fmt.Fprintf(w, "All of `%s` becomes `subject.content`, as it is.\n\n", mappingtext.Dotted(base))
 	default:
-		fmt.Fprintf(w, "All that `%s` may have in version %s; what is carried only has no place of its own and is in the original that the output carries.\n\n"+
+		fmt.Fprintf(w, "All that `%s` may have in version %s, and where it goes by the rules above and in the example below. What is carried only has no place of its own in the output, but is in the original that it carries.\n\n"+
 			"| Member | Goes to |\n|---|---|\n", mappingtext.Dotted(base), t.schema.Version())
 		for _, m := range members {
 			fmt.Fprintf(w, "| `%s` | %s |\n", strings.TrimPrefix(mappingtext.Dotted(m), mappingtext.Dotted(base)+"."), mappingtext.Cell(b.fate(t, m)))
@@ -454,7 +459,7 @@ func (b *book) fate(t *eventType, member string) string {
 		if m.To == "/subject/content" && t.protocol == translate.Eiffel {
 			add("`subject.content`, as it is")
 		} else if len(places) == 0 {
-			add(placeText(m.To) + t.fidelity(member))
+			add(t.told.placeText(m) + t.fidelity(member))
 		}
 	}
 	if len(places) > 0 {
@@ -486,9 +491,9 @@ func (t *eventType) fidelity(member string) string {
 		}
 		switch m.Fidelity {
 		case translate.Translated:
-			return ", in a word of the same meaning"
+			return " (in a word of the same meaning)"
 		case translate.OneWay:
-			return ", one way"
+			return " (one way)"
 		}
 	}
 	return ""
@@ -501,16 +506,21 @@ func orCarried(places []string) string {
 	return join(places, "and")
 }
 
-// placeText names a place in the output.
-func placeText(pointer string) string {
-	if rest, ok := strings.CutPrefix(pointer, "/links/"); ok {
-		name, _, _ := strings.Cut(rest, "/")
-		return "the link `" + name + "`"
-	}
-	if pointer == "" {
+// placeText names the place in the output that a value went to; a link by its type.
+func (t *told) placeText(m translate.Move) string {
+	switch {
+	case m.To == "":
 		return "what the ledger knows"
+	case m.Out < len(t.result.Events) && strings.HasPrefix(m.To, "/links/"):
+		place, _, _ := strings.Cut(strings.TrimPrefix(m.To, "/links/"), "/")
+		if out, err := jsondoc.Parse(t.result.Events[m.Out].JSON); err == nil {
+			if l := out.Root().At("links").Pointed("/" + place); l.Exists() {
+				place = l.Get("type").Str()
+			}
+		}
+		return "the link `" + place + "`"
 	}
-	return "`" + mappingtext.Dotted(pointer) + "`"
+	return "`" + mappingtext.Dotted(m.To) + "`"
 }
 
 // within tells whether a JSON pointer is another or leads into it.

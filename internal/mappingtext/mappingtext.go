@@ -200,6 +200,9 @@ func Link(l mappings.Link) string {
 	if l.Required {
 		text += ", made up if unknown"
 	}
+	for i, w := range l.With {
+		text += map[bool]string{true: " with ", false: " and "}[i == 0] + Link(w)
+	}
 	return text
 }
 

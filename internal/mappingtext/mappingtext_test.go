@@ -20,7 +20,7 @@ to_eiffel:
     eiffel: EiffelActivityFinishedEvent
     id: event
     links:
-      - {type: ACTIVITY_EXECUTION, target: anchor, anchor: EiffelActivityTriggeredEvent, subject: build, reference: /subject, required: true}
+      - {type: ACTIVITY_EXECUTION, target: anchor, anchor: EiffelActivityTriggeredEvent, subject: build, reference: /subject, required: true, with: [{type: CONTEXT, target: previous}, {type: IUT, target: tested, required: true}]}
       - {type: CAUSE, target: anchor, anchor: EiffelSourceChangeCreatedEvent, or: EiffelSourceChangeSubmittedEvent, subject: change, reference: /subject/content/change}
       - {type: IUT, target: tested, required: true}
       - {type: SUBJECT, target: running, reference: /subject}
@@ -33,6 +33,7 @@ to_eiffel:
       - {to: /artifactId, from: [/subject/content/artifactId]}
     learns: milestone
   - {cdevent: build.started, eiffel: EiffelActivityStartedEvent, id: event, learns: milestone}
+  - {cdevent: build.queued, if: exists, eiffel: EiffelAnnouncementPublishedEvent, id: event, learns: event}
   - {cdevent: build.queued, eiffel: EiffelActivityTriggeredEvent, id: anchor, learns: anchor}
   - {cdevent: "*", eiffel: EiffelAnnouncementPublishedEvent, id: event, learns: event}
 to_cdevents:
@@ -60,15 +61,15 @@ func parse(t *testing.T) *mappings.Catalogue {
 
 func TestRows(t *testing.T) {
 	rows := mappingtext.Rows(parse(t))
-	if len(rows) != 9 {
-		t.Fatalf("%d rows, want 9", len(rows))
+	if len(rows) != 10 {
+		t.Fatalf("%d rows, want 10", len(rows))
 	}
 	if r := rows[0]; r.Condition != "canceled()" || r.From != "build.finished" {
 		t.Errorf("the condition is lost: %+v", r)
 	}
 	for i, want := range map[int][]string{
 		1: {
-			"ACTIVITY_EXECUTION to the build's ActivityTriggered, made up if unknown",
+			"ACTIVITY_EXECUTION to the build's ActivityTriggered, made up if unknown with CONTEXT to the last version and IUT to the item under test, made up if unknown",
 			"CAUSE to the change's SourceChangeSubmitted or SourceChangeCreated",
 			"IUT to the item under test, made up if unknown",
 			"SUBJECT to what runs",
@@ -78,16 +79,16 @@ func TestRows(t *testing.T) {
 			`severity = "MINOR"`,
 			"customData.artifactId = artifactId",
 		},
-		5: {"uri = uri or the id of the target of ACTIVITY_EXECUTION", "pipelineName = name() or the id of the event itself"},
-		6: {"content is data"},
-		8: nil,
+		6: {"uri = uri or the id of the target of ACTIVITY_EXECUTION", "pipelineName = name() or the id of the event itself"},
+		7: {"content is data"},
+		9: nil,
 	} {
 		if !slices.Equal(rows[i].Fields, want) {
 			t.Errorf("row %d: %q\nwant: %q", i, rows[i].Fields, want)
 		}
 	}
-	if rows[8].From != "every other Eiffel event" || rows[8].To != "a custom event" {
-		t.Errorf("the row for every other type: %+v", rows[8])
+	if rows[9].From != "every other Eiffel event" || rows[9].To != "a custom event" {
+		t.Errorf("the row for every other type: %+v", rows[9])
 	}
 }
 
@@ -116,7 +117,7 @@ func TestSummary(t *testing.T) {
 
 func TestJudgements(t *testing.T) {
 	want := []mappingtext.Judgement{
-		{Place: mappingtext.If, Name: "canceled"}, {Place: mappingtext.Data, Name: "described"}, {Place: mappingtext.Choose, Name: "kind"},
+		{Place: mappingtext.If, Name: "canceled"}, {Place: mappingtext.Data, Name: "described"}, {Place: mappingtext.If, Name: "exists"}, {Place: mappingtext.Choose, Name: "kind"},
 		{Place: mappingtext.Subject, Name: "run"}, {Place: mappingtext.Content, Name: "name"},
 	}
 	if got := mappingtext.Judgements(parse(t)); !slices.Equal(got, want) {
