@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/eiffelbridge/eiffelbridge/examples/events"
@@ -23,9 +24,12 @@ const (
 	folder = root + "/docs/mappings"
 )
 
+// documentOnce makes the pages for the tests that only read them.
+var documentOnce = sync.OnceValues(func() (map[string]string, error) { return document(root) })
+
 // TestPagesAreCurrent makes every page anew: the examples are executed, and a page of a type that is gone is found.
 func TestPagesAreCurrent(t *testing.T) {
-	pages, err := document(root)
+	pages, err := documentOnce()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +205,7 @@ func TestExamplesAreFull(t *testing.T) {
 
 // TestLinksLeadSomewhere follows every relative link of the pages, to its section too.
 func TestLinksLeadSomewhere(t *testing.T) {
-	pages, err := document(root)
+	pages, err := documentOnce()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +260,7 @@ func sections(text string) []string {
 
 // TestTablesAreWhole wants every line of a table to have as many cells as its head, which a stray pipe would break.
 func TestTablesAreWhole(t *testing.T) {
-	pages, err := document(root)
+	pages, err := documentOnce()
 	if err != nil {
 		t.Fatal(err)
 	}

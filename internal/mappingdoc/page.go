@@ -82,9 +82,13 @@ func (b *book) toEiffel(w *strings.Builder, t *eventType) {
 		}
 		fmt.Fprintf(w, " %s\n", sentence(r.About))
 	}
-	for i, r := range t.toEiffel {
-		if len(t.toEiffel) > 1 {
-			fmt.Fprintf(w, "%s### %s\n", map[bool]string{true: "\n"}[i == 0], t.heading(r.If, r.When, r.Eiffel))
+	several := len(t.toEiffel) > 1
+	if several {
+		w.WriteString("\n")
+	}
+	for _, r := range t.toEiffel {
+		if several {
+			fmt.Fprintf(w, "### %s\n", t.heading(r.If, r.When, r.Eiffel))
 		}
 		w.WriteString("\n- **Id:** " + idText(r.ID) + "\n")
 		w.WriteString("- **The ledger learns:** " + learnsText(r.Learns) + "\n")
@@ -116,9 +120,13 @@ func (b *book) toCDEvents(w *strings.Builder, t *eventType) {
 		}
 		fmt.Fprintf(w, " %s\n", sentence(r.About))
 	}
-	for i, r := range t.toCDEvents {
-		if len(t.toCDEvents) > 1 {
-			fmt.Fprintf(w, "%s### %s\n", map[bool]string{true: "\n"}[i == 0], t.heading("", r.When, strings.Join(r.CDEvent, ", ")))
+	several := len(t.toCDEvents) > 1
+	if several {
+		w.WriteString("\n")
+	}
+	for _, r := range t.toCDEvents {
+		if several {
+			fmt.Fprintf(w, "### %s\n", t.heading("", r.When, strings.Join(r.CDEvent, ", ")))
 		}
 		w.WriteString("\n")
 		if r.Choose != "" {
@@ -224,8 +232,12 @@ func (b *book) linkTable(w *strings.Builder, links []mappings.Link) {
 			unknown = "a synthesized composition stands in, with a diagnostic"
 		case l.Required:
 			unknown = "it is synthesized"
-			for i, with := range l.With {
-				unknown += map[bool]string{true: ", with ", false: " and "}[i == 0] + "`" + with.Type + "` to " + targetText(with)
+			var with []string
+			for _, w := range l.With {
+				with = append(with, "`"+w.Type+"` to "+targetText(w))
+			}
+			if len(with) > 0 {
+				unknown += ", with " + join(with, "and")
 			}
 		}
 		fmt.Fprintf(w, "| `%s` | %s | %s |\n", l.Type, targetText(l), unknown)
@@ -375,7 +387,7 @@ func vocabularyTable(v *mappings.Vocabulary) string {
 // memberTable tells what becomes of each member that the newest version of the type has.
 func (b *book) memberTable(w *strings.Builder, t *eventType) {
 	members, base := t.members(b.words)
-	fmt.Fprintf(w, "## Where its members go\n\n")
+	w.WriteString("## Where its members go\n\n")
 	switch {
 	case t.name == custom:
 		fmt.Fprintf(w, "`%s` of a custom event is free; it is carried.\n\n", mappingtext.Dotted(base))
@@ -740,7 +752,7 @@ func (b *book) example(w *strings.Builder, t *eventType) error {
 		out := &e.result.Events[i]
 		switch {
 		case out.Synthesized:
-			fmt.Fprintf(w, "Synthesized, since nobody knows it:\n\n")
+			w.WriteString("Synthesized, since nobody knows it:\n\n")
 		default:
 			w.WriteString("It becomes:\n\n")
 		}

@@ -200,8 +200,12 @@ func Link(l mappings.Link) string {
 	if l.Required {
 		text += ", made up if unknown"
 	}
-	for i, w := range l.With {
-		text += map[bool]string{true: " with ", false: " and "}[i == 0] + Link(w)
+	var with []string
+	for _, w := range l.With {
+		with = append(with, Link(w))
+	}
+	if len(with) > 0 {
+		text += " with " + strings.Join(with, " and ")
 	}
 	return text
 }
