@@ -15,7 +15,7 @@ func (t *toCDEvents) activitySubject() {
 		t.title = t.in.doc.Root().At("data", "name").Str()
 		t.subject = t.marked(SubjectKey{Kind: t.runKind(), Source: t.in.Source, ID: t.in.ID})
 	} else {
-		triggered := target(linksOf(t.in), linkActivity)
+		triggered := target(t.linksIn(), linkActivity)
 		t.subject = t.subjectOfTarget(triggered, SubjectKey{Kind: kindPipelineRun, Source: t.in.Source, ID: triggered}, "type", typeActT)
 	}
 	if t.subject.Kind == kindTestSuiteRun {
@@ -58,7 +58,7 @@ func (t *toCDEvents) runKind() string {
 		}
 		return kind
 	}
-	context := target(linksOf(t.in), linkContext)
+	context := target(t.linksIn(), linkContext)
 	if context == "" {
 		return kindPipelineRun
 	}
@@ -156,7 +156,7 @@ func (t *toCDEvents) activityPhase() string {
 
 // activityName is the name that the run's ActivityTriggered has, as far as the ledger knows it.
 func (t *toCDEvents) activityName() []byte {
-	triggered := target(linksOf(t.in), linkActivity)
+	triggered := target(t.linksIn(), linkActivity)
 	return textOrNone(t.choose("name", "", func() string {
 		if known := t.eiffelEvent(triggered); known != nil {
 			return known.Name
@@ -171,8 +171,8 @@ func (t *toCDEvents) pipelineRunReference() []byte {
 		return nil
 	}
 	return t.reference("pipelineRun", "", func() string {
-		contexts := targets(linksOf(t.in), linkContext)
-		if triggered := t.eiffelEvent(target(linksOf(t.in), linkActivity)); triggered != nil {
+		contexts := targets(t.linksIn(), linkContext)
+		if triggered := t.eiffelEvent(target(t.linksIn(), linkActivity)); triggered != nil {
 			contexts = append(contexts, targets(triggered.Links, linkContext)...)
 		}
 		for _, id := range contexts {

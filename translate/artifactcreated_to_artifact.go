@@ -33,7 +33,7 @@ func (t *toCDEvents) artifactSubject() {
 func (t *toCDEvents) changeReference() []byte {
 	const at = "/subject/content/change"
 	choice := t.choose("change", "", func() string {
-		f := t.follow(targets(linksOf(t.in), linkComposition, linkCause),
+		f := t.follow(targets(t.linksIn(), linkComposition, linkCause),
 			func(e *EiffelEvent) bool { return e.Type == typeSCC || e.Type == typeSCS },
 			func(e *EiffelEvent) []string {
 				if e.Type == typeCD {

@@ -8,7 +8,7 @@ import (
 
 // serviceSubject finds out which service a deployment is about: environment + artifact = service (section 5).
 func (t *toCDEvents) serviceSubject() {
-	links := linksOf(t.in)
+	links := t.linksIn()
 	artC, env := target(links, linkArtifact), target(links, linkEnvironment)
 	t.config = target(links, linkConfiguration)
 

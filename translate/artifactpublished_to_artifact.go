@@ -2,7 +2,7 @@ package translate
 
 // publishedArtifactSubject finds the artifact that was published: that of the ARTIFACT link.
 func (t *toCDEvents) publishedArtifactSubject() {
-	t.findArtifact(target(linksOf(t.in), linkArtifact), "/subject/id")
+	t.findArtifact(target(t.linksIn(), linkArtifact), "/subject/id")
 }
 
 // findArtifact finds the artifact that an event is about by its ArtifactCreated.

@@ -36,7 +36,7 @@ func (t *toCDEvents) confidenceLevelSubject() {
 	}
 	choice := t.choose("deployment", custom, func() string {
 		unknown := ""
-		for _, l := range linksOf(t.in) {
+		for _, l := range t.linksIn() {
 			if l.Type != linkSubject {
 				continue
 			}

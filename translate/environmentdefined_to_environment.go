@@ -10,7 +10,7 @@ func (t *toCDEvents) environmentSubject() {
 	}
 	t.subject = t.marked(k)
 	own := t.subject.key()
-	previous := target(linksOf(t.in), linkPrevious)
+	previous := target(t.linksIn(), linkPrevious)
 	choice := t.choose("subject", own, func() string {
 		known := t.ownEvent()
 		if (known == nil || known.Subject.Kind != kindEnvironment) && previous != "" {
@@ -28,7 +28,7 @@ func (t *toCDEvents) environmentSubject() {
 
 // environmentName chooses between created and modified.
 func (t *toCDEvents) environmentName() string {
-	if target(linksOf(t.in), linkPrevious) != "" {
+	if target(t.linksIn(), linkPrevious) != "" {
 		return "environment.modified"
 	}
 	return t.choose("name", "environment.created", func() string {

@@ -52,16 +52,16 @@ func (t *toEiffel) mergeRelation(l jsondoc.Value, index int) {
 		t.lose(l, reason)
 		return
 	}
-	to, rule := "/links/"+strconv.Itoa(len(t.links)), "RELATION"
-	t.move(contextID, to+"/target", rule, Exact)
-	t.move(l.Get("linkType"), to+"/type", rule, Exact)
+	const rule = "RELATION"
+	t.move(contextID, t.linkPointer("/target"), rule, Exact)
+	t.move(l.Get("linkType"), t.linkPointer("/type"), rule, Exact)
 	fidelity := Exact
 	if l.Get("linkKind").Str() == linkCause {
 		fidelity = Translated // it comes back as TRIGGER
 	}
-	t.move(l.Get("linkKind"), to+"/type", rule, fidelity)
+	t.move(l.Get("linkKind"), t.linkPointer("/type"), rule, fidelity)
 	if domainID != "" {
-		t.move(domain, to+"/domainId", rule, Exact)
+		t.move(domain, t.linkPointer("/domainId"), rule, Exact)
 	}
 	t.links = append(t.links, EiffelLink{Type: linkType, Target: target, DomainID: domainID})
 }
@@ -82,9 +82,8 @@ func (t *toEiffel) mergePath(l jsondoc.Value, index int) {
 		t.lose(l, reason)
 		return
 	}
-	to := "/links/" + strconv.Itoa(len(t.links))
-	t.move(contextID, to+"/target", "PATH", OneWay)
-	t.move(l.Get("linkType"), to+"/type", "PATH", OneWay)
+	t.move(contextID, t.linkPointer("/target"), "PATH", OneWay)
+	t.move(l.Get("linkType"), t.linkPointer("/type"), "PATH", OneWay)
 	t.links = append(t.links, EiffelLink{Type: linkCause, Target: target})
 }
 

@@ -16,22 +16,24 @@ type rowToEiffel struct {
 	condition    func(*toEiffel) bool // nil if the row depends on no judgement
 	data, custom []field[toEiffel]
 	anchorType   string // the anchor that the type's unconditional row makes, "" if it makes none
-	name         string // for people
+	name, rule   string // for people
 }
 
 // rowToCDEvents is a row of the catalogue, compiled.
 type rowToCDEvents struct {
 	*mappings.ToCDEvents
-	subject func(*toCDEvents)        // nil: the subject is the event itself
-	choose  func(*toCDEvents) string // nil: there is one CDEvent
-	content []field[toCDEvents]
-	name    string // for people
+	subject    func(*toCDEvents)        // nil: the subject is the event itself
+	choose     func(*toCDEvents) string // nil: there is one CDEvent
+	content    []field[toCDEvents]
+	name, rule string // for people
 }
 
 // field is a member that a row writes, compiled for a direction.
 type field[T any] struct {
 	*mappings.Field
 	by         func(*T) []byte // gives JSON, nil for none
+	at         string          // To in data of the event
+	rule       string          // for people: by which of these the member is made
 	fixed      []byte          // JSON
 	vocabulary *vocabulary
 }
@@ -59,6 +61,7 @@ func (g *Engine) compile(c *mappings.Catalogue) error {
 	for i := range c.ToEiffel {
 		row := &rowToEiffel{ToEiffel: &c.ToEiffel[i]}
 		row.name = rowName(row.CDEvent, row.If, row.When, row.Origin)
+		row.rule = "row " + row.name
 		if err := g.compileToEiffel(row); err != nil {
 			return fmt.Errorf("to_eiffel, row %s: %w", row.name, err)
 		}
@@ -75,6 +78,7 @@ func (g *Engine) compile(c *mappings.Catalogue) error {
 	for i := range c.ToCDEvents {
 		row := &rowToCDEvents{ToCDEvents: &c.ToCDEvents[i]}
 		row.name = rowName(row.Eiffel, "", row.When, row.Origin)
+		row.rule = "row " + row.name
 		if err := g.compileToCDEvents(row); err != nil {
 			return fmt.Errorf("to_cdevents, row %s: %w", row.name, err)
 		}
@@ -132,8 +136,9 @@ func (g *Engine) compileToCDEvents(row *rowToCDEvents) (err error) {
 func compileFields[T any](g *Engine, list []mappings.Field, judgements map[string]func(*T) []byte) ([]field[T], error) {
 	var out []field[T]
 	for i := range list {
-		f := field[T]{Field: &list[i], vocabulary: g.vocabularies[list[i].Vocabulary]}
+		f := field[T]{Field: &list[i], vocabulary: g.vocabularies[list[i].Vocabulary], at: "/data" + list[i].To, rule: "vocabulary " + list[i].Vocabulary}
 		if f.By != "" {
+			f.rule = "judgement " + f.By
 			if f.by = judgements[f.By]; f.by == nil {
 				return nil, fmt.Errorf("%s: there is no judgement %q", f.To, f.By)
 			}

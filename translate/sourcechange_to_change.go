@@ -30,7 +30,7 @@ func (t *toCDEvents) changeSubject() {
 		t.moveSubject(hg, OneWay)
 	}
 	if t.in.Type == typeSCS {
-		if change := target(linksOf(t.in), linkChange); change != "" {
+		if change := target(t.linksIn(), linkChange); change != "" {
 			t.subject = t.subjectOfTarget(change, k, "/subject/id", typeSCC)
 			return
 		}
@@ -45,7 +45,7 @@ func (t *toCDEvents) moveSubject(v jsondoc.Value, fidelity Fidelity) {
 
 // changeName is updated for a later version.
 func (t *toCDEvents) changeName() string {
-	if target(linksOf(t.in), linkPrevious) != "" {
+	if target(t.linksIn(), linkPrevious) != "" {
 		return "change.updated"
 	}
 	return "change.created"

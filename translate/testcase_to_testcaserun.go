@@ -5,7 +5,7 @@ func (t *toCDEvents) testCaseRunSubject() {
 	if t.in.Type == typeTCT {
 		t.subject = t.marked(SubjectKey{Kind: kindTestCaseRun, Source: t.in.Source, ID: t.in.ID})
 	} else {
-		triggered := target(linksOf(t.in), linkTestCase)
+		triggered := target(t.linksIn(), linkTestCase)
 		t.subject = t.subjectOfTarget(triggered, SubjectKey{Kind: kindTestCaseRun, Source: t.in.Source, ID: triggered}, "/subject/source", typeTCT)
 	}
 	t.findTestEnvironment()
@@ -15,7 +15,7 @@ func (t *toCDEvents) testCaseRunSubject() {
 func (t *toCDEvents) canceledName() string {
 	const finished, skipped = "testcaserun.finished", "testcaserun.skipped"
 	return t.choose("canceled", finished, func() string {
-		if known := t.eiffelEvent(target(linksOf(t.in), linkTestCase)); known != nil && known.Synthesized {
+		if known := t.eiffelEvent(target(t.linksIn(), linkTestCase)); known != nil && known.Synthesized {
 			return skipped
 		}
 		return finished
@@ -37,7 +37,7 @@ func testedBy(eiffelType string, links []EiffelLink) []string {
 // findTestEnvironment finds the environment that a test ran in: that of the ENVIRONMENT link, else the one that the ledger
 // knows for the run, else that of the deployment which is tested.
 func (t *toCDEvents) findTestEnvironment() {
-	links := linksOf(t.in)
+	links := t.linksIn()
 	linked := target(links, linkEnvironment)
 	choice := t.choose("environment", "", func() string {
 		unknown := ""
@@ -94,8 +94,8 @@ func (t *toCDEvents) testEnvironment() []byte {
 // says.
 func (t *toCDEvents) testSuiteRunReference() []byte {
 	return t.reference("testSuiteRun", "", func() string {
-		contexts := targets(linksOf(t.in), linkContext)
-		if triggered := target(linksOf(t.in), linkTestCase); triggered != "" {
+		contexts := targets(t.linksIn(), linkContext)
+		if triggered := target(t.linksIn(), linkTestCase); triggered != "" {
 			if known := t.eiffelEvent(triggered); known != nil {
 				contexts = append(contexts, targets(known.Links, linkContext)...)
 			}

@@ -3,7 +3,7 @@ package translate
 // testSuiteRunSubject finds the test suite run: its id is that of its TestSuiteStarted, or of the activity of kind
 // testsuiterun in whose CONTEXT that stands: both are one subject then.
 func (t *toCDEvents) testSuiteRunSubject() {
-	links := linksOf(t.in)
+	links := t.linksIn()
 	if t.in.Type != typeTSS {
 		started := target(links, linkTestSuite)
 		t.subject = t.subjectOfTarget(started, SubjectKey{Kind: kindTestSuiteRun, Source: t.in.Source, ID: started}, "/subject/id", typeTSS)

@@ -26,7 +26,8 @@ type toCDEvents struct {
 	identity    string // the artifact's identity as the Eiffel event wrote it
 	config      string
 	title       string // data.name of an activity
-	unresolved  bool   // ARTIFACT or ENVIRONMENT of a deployment is unknown
+	links       []EiffelLink
+	unresolved  bool // ARTIFACT or ENVIRONMENT of a deployment is unknown
 	deployment  *EiffelEvent
 }
 
@@ -83,6 +84,14 @@ func (g *Engine) translateToCDEvents(in *Event, facts *Facts) (Result, error) {
 	return t.result, nil
 }
 
+// linksIn are the links of the event.
+func (t *toCDEvents) linksIn() []EiffelLink {
+	if t.links == nil {
+		t.links = linksOf(t.in)
+	}
+	return t.links
+}
+
 // learnOnly ends the translation of an event that CDEvents has no word for, but whose facts others need.
 func (t *toCDEvents) learnOnly() Result {
 	t.chain = t.chainID()
@@ -103,7 +112,7 @@ func (t *toCDEvents) readHead() {
 	t.oneWay = isCustom(t.name)
 	meta := t.in.doc.Root().Get("meta")
 	t.move(meta.Get("id"), "/context/id", "kept", Exact)
-	t.move(meta.Get("type"), "/context/type", "row "+t.row.name, Translated)
+	t.move(meta.Get("type"), "/context/type", t.row.rule, Translated)
 	t.move(meta.Get("version"), "", bySchema, OneWay)
 	t.move(meta.Get("time"), "/context/timestamp", "as RFC 3339, in UTC", Exact)
 	source := meta.Get("source")
@@ -308,14 +317,13 @@ func (t *toCDEvents) makeContent() ([]byte, error) {
 
 // makeField gives a member's value, nil for none.
 func (t *toCDEvents) makeField(f *field[toCDEvents], at string) ([]byte, error) {
-	rule := "row " + t.row.name
 	if f.Value != nil {
 		raw, err := t.evaluate(f.Value, t.subject)
 		if err != nil {
 			return nil, err
 		}
 		if raw != nil {
-			t.move(jsondoc.Value{}, at, rule, OneWay)
+			t.move(jsondoc.Value{}, at, t.row.rule, OneWay)
 			return raw, nil
 		}
 	}
@@ -330,22 +338,22 @@ func (t *toCDEvents) makeField(f *field[toCDEvents], at string) ([]byte, error) 
 		case f.vocabulary != nil:
 			word, known := f.vocabulary.cdevents(v.Str(), t.schema.Enum(at))
 			if known {
-				t.move(v, at, "vocabulary "+f.Vocabulary, Translated)
+				t.move(v, at, f.rule, Translated)
 			}
 			return textOrNone(word), nil
 		}
-		t.move(v, at, rule, Exact)
+		t.move(v, at, t.row.rule, Exact)
 		return v.Raw(), nil
 	}
 	switch {
 	case f.by != nil:
 		raw := f.by(t)
 		if raw != nil {
-			t.move(jsondoc.Value{}, at, "judgement "+f.By, OneWay)
+			t.move(jsondoc.Value{}, at, f.rule, OneWay)
 		}
 		return raw, nil
 	case f.fixed != nil:
-		t.move(jsondoc.Value{}, at, rule, OneWay)
+		t.move(jsondoc.Value{}, at, t.row.rule, OneWay)
 		return f.fixed, nil
 	case f.vocabulary != nil:
 		return textOrNone(f.vocabulary.Otherwise.CDEvents), nil
@@ -361,7 +369,7 @@ func (t *toCDEvents) fillIn(at, whose string) []byte {
 	}
 	id := t.in.ID
 	if whose != mappings.FillSelf {
-		if linked := target(linksOf(t.in), whose); linked != "" {
+		if linked := target(t.linksIn(), whose); linked != "" {
 			id = linked
 		}
 	}
@@ -576,7 +584,7 @@ func (t *toCDEvents) subjectType() string {
 func (t *toCDEvents) learnAll(out *Event) {
 	p := &pair{
 		context: out, eiffel: t.in.ID, eiffelType: t.in.Type, time: t.in.Time, chain: t.chain,
-		links: linksOf(t.in), subject: t.subject, environment: t.environment, artifact: t.artifact,
+		links: t.linksIn(), subject: t.subject, environment: t.environment, artifact: t.artifact,
 		identity: t.identity, config: t.config, learns: t.row.Learns, name: t.name, title: t.title, cdevent: out != t.in,
 	}
 	if isCustom(t.name) {
@@ -636,7 +644,7 @@ func (t *toCDEvents) learnOriginal(e *envelope, restored bool) {
 	forth.readReferences()
 	forth.learnPair(&pair{
 		context: &e.original, eiffel: t.in.ID, eiffelType: t.in.Type, time: t.in.Time,
-		chain: e.original.doc.Root().At("context", "chainId").Str(), links: linksOf(t.in),
+		chain: e.original.doc.Root().At("context", "chainId").Str(), links: t.linksIn(),
 		cdevent: restored, emitted: restored, again: forth.learned(t.in.ID),
 	})
 	for _, q := range forth.result.Need {
@@ -647,7 +655,7 @@ func (t *toCDEvents) learnOriginal(e *envelope, restored bool) {
 
 // learnSynthesized learns an anchor that another bridge made up.
 func (t *toCDEvents) learnSynthesized() {
-	record := EiffelEvent{Type: t.in.Type, Time: t.in.Time, Links: linksOf(t.in), Synthesized: true}
+	record := EiffelEvent{Type: t.in.Type, Time: t.in.Time, Links: t.linksIn(), Synthesized: true}
 	if k, ok := t.g.subjectOfAnchor(t.in); ok {
 		record.Subject = k
 		s := Subject{Anchors: []Anchor{{Type: t.in.Type, First: t.in.ID, Last: t.in.ID, Synthesized: true}}}

@@ -158,7 +158,7 @@ func (t *toEiffel) readHead() {
 		t.move(context.Get("id"), "/data/customData/0", "in the mark; meta.id is made from source, id and type, since Eiffel does not accept the id or knows it as another event", OneWay)
 	}
 	t.move(context.Get("source"), "/meta/source/uri", "kept", Exact)
-	t.move(context.Get("type"), "/meta/type", "row "+t.row.name, Translated)
+	t.move(context.Get("type"), "/meta/type", t.row.rule, Translated)
 	t.moveAny(context.Get("specversion"), "", bySchema, OneWay)
 	t.moveAny(context.Get("version"), "", bySchema, OneWay)
 	t.moveAny(subject.Get("type"), "", "says what the type says", OneWay)
@@ -345,15 +345,23 @@ func (t *toEiffel) makeRowLink(l *mappings.Link) error {
 	if to.id == "" || to.id == t.id {
 		return nil
 	}
-	pointer := "/links/" + strconv.Itoa(len(t.links)) + "/target"
+	pointer := t.linkPointer("/target")
 	if len(to.from) == 0 {
-		t.move(jsondoc.Value{}, pointer, "the "+l.Target+" of row "+t.row.name, OneWay)
+		t.move(jsondoc.Value{}, pointer, "the "+l.Target+" of "+t.row.rule, OneWay)
 	}
 	for _, v := range to.from {
 		t.moveAny(v, pointer, to.rule, to.fidelity)
 	}
 	t.links = append(t.links, EiffelLink{Type: l.Type, Target: to.id})
 	return nil
+}
+
+// linkPointer points into the link that is made next; it is only needed for moves.
+func (t *toEiffel) linkPointer(member string) string {
+	if !t.g.settings.Explain {
+		return ""
+	}
+	return "/links/" + strconv.Itoa(len(t.links)) + member
 }
 
 // rowTarget is the target of a row's link, and the values of the CDEvent that say so.
@@ -575,11 +583,10 @@ func (t *toEiffel) makeData() ([]member, error) {
 	var data []member
 	for i := range t.row.data {
 		f := &t.row.data[i]
-		at := "/data" + f.To
-		if !t.schema.Has(at) {
+		if !t.schema.Has(f.at) {
 			continue
 		}
-		raw, err := t.makeField(f, at)
+		raw, err := t.makeField(f, f.at)
 		if err != nil {
 			return nil, err
 		}
@@ -601,14 +608,13 @@ func (t *toEiffel) makeData() ([]member, error) {
 
 // makeField gives a member's value, nil for none.
 func (t *toEiffel) makeField(f *field[toEiffel], at string) ([]byte, error) {
-	rule := "row " + t.row.name
 	if f.Value != nil {
 		raw, err := t.evaluate(f.Value, t.subject)
 		if err != nil {
 			return nil, err
 		}
 		if raw != nil {
-			t.move(jsondoc.Value{}, at, rule, OneWay)
+			t.move(jsondoc.Value{}, at, t.row.rule, OneWay)
 			return raw, nil
 		}
 	}
@@ -620,25 +626,25 @@ func (t *toEiffel) makeField(f *field[toEiffel], at string) ([]byte, error) {
 		if f.vocabulary != nil {
 			word, known := f.vocabulary.eiffel(v.Str())
 			if known {
-				t.move(v, at, "vocabulary "+f.Vocabulary, Translated)
+				t.move(v, at, f.rule, Translated)
 			}
 			return textOrNone(word), nil
 		}
 		if !t.schema.Allows(at, v.Str()) {
 			continue
 		}
-		t.move(v, at, rule, Exact)
+		t.move(v, at, t.row.rule, Exact)
 		return v.Raw(), nil
 	}
 	switch {
 	case f.by != nil:
 		raw := f.by(t)
 		if raw != nil {
-			t.move(jsondoc.Value{}, at, "judgement "+f.By, OneWay)
+			t.move(jsondoc.Value{}, at, f.rule, OneWay)
 		}
 		return raw, nil
 	case f.fixed != nil:
-		t.move(jsondoc.Value{}, at, rule, OneWay)
+		t.move(jsondoc.Value{}, at, t.row.rule, OneWay)
 		return f.fixed, nil
 	case f.vocabulary != nil:
 		return textOrNone(f.vocabulary.Otherwise.Eiffel), nil
