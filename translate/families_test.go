@@ -180,7 +180,7 @@ func inputEvent(t testing.TB, where string, n *names, at time.Time, words []stri
 	if words[0][0] >= 'A' && words[0][0] <= 'Z' {
 		return inputEiffel(t, where, n, at, words, data)
 	}
-	// subject.predicate subject [id NAME] [source S] [subjectSource S] [KIND name]...
+	// subject.predicate[.MAJOR.MINOR.PATCH] subject [id NAME] [source S] [subjectSource S] [KIND name]...
 	name, subject := words[0], n.substitute(words[1])
 	id, source, subjectSource := fmt.Sprintf("evt-%d", at.Unix()), "https://ci.example.com", ""
 	var links []map[string]any
@@ -200,7 +200,11 @@ func inputEvent(t testing.TB, where string, n *names, at time.Time, words []stri
 		}
 	}
 	s, predicate, _ := strings.Cut(name, ".")
+	predicate, version, versioned := strings.Cut(predicate, ".")
 	full, ok := schema.CDEventType("0.5", s, predicate)
+	if versioned {
+		full, ok = "dev.cdevents."+s+"."+predicate+"."+version, true
+	}
 	if !ok {
 		t.Fatalf("%s: there is no CDEvent %s", where, name)
 	}

@@ -44,11 +44,14 @@ func (g *Engine) translateToCDEvents(in *Event, facts *Facts) (Result, error) {
 		return Result{}, err
 	}
 	if isCustom(t.name) && len(t.result.Need) == 0 {
-		if done, err := t.unmapped(); done {
-			return t.result, err
+		if done, err := t.unmapped(); err != nil {
+			return Result{}, err
+		} else if done {
+			return t.learnOnly(), nil // others may link to it
 		}
 	}
 	if t.name == "" {
+		t.diagnose("only_learned", "CDEvents has no event for this %s of a %s; the ledger learns it", t.in.Type, t.subject.Kind)
 		return t.learnOnly(), nil
 	}
 	if err := t.chooseSchema(); err != nil {
@@ -92,13 +95,12 @@ func (t *toCDEvents) linksIn() []EiffelLink {
 	return t.links
 }
 
-// learnOnly ends the translation of an event that CDEvents has no word for, but whose facts others need.
+// learnOnly ends the translation of an event that becomes none, but whose facts others need.
 func (t *toCDEvents) learnOnly() Result {
 	t.chain = t.chainID()
 	if len(t.result.Need) > 0 {
 		return Result{Need: t.result.Need}
 	}
-	t.diagnose("only_learned", "CDEvents has no event for this %s of a %s; the ledger learns it", t.in.Type, t.subject.Kind)
 	t.loseRest()
 	if !t.replaying {
 		t.learnAll(t.in)
