@@ -297,17 +297,6 @@ func isComposition(in *Event, contextID string) bool {
 	return false
 }
 
-// rowTo is the row by which a CDEvents type becomes an Eiffel event type; the last of its rows if none says so.
-func (g *Engine) rowTo(name, eiffelType string) *rowToEiffel {
-	rows := g.rowsOfCDEvent(name)
-	for _, row := range rows {
-		if row.Eiffel == eiffelType {
-			return row
-		}
-	}
-	return rows[len(rows)-1]
-}
-
 // cdeventsOf are the CDEvents (subject.predicate) that an Eiffel event type may become.
 func (g *Engine) cdeventsOf(eiffelType string) []string {
 	names := []string{customName(eiffelType)}
@@ -357,8 +346,8 @@ func (t *toEiffel) giveBack(s *schema.Schema) bool {
 		return false
 	}
 	t.readSubject(s)
-	t.row = t.g.rowTo(t.name, e.original.Type)
 	t.id = t.in.ID
+	t.row = t.returningRow(e.original.Type)
 	t.readReferences()
 	if e.mark != noMark {
 		pair := pairOf(t.in, &e)
@@ -368,6 +357,16 @@ func (t *toEiffel) giveBack(s *schema.Schema) bool {
 	}
 	t.finishReturning(action, &e)
 	return true
+}
+
+// returningRow is the row by which the event became, or came from, the Eiffel event of its id and that type; the last of
+// its type's rows if none says so.
+func (t *toEiffel) returningRow(eiffelType string) *rowToEiffel {
+	rows := t.g.rowsOfCDEvent(t.name)
+	if row := rowTo(rows, eiffelType, t.id, t.subject); row != nil {
+		return row
+	}
+	return rows[len(rows)-1]
 }
 
 // believe notes what a believed envelope says about where the event came from.

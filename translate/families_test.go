@@ -404,3 +404,54 @@ func checkFamily(t *testing.T, c family) {
 		}
 	}
 }
+
+// TestDroppedTeachesAsMuch gives a second bridge, with a ledger of its own, what the first one made of a case's events, to
+// drop; the next event must become the same there as with the first. Whole cases of either protocol are played so.
+func TestDroppedTeachesAsMuch(t *testing.T) {
+	compared := 0
+	for _, c := range readFamilies(t) {
+		if c.settings.Carry != translate.CarryOriginal {
+			continue // a mark says less than an original
+		}
+		t.Run(c.name, func(t *testing.T) {
+			dropping := c.settings
+			dropping.Returning = translate.ReturningDrop
+			first, second := newSession(t, c.settings), newSession(t, dropping)
+			n := &names{map[string]string{}}
+			for _, step := range c.steps {
+				text := step.input(t, n)
+				r := through(t, first, text)
+				for i := range step.wants {
+					if step.wants[i].name != "-" && r.Events[i].Protocol == translate.Eiffel {
+						n.ids[step.wants[i].name] = r.Events[i].ID
+					}
+				}
+				want := texts(r.Events)
+				// Translated there as well, with what the second one knows from dropping, and without teaching it.
+				event, err := translate.Decode([]byte(text))
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := translate.Ask(context.Background(), newEngine(t, dropping), second.Ledger(), event)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if texts(got.Events) != want {
+					t.Errorf("%s: with what was dropped it becomes\n%swith what was translated\n%s", step.where, texts(got.Events), want)
+				}
+				compared++
+				if len(r.Events) == 0 {
+					through(t, second, text) // nothing tells of it but the event itself
+				}
+				for _, e := range r.Events {
+					if back := through(t, second, string(e.JSON)); len(back.Events) != 0 {
+						t.Errorf("%s: not dropped: %s", step.where, texts(back.Events))
+					}
+				}
+			}
+		})
+	}
+	if compared < 100 {
+		t.Errorf("only %d events were compared", compared)
+	}
+}

@@ -30,7 +30,7 @@ type pair struct {
 
 // pairOf is the pair of a CDEvent and its believed original.
 func pairOf(in *Event, e *envelope) *pair {
-	p := &pair{context: in, eiffel: e.id, time: in.Time}
+	p := &pair{context: in, eiffel: e.id, time: in.Time, chain: in.doc.Root().At("context", "chainId").Str()}
 	if e.mark == markOriginal {
 		p.eiffelType = e.original.Type
 		p.links = linksOf(&e.original)

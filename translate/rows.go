@@ -194,6 +194,9 @@ func (t *toEiffel) chooseRow() error {
 	}
 	// Only the judgements depend on the ledger.
 	judgement := t.choose("row", "", func() string {
+		if row := t.rowOfTwin(rows); row != nil {
+			return row.If
+		}
 		for i, row := range rows {
 			if holds[i] && (row.condition == nil || row.condition(t)) {
 				return row.If
@@ -229,19 +232,41 @@ func (t *toEiffel) useRow() error {
 	return nil
 }
 
-// anchorExists tells whether the anchor that the event would make is there already, by another event than this one.
-func (t *toEiffel) anchorExists() bool {
-	if same := t.contexts(t.in.ID).find(t.in.Source, t.in.Type); same != nil {
-		if twin := t.eiffelEvent(sameID(same, t.in.ID)); twin != nil && twin.Type == t.row0().anchorType {
-			return false // it is this one, come another way
-		}
+// rowOfTwin is the row by which another bridge translated the very event, which came round; nil if there is none.
+func (t *toEiffel) rowOfTwin(rows []*rowToEiffel) *rowToEiffel {
+	same := t.contexts(t.in.ID).find(t.in.Source, t.in.Type)
+	if same == nil {
+		return nil
 	}
-	anchor := t.subjectRecord(t.subject).Anchor(t.row0().anchorType)
-	return anchor != nil && !(t.believed && (anchor.First == t.in.ID || anchor.Last == t.in.ID))
+	id := sameID(same, t.in.ID)
+	if twin := t.eiffelEvent(id); twin != nil {
+		return rowTo(rows, twin.Type, id, t.subject)
+	}
+	return nil
 }
 
-// row0 is any of the rows of the event's type: what they share.
-func (t *toEiffel) row0() *rowToEiffel { return t.g.rowsOfCDEvent(t.name)[0] }
+// rowTo is the row by which a CDEvent of that subject becomes the Eiffel event of that type and id; nil if none does.
+func rowTo(rows []*rowToEiffel, eiffelType, id string, subject SubjectKey) *rowToEiffel {
+	var found *rowToEiffel
+	for _, row := range rows {
+		if row.Eiffel != eiffelType {
+			continue
+		}
+		if row.ID == mappings.IDAnchor && id == anchorID(eiffelType, subject) {
+			return row
+		}
+		if found == nil {
+			found = row
+		}
+	}
+	return found
+}
+
+// anchorExists tells whether the anchor that the event would make is there already, by another event than this one.
+func (t *toEiffel) anchorExists() bool {
+	anchor := t.subjectRecord(t.subject).Anchor(t.g.rowsOfCDEvent(t.name)[0].anchorType)
+	return anchor != nil && !(t.markID != "" && (anchor.First == t.in.ID || anchor.Last == t.in.ID))
+}
 
 // chooseRow takes the first row of the event's type whose condition holds for the subject that its own judgement finds.
 func (t *toCDEvents) chooseRow() error {

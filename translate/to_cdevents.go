@@ -641,8 +641,8 @@ func (t *toCDEvents) learnOriginal(e *envelope, restored bool) {
 	forth.start(t.g, &e.original, t.facts)
 	s, _ := check(&e.original)
 	forth.readSubject(s)
-	forth.row = t.g.rowTo(forth.name, t.in.Type)
 	forth.id = t.in.ID
+	forth.row = forth.returningRow(t.in.Type)
 	forth.readReferences()
 	forth.learnPair(&pair{
 		context: &e.original, eiffel: t.in.ID, eiffelType: t.in.Type, time: t.in.Time,

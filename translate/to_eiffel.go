@@ -328,7 +328,7 @@ func (t *toEiffel) makeRowLink(l *mappings.Link) error {
 	case mappings.TargetAnchor:
 		to = t.anchorTarget(l)
 	case mappings.TargetPrevious:
-		to.id = t.previousTarget()
+		to.id = t.previousTarget(l.Type)
 	case mappings.TargetRunning:
 		to = t.runningTarget(l)
 	case mappings.TargetTested:
@@ -373,9 +373,9 @@ type rowTarget struct {
 }
 
 // previousTarget is the last version of the event's own anchor; none for the first, and none if the environment was gone.
-func (t *toEiffel) previousTarget() string {
+func (t *toEiffel) previousTarget(linkType string) string {
 	return t.choose("previous", "", func() string {
-		if target, ok := t.twinTarget(linkPrevious); ok {
+		if target, ok := t.twinTarget(linkType); ok && linkType == linkPrevious { // a CAUSE may be another
 			return target
 		}
 		s := t.subjectRecord(t.subject)
