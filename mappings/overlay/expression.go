@@ -28,6 +28,7 @@ type expression struct {
 	adapter types.Adapter
 	source  *ast.SourceInfo
 	at      strictyaml.Text
+	reads   []string
 	want    want
 }
 
@@ -58,6 +59,10 @@ func (e *ExpressionError) Error() string { return e.Place + ": " + e.Message }
 
 // String implements [mappings.Expression].
 func (e *expression) String() string { return e.text }
+
+// Reads are JSON pointers to the members of the event that the expression names, sorted, each as far as it goes by name: of
+// event.links.map(l, l.target) it is /links. It must not be changed.
+func (e *expression) Reads() []string { return e.reads }
 
 // MarshalText writes the expression's text, for those who print a catalogue.
 func (e *expression) MarshalText() ([]byte, error) { return []byte(e.text), nil }
@@ -143,8 +148,12 @@ func runtimeMessage(err error) string {
 	if key, ok := strings.CutPrefix(text, "no such key: "); ok {
 		return fmt.Sprintf("there is no member %s; has(...) asks for it, and .? takes it if it is there", quoted(key))
 	}
+	const notFor = "a function or an operator is applied to values of types that it is not for"
 	if text == "no such overload" {
-		return "a function or an operator is applied to values of types that it is not for"
+		return notFor
+	}
+	if call, ok := strings.CutPrefix(text, "no such overload: "); ok {
+		return call + ": " + notFor
 	}
 	return text
 }
@@ -230,8 +239,9 @@ func (c *compiler) compile(t strictyaml.Text, key string, w want, see sight) map
 		c.report(t.Line, key, "%v", err)
 		return nil
 	}
-	return &expression{text: t.Value, place: fmt.Sprintf("%s:%d: %s", c.file, t.Line, key), program: program,
-		adapter: environments.adapter, source: compiled.NativeRep().SourceInfo(), at: t, want: w}
+	return &expression{text: strings.TrimSpace(t.Value), place: fmt.Sprintf("%s:%d: %s", c.file, t.Line, key), program: program,
+		adapter: environments.adapter, source: compiled.NativeRep().SourceInfo(), at: t, want: w,
+		reads: reads(compiled.NativeRep())}
 }
 
 // lineOf is the line of the file at which a line of an expression stands.
@@ -418,6 +428,21 @@ func (c *compiler) members(a *ast.AST, t strictyaml.Text, key string, see sight)
 	return ok
 }
 
+// reads are the longest pointers into the event that an expression names.
+func reads(a *ast.AST) []string {
+	var all []string
+	ast.PostOrderVisit(a.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if pointer, _ := pathOf(e); pointer != "" {
+			all = append(all, pointer)
+		}
+	}))
+	slices.Sort(all)
+	all = slices.Compact(all)
+	return slices.DeleteFunc(slices.Clone(all), func(p string) bool {
+		return slices.ContainsFunc(all, func(longer string) bool { return strings.HasPrefix(longer, p+"/") })
+	})
+}
+
 // pathOf is the JSON pointer of a chain of members that begins at the event, as event.subject.content, empty for anything
 // else. before is what the last member is selected from. event["a"] is no member by name: so is asked for what no schema
 // has.
@@ -452,9 +477,9 @@ func pathOf(e ast.Expr) (pointer string, before ast.Expr) {
 				return above + "/" + string(name), of
 			}
 		case "_[_]", "_[?_]":
-			if _, ok := literal(by).(types.Int); ok {
+			if index, ok := literal(by).(types.Int); ok && index >= 0 {
 				if above, _ := pathOf(of); above != "" {
-					return above + "/0", of
+					return fmt.Sprintf("%s/%d", above, index), of
 				}
 			}
 		}

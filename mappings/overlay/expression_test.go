@@ -165,6 +165,25 @@ func members(n int) string {
 	return b.String()
 }
 
+// TestReads looks at what expressions say of themselves.
+func TestReads(t *testing.T) {
+	for expression, want := range map[string]string{
+		`subject.id`: "[]",
+		`event.subject.content.environment.id + event.subject.id`:       "[/subject/content/environment/id /subject/id]",
+		`event.customData.list[1] + event.customData.?text.orValue("")`: "[/customData/list/1 /customData/text]",
+		`event.customData.list.map(x, x + event.customData.object.b)`:   "[/customData/list /customData/object/b]",
+		`has(event.context.chainId) ? event.context : null`:             "[/context/chainId]",
+	} {
+		e, err := compile(t, expression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(e.(interface{ Reads() []string }).Reads()); got != want {
+			t.Errorf("%s reads %s, want %s", expression, got, want)
+		}
+	}
+}
+
 // TestConcurrentUse is for the race detector.
 func TestConcurrentUse(t *testing.T) {
 	e, err := compile(t, `event.customData.list.map(x, purl(event.subject.content.artifactId).name + x)`)

@@ -17,8 +17,9 @@ type fieldsOf struct {
 	custom bool   // they are entries of data.customData
 }
 
-// reservedKey is the entry of custom data in which the bridge carries the original.
-const reservedKey = "cdevents"
+// reservedKeys are the entries of custom data that the bridge writes: the original and, where that does not travel along, what
+// the event is about.
+var reservedKeys = []string{"cdevents", "subject"}
 
 // fields makes the fields of a row. Those that are to be removed are reported.
 func (o *overlay) fields(key string, list []fieldForm, of fieldsOf) []mappings.Field {
@@ -138,8 +139,8 @@ func (o *overlay) destination(at string, f fieldForm, of fieldsOf) bool {
 	case of.custom && strings.Count(f.To, "/") > 1:
 		o.report(at+".to", "%s is not the key of an entry of custom data, as /team", quoted(f.To))
 		return false
-	case of.custom && f.To == "/"+reservedKey:
-		o.report(at+".to", "the key %s is the bridge's own: the original travels in it", reservedKey)
+	case of.custom && slices.Contains(reservedKeys, f.To[1:]):
+		o.report(at+".to", "the bridge writes entries of custom data with the keys %s itself", strings.Join(reservedKeys, " and "))
 		return false
 	case of.custom || of.out == nil:
 		return true

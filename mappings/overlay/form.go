@@ -74,6 +74,7 @@ type linkForm struct {
 	Subject   string          `yaml:"subject"`
 	Reference string          `yaml:"reference"`
 	Required  bool            `yaml:"required"`
+	With      []linkForm      `yaml:"with"`
 	Value     strictyaml.Text `yaml:"value"`
 	Remove    bool            `yaml:"remove"`
 }

@@ -319,10 +319,14 @@ func (o *overlay) eiffelType(key, name string, write bool) bool {
 
 // links makes the links of a row. Those that are to be removed are left out.
 func (o *overlay) links(key string, list []linkForm, in, out *shape, extending bool) []mappings.Link {
+	return o.linksAt(key+".links", list, in, out, extending)
+}
+
+func (o *overlay) linksAt(key string, list []linkForm, in, out *shape, extending bool) []mappings.Link {
 	var links []mappings.Link
 	rules := out.links()
 	for i, f := range list {
-		at := fmt.Sprintf("%s.links[%d]", key, i)
+		at := fmt.Sprintf("%s[%d]", key, i)
 		if f.Type == "" {
 			o.report(at+".type", "is missing; it is a link type, as CAUSE")
 			continue
@@ -401,6 +405,13 @@ func (o *overlay) link(at string, f linkForm, in, out *shape, rule schema.LinkRu
 	}
 	if l.Reference != "" {
 		o.pointer(at+".reference", l.Reference, in)
+	}
+	switch {
+	case len(f.With) == 0:
+	case l.Target != mappings.TargetAnchor || !l.Required:
+		o.report(at+".with", "goes with target: anchor and required: true: it says what a made-up anchor is linked to")
+	case slices.Contains(schema.EiffelTypes(), l.Anchor):
+		l.With = o.linksAt(at+".with", f.With, in, shapeOfEiffel(l.Anchor), false)
 	}
 	return l
 }
@@ -490,6 +501,9 @@ func (o *overlay) toCDEvents(key string, f *toCDEventsForm) mappings.ToCDEvents 
 	row.Links = o.relations(key, f.Links, in, false)
 	before := o.count()
 	row.Content = o.fields(key+".content", f.Content, fieldsOf{in: in, out: o.targets(row.CDEvent), base: openContent})
+	if len(row.Content) > 0 && len(row.CDEvent) == 1 && strings.HasPrefix(row.CDEvent[0], "eiffel-") {
+		o.report(key+".content", "has no place in a row to %s: its content is data as it is", row.CDEvent[0])
+	}
 	if o.count() == before {
 		o.completeContent(key, &row)
 	}
