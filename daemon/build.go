@@ -10,7 +10,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/daemon/deadletters"
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
-	"github.com/eiffelbridge/eiffelbridge/daemon/strictyaml"
+	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/amqp091"
 	cloudeventshttp "github.com/eiffelbridge/eiffelbridge/daemon/transports/cloudevents_http"
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/file"

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/eiffelbridge/eiffelbridge/daemon/strictyaml"
+	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )

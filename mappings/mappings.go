@@ -135,6 +135,8 @@ type Expression interface {
 	JSON(in Input) ([]byte, error)
 	// Holds evaluates a condition.
 	Holds(in Input) (bool, error)
+	// Reads are JSON pointers to the members of the event that the expression names. It must not be changed.
+	Reads() []string
 	// String is the expression's text.
 	String() string
 }

@@ -43,16 +43,15 @@ func (t *toCDEvents) serviceSubject() {
 	t.unresolved = artifactEvent == nil || environmentEvent == nil
 
 	t.subject = t.marked(SubjectKey{Kind: kindService, Source: t.in.Source})
-	id := t.serviceID()
-	named := id != "" || t.subject.ID != ""
-	switch {
-	case t.subject.ID != "":
-	case id != "":
-		t.subject.ID = id
-	case t.unresolved:
+	named := t.subject.ID != ""
+	if !named {
 		t.subject.ID = urnUUID + artC
-	default:
-		t.subject.ID = t.artifact.pkg
+		if !t.unresolved {
+			t.subject.ID = t.artifact.pkg
+		}
+		if id := t.serviceID(); id != "" {
+			t.subject.ID, named = id, true
+		}
 	}
 	if t.unresolved {
 		t.diagnose("unresolved_deployment", "the artifact or the environment of deployment %s is unknown; it opens no incarnation", t.in.ID)
@@ -75,10 +74,11 @@ func (t *toCDEvents) serviceSubject() {
 	}
 }
 
-// serviceID names the service as the overlay says, else as the custom data does; "" if neither.
+// serviceID names the service as the overlay says, if it is known what is deployed, else as the custom data does; "" if
+// neither.
 func (t *toCDEvents) serviceID() string {
-	if e := t.g.settings.Catalogue.ServiceID; e != nil {
-		id, err := t.evaluateText(e, t.subject)
+	if e := t.g.settings.Catalogue.ServiceID; e != nil && !t.unresolved {
+		id, err := t.evaluateText(e, t.subject, "/subject/id", "service_id")
 		if err != nil {
 			t.failure = err
 		}

@@ -171,6 +171,15 @@ func (r *run) start(g *Engine, in *Event, facts *Facts) {
 	}
 }
 
+// undecided is the result of a translation that failed: while there are questions, the failure may be one of a choice that
+// will fall otherwise.
+func (r *run) undecided(err error) (Result, error) {
+	if len(r.result.Need) > 0 {
+		return Result{Need: r.result.Need}, nil
+	}
+	return Result{}, err
+}
+
 // get asks for a record. Nil means that the ledger has nothing, or that its answer is not here yet: then the query is
 // noted, and the translation goes on to find out what else it will ask.
 func (r *run) get(q Query) []byte {

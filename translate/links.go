@@ -221,7 +221,7 @@ func (t *toCDEvents) makeLinks() ([]byte, error) {
 		b = append(b, '}')
 	}
 	for _, r := range t.row.Links {
-		id, err := t.evaluateText(r.Value, t.subject)
+		id, err := t.evaluateText(r.Value, t.subject, "/context/links/"+strconv.Itoa(n)+"/target/contextId", t.row.rule)
 		if err != nil {
 			return nil, err
 		}

@@ -74,6 +74,11 @@ func (g *Engine) compile(c *mappings.Catalogue) error {
 			}
 		}
 	}
+	for name, rows := range g.toEiffel {
+		if last := rows[len(rows)-1]; name != mappings.Any && (last.If != "" || last.When != nil) {
+			g.toEiffel[name] = append(rows, g.toEiffel[mappings.Any]...) // where none of the type's own holds
+		}
+	}
 	g.toCDEvents = map[string][]*rowToCDEvents{}
 	for i := range c.ToCDEvents {
 		row := &rowToCDEvents{ToCDEvents: &c.ToCDEvents[i]}
@@ -83,6 +88,11 @@ func (g *Engine) compile(c *mappings.Catalogue) error {
 			return fmt.Errorf("to_cdevents, row %s: %w", row.name, err)
 		}
 		g.toCDEvents[row.Eiffel] = append(g.toCDEvents[row.Eiffel], row)
+	}
+	for name, rows := range g.toCDEvents {
+		if name != mappings.Any && rows[len(rows)-1].When != nil {
+			g.toCDEvents[name] = append(rows, g.toCDEvents[mappings.Any]...)
+		}
 	}
 	return nil
 }
@@ -311,18 +321,24 @@ func (r *run) holds(when mappings.Expression, subject SubjectKey) (bool, error) 
 	return holds, nil
 }
 
-// evaluate computes what an overlay's expression says; nil for null.
-func (r *run) evaluate(e mappings.Expression, subject SubjectKey) ([]byte, error) {
+// evaluate computes what an overlay's expression says, for a place in the output; nil for null.
+func (r *run) evaluate(e mappings.Expression, subject SubjectKey, to, rule string) ([]byte, error) {
 	raw, err := e.JSON(r.input(subject))
 	if err != nil {
 		return nil, r.in.fail(CodeMapping, "", err.Error())
+	}
+	if raw != nil {
+		r.move(jsondoc.Value{}, to, rule, OneWay)
+		for _, p := range e.Reads() {
+			r.moveAny(r.in.doc.Root().Pointed(p), to, rule, OneWay)
+		}
 	}
 	return raw, nil
 }
 
 // evaluateText is evaluate for text; "" for null and for what is no string.
-func (r *run) evaluateText(e mappings.Expression, subject SubjectKey) (string, error) {
-	raw, err := r.evaluate(e, subject)
+func (r *run) evaluateText(e mappings.Expression, subject SubjectKey, to, rule string) (string, error) {
+	raw, err := r.evaluate(e, subject, to, rule)
 	if err != nil || raw == nil {
 		return "", err
 	}

@@ -38,10 +38,10 @@ func (g *Engine) translateToCDEvents(in *Event, facts *Facts) (Result, error) {
 		return t.result, nil
 	}
 	if err := t.chooseRow(); err != nil {
-		return Result{}, err
+		return t.undecided(err)
 	}
 	if err := t.chooseName(); err != nil {
-		return Result{}, err
+		return t.undecided(err)
 	}
 	if isCustom(t.name) && len(t.result.Need) == 0 {
 		if done, err := t.unmapped(); err != nil {
@@ -55,19 +55,16 @@ func (g *Engine) translateToCDEvents(in *Event, facts *Facts) (Result, error) {
 		return t.learnOnly(), nil
 	}
 	if err := t.chooseSchema(); err != nil {
-		if len(t.result.Need) > 0 {
-			return Result{Need: t.result.Need}, nil // the choice may fall on another event
-		}
-		return Result{}, err
+		return t.undecided(err)
 	}
 	links, err := t.makeLinks()
 	if err != nil {
-		return Result{}, err
+		return t.undecided(err)
 	}
 	t.chain = t.chainID()
 	content, err := t.makeContent()
 	if err != nil {
-		return Result{}, err
+		return t.undecided(err)
 	}
 	if len(t.result.Need) > 0 {
 		return Result{Need: t.result.Need}, nil
@@ -204,7 +201,7 @@ func (t *toCDEvents) chooseName() error {
 	if t.row.SubjectID == nil {
 		return nil
 	}
-	id, err := t.evaluateText(t.row.SubjectID, t.subject)
+	id, err := t.evaluateText(t.row.SubjectID, t.subject, "/subject/id", t.row.rule)
 	if err != nil {
 		return err
 	}
@@ -242,6 +239,8 @@ func (t *toCDEvents) chooseSchema() error {
 	spec := t.g.settings.Spec
 	full, ok := schema.CDEventType(spec, subject, predicate)
 	switch {
+	case t.full != "" && spec == "0.3":
+		return t.in.fail(CodeNotInSpec, "/meta/type", fmt.Sprintf("%s becomes %s, a type of an overlay; version %s of CDEvents has no room for those", article(t.in.Type), t.full, spec))
 	case t.full != "":
 		full, ok = t.full, true
 	case isCustom(t.name):
@@ -320,13 +319,9 @@ func (t *toCDEvents) makeContent() ([]byte, error) {
 // makeField gives a member's value, nil for none.
 func (t *toCDEvents) makeField(f *field[toCDEvents], at string) ([]byte, error) {
 	if f.Value != nil {
-		raw, err := t.evaluate(f.Value, t.subject)
-		if err != nil {
-			return nil, err
-		}
-		if raw != nil {
-			t.move(jsondoc.Value{}, at, t.row.rule, OneWay)
-			return raw, nil
+		raw, err := t.evaluate(f.Value, t.subject, at, t.row.rule)
+		if err != nil || raw != nil {
+			return raw, err
 		}
 	}
 	for _, p := range f.From {

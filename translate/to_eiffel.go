@@ -73,10 +73,7 @@ func (g *Engine) translateToEiffel(in *Event, s *schema.Schema, facts *Facts) (R
 	}
 	t.readSubject(s)
 	if err := t.chooseRow(); err != nil {
-		if len(t.result.Need) > 0 {
-			return Result{Need: t.result.Need}, nil // the choice may fall on another row
-		}
-		return Result{}, err
+		return t.undecided(err)
 	}
 	if t.row.CDEvent == mappings.Any {
 		if done, err := t.unmapped(); done {
@@ -85,7 +82,7 @@ func (g *Engine) translateToEiffel(in *Event, s *schema.Schema, facts *Facts) (R
 	}
 	t.chooseID()
 	if err := t.makeLinks(); err != nil {
-		return Result{}, err
+		return t.undecided(err)
 	}
 	if !t.replaying {
 		t.readReferences() // learning will look at them
@@ -334,7 +331,7 @@ func (t *toEiffel) makeRowLink(l *mappings.Link) error {
 	case mappings.TargetTested:
 		to.id = t.testedTarget(l.Type)
 	case mappings.TargetValue:
-		text, err := t.evaluateText(l.Value, t.subject)
+		text, err := t.evaluateText(l.Value, t.subject, t.linkPointer("/target"), t.row.rule)
 		if err != nil {
 			return err
 		}
@@ -609,13 +606,9 @@ func (t *toEiffel) makeData() ([]member, error) {
 // makeField gives a member's value, nil for none.
 func (t *toEiffel) makeField(f *field[toEiffel], at string) ([]byte, error) {
 	if f.Value != nil {
-		raw, err := t.evaluate(f.Value, t.subject)
-		if err != nil {
-			return nil, err
-		}
-		if raw != nil {
-			t.move(jsondoc.Value{}, at, t.row.rule, OneWay)
-			return raw, nil
+		raw, err := t.evaluate(f.Value, t.subject, at, t.row.rule)
+		if err != nil || raw != nil {
+			return raw, err
 		}
 	}
 	for _, p := range f.From {

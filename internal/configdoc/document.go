@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/eiffelbridge/eiffelbridge/daemon"
-	"github.com/eiffelbridge/eiffelbridge/daemon/strictyaml"
+	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
 )
 
 const header = `# Configuration

@@ -16,7 +16,7 @@ import (
 	"cel.dev/cel-go/common/types/traits"
 	"cel.dev/cel-go/interpreter"
 
-	"github.com/eiffelbridge/eiffelbridge/daemon/strictyaml"
+	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 )
 

@@ -1,6 +1,6 @@
 package overlay
 
-import "github.com/eiffelbridge/eiffelbridge/daemon/strictyaml"
+import "github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
 
 // The form of an overlay, key by key as in the catalogue. docs/overlays.md says what each means.
 

@@ -18,7 +18,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/eiffelbridge/eiffelbridge/daemon/strictyaml"
+	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 )
 

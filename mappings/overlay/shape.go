@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/eiffelbridge/eiffelbridge/daemon/strictyaml"
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
+	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 )
 
