@@ -1,0 +1,172 @@
+package translate_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/eiffelbridge/eiffelbridge/mappings/overlay"
+	"github.com/eiffelbridge/eiffelbridge/translate"
+)
+
+// withOverlay is a player whose engine has an overlay.
+func withOverlay(t testing.TB, text string, settings translate.Settings) *player {
+	t.Helper()
+	catalogue, err := overlay.Parse(nil, "overlay.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings.Catalogue = catalogue
+	return newPlayer(t, settings)
+}
+
+const customCDEvent = `{"context":{"specversion":"0.5.1","id":"e-1","source":"https://x.example.com","type":"dev.cdeventsx.acme-release.shipped.1.0.0","timestamp":"2026-03-01T09:30:00Z"},"subject":{"id":"ID","content":{"n":1.50}}}`
+
+// TestConditionalRows has a type with nothing but conditional rows: where none holds, the row for any type counts.
+func TestConditionalRows(t *testing.T) {
+	p := withOverlay(t, `version: 1
+to_eiffel:
+  - cdevent: acme-release.shipped
+    when: event.subject.id == "one"
+    eiffel: EiffelCompositionDefinedEvent
+    id: event
+    data:
+      - {to: /name, value: event.subject.id}
+      - {to: /version, value: string(event.subject.content.n)}
+to_cdevents:
+  - eiffel: EiffelCompositionDefinedEvent
+    when: event.data.name == "one"
+    cdevent: dev.cdeventsx.acme-release.shipped.1.0.0
+    subject_id: event.data.name
+    content:
+      - {to: /n, value: "double(event.data.version)"}
+`, translate.Settings{Explain: true})
+	r := through(t, p.s, strings.Replace(customCDEvent, "ID", "one", 1))
+	made := only(t, r)
+	if made.Type != "EiffelCompositionDefinedEvent" || string(field(t, made, "/data/version").Raw()) != `"1.5"` {
+		t.Errorf("became %s", made.JSON)
+	}
+	for _, l := range r.Losses {
+		if l.Pointer == "/subject/content/n" {
+			t.Error("what an expression reads is said to be lost")
+		}
+	}
+	other := only(t, through(t, p.s, strings.NewReplacer("ID", "two", "e-1", "e-2").Replace(customCDEvent)))
+	if other.Type != "EiffelAnnouncementPublishedEvent" {
+		t.Errorf("without a row that holds, it became %s", other.JSON)
+	}
+	back := only(t, p.play(`CompositionDefined A {"name":"one","version":"2"}`))
+	if back.Type != "dev.cdeventsx.acme-release.shipped.1.0.0" || back.Subject != "one" || string(field(t, back, "/subject/content/n").Raw()) != "2" {
+		t.Errorf("became %s", back.JSON)
+	}
+	if back := only(t, p.play(`CompositionDefined B {"name":"two"}`)); back.Type != "dev.cdeventsx.eiffel-composition.defined.0.1.0" {
+		t.Errorf("became %s", back.JSON)
+	}
+}
+
+// TestServiceIDOfOverlay names services by an expression, which is not asked where it is unknown what is deployed.
+func TestServiceIDOfOverlay(t *testing.T) {
+	p := withOverlay(t, `version: 1
+service_id: "'svc-' + purl(subject.id).name"
+`, translate.Settings{})
+	p.play(`EnvironmentDefined E {"name":"prod"}`)
+	p.play(`ArtifactCreated P {"identity":"pkg:oci/shop@1"}`)
+	if got := only(t, p.play(`ArtifactDeployed D {} ARTIFACT P ENVIRONMENT E`)); got.Subject != "svc-shop" {
+		t.Errorf("the service is %s", got.Subject)
+	}
+	if got := only(t, p.play(`ArtifactDeployed F {} ARTIFACT X ENVIRONMENT E`)); got.Subject != "urn:uuid:"+p.n.ids["X"] {
+		t.Errorf("the service of an unknown artifact is %s", got.Subject)
+	}
+}
+
+// TestActivitiesOfOverlay says by names and by a condition what kind of run an activity is.
+func TestActivitiesOfOverlay(t *testing.T) {
+	p := withOverlay(t, `version: 1
+activities:
+  - {kind: build, names: ["compile-*", "*-nightly-*"]}
+  - {kind: taskrun, when: "has(event.data.executionType) && event.data.executionType == 'MANUAL'"}
+`, translate.Settings{})
+	for line, want := range map[string]string{
+		`ActivityTriggered A {"name":"compile-shop"}`:                           "build.queued",
+		`ActivityTriggered B {"name":"x-nightly-y"}`:                            "build.queued",
+		`ActivityTriggered C {"name":"recompile-shop"}`:                         "pipelinerun.queued",
+		`ActivityTriggered D {"name":"x","executionType":"MANUAL"}`:             "",
+		`ActivityTriggered F {"name":"compile-","categories":["TESTSUITERUN"]}`: "build.queued",
+	} {
+		got := ""
+		if r := p.play(line); len(r.Events) > 0 {
+			got = nameOf(r.Events[0].Type)
+		}
+		if got != want {
+			t.Errorf("%s became %q, want %q", line, got, want)
+		}
+	}
+}
+
+// TestExtendedRow adds a link and a member to a row of ours, and takes its levels from the overlay.
+func TestExtendedRow(t *testing.T) {
+	p := withOverlay(t, `version: 1
+published_levels: [released]
+to_eiffel:
+  - cdevent: build.finished
+    extend: true
+    data:
+      - {to: /outcome/description, value: "'by ' + event.context.source"}
+    links:
+      - {type: CAUSE, target: value, value: "event.?customData.?parent.orValue(null)"}
+  - {cdevent: ticket.created, disable: true}
+`, translate.Settings{})
+	r := p.play(`build.finished p {}`)
+	if got := field(t, last(t, r), "/data/outcome/description").Str(); got != "by https://ci.example.com" {
+		t.Errorf("the description is %q", got)
+	}
+	parent := p.n.make("Parent")
+	text := strings.Replace(p.event(`build.finished q {}`), `{"context"`, `{"customData":{"parent":"`+parent+`"},"context"`, 1)
+	if got := target(t, last(t, through(t, p.s, text)), "CAUSE"); got != parent {
+		t.Errorf("CAUSE leads to %q", got)
+	}
+	if got := only(t, p.play(`ticket.created t {"summary":"s","creator":"c","uri":"u"}`)); got.Type != "EiffelAnnouncementPublishedEvent" {
+		t.Errorf("disabled, it became %s", got.Type)
+	}
+	p.play(`EnvironmentDefined E {"name":"prod"}`)
+	p.play(`ArtifactCreated P {"identity":"pkg:oci/shop@1"}`)
+	p.play(`ArtifactDeployed D {} ARTIFACT P ENVIRONMENT E`)
+	if got := only(t, p.play(`ConfidenceLevelModified L {"name":"released","value":"SUCCESS"} SUBJECT D`)); nameOf(got.Type) != "service.published" {
+		t.Errorf("became %s", got.Type)
+	}
+	if got := only(t, p.play(`ConfidenceLevelModified M {"name":"servicePublished","value":"SUCCESS"} SUBJECT D`)); nameOf(got.Type) == "service.published" {
+		t.Error("a level that is not published any more still counts")
+	}
+}
+
+// TestFailingExpressions name the place in the overlay, as an error of the event.
+func TestFailingExpressions(t *testing.T) {
+	for name, c := range map[string]struct{ overlay, line string }{
+		"value":      {"to_eiffel:\n  - {cdevent: change.created, extend: true, data: [{to: /change/details, value: event.customData.none}]}", `change.created c {}`},
+		"when":       {"to_eiffel:\n  - {cdevent: change.created, when: event.customData.none == 1, eiffel: EiffelAnnouncementPublishedEvent, id: event, data: [{to: /heading, const: h}, {to: /body, const: b}, {to: /severity, const: MINOR}]}", `change.created c {}`},
+		"service_id": {"service_id: event[\"none\"]", `ArtifactDeployed D {} ARTIFACT P ENVIRONMENT E`},
+		"activity":   {"activities: [{kind: build, when: event.data.executionType == 'MANUAL'}]", `ActivityTriggered A {"name":"x"}`},
+	} {
+		p := withOverlay(t, "version: 1\n"+c.overlay+"\n", translate.Settings{})
+		p.play(`EnvironmentDefined E {"name":"prod"}`)
+		p.play(`ArtifactCreated P {"identity":"pkg:oci/shop@1"}`)
+		_, err := p.s.Translate(t.Context(), []byte(p.event(c.line)))
+		var e *translate.EventError
+		if !errors.As(err, &e) || e.Code != translate.CodeMapping || !strings.Contains(e.Message, "overlay.yaml:") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestOverlayTypeInOldSpec cannot be written: 0.3 has no types but its own.
+func TestOverlayTypeInOldSpec(t *testing.T) {
+	p := withOverlay(t, `version: 1
+to_cdevents:
+  - {eiffel: EiffelIssueVerifiedEvent, cdevent: dev.cdevents.issue.verified.0.1.0}
+`, translate.Settings{Spec: "0.3"})
+	_, err := p.s.Translate(t.Context(), []byte(p.event(`IssueVerified V {} IUT P`)))
+	var e *translate.EventError
+	if !errors.As(err, &e) || e.Code != translate.CodeNotInSpec || !strings.Contains(e.Message, "overlay") {
+		t.Errorf("%v", err)
+	}
+}
