@@ -109,7 +109,7 @@ var wrongTypes = []string{`null`, `true`, `7`, `"x"`, `{}`, `[]`}
 // replacements, each value gets its share; from says where to begin, so that different events get different shares.
 func mutations(d *jsondoc.Document, from, share int, yield func([]byte)) {
 	var walk func(v jsondoc.Value)
-	n := from
+	n, position := from, from
 	all := yield
 	yield = func(text []byte) {
 		if text != nil {
@@ -129,9 +129,14 @@ func mutations(d *jsondoc.Document, from, share int, yield func([]byte)) {
 		}
 		switch v.Kind() {
 		case jsondoc.String:
-			// The same text written otherwise, and one that differs in its case or its length.
+			// The same text written otherwise, and one that differs in its case, its length or one character.
 			if s := v.Str(); s != "" {
 				yield(jsondoc.AppendReplaced(nil, d, v, escaped(s)))
+				at := position % len(s)
+				position++
+				for _, c := range []string{"g", "-", "0", "["} {
+					yield(jsondoc.AppendReplaced(nil, d, v, jsondoc.AppendString(nil, s[:at]+c+s[at+1:])))
+				}
 				yield(jsondoc.AppendReplaced(nil, d, v, jsondoc.AppendString(nil, strings.ToUpper(s))))
 				yield(jsondoc.AppendReplaced(nil, d, v, jsondoc.AppendString(nil, s[:len(s)-1])))
 				yield(jsondoc.AppendReplaced(nil, d, v, jsondoc.AppendString(nil, s+"!")))
