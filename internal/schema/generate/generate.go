@@ -368,7 +368,7 @@ func (e *event) any(b []byte, levels int) []byte {
 		return append(b, ']')
 	}
 	b = append(b, '{')
-	names := []string{"id", "event", "key", "a/b~c", "é", ""}
+	names := []string{"id", "name", "key", "a/b~c", "é", ""}
 	for i := range e.choose.IntN(4) {
 		if i > 0 {
 			b = append(b, ',')

@@ -1,0 +1,337 @@
+package translatorconformance
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/internal/schema"
+	"github.com/eiffelbridge/eiffelbridge/translate"
+)
+
+// checkOutput: a valid event is translated, or is of a type that the translator does not map; what it becomes is valid.
+func checkOutput(t *trial) {
+	for at := range t.base {
+		s := &t.base[at]
+		var panicked *panicError
+		switch {
+		case code(s.err) == translate.CodeNoMapping:
+			t.skip(at, "not translated: %s", translate.CodeNoMapping)
+			continue
+		case code(s.err) != "":
+			t.find(at, "", code(s.err), "a valid event is refused: %v", s.err)
+			continue
+		case asPanic(s.err, &panicked):
+			t.find(at, "", "panic", "%v", panicked)
+			continue
+		case s.err != nil:
+			t.find(at, "", "error", "the error is no *translate.EventError: %v", s.err)
+			continue
+		}
+		t.check(at)
+		if len(s.result.Events) == 0 && s.result.Returning == translate.NotReturning && len(s.result.Diagnostics) == 0 {
+			t.find(at, "", "silent", "there is no output, and no diagnostic tells why")
+		}
+		for i := range s.result.Events {
+			t.checkEvent(at, s, &s.result.Events[i])
+		}
+	}
+}
+
+// checkEvent holds one event of the output against its schema as any reader would: from its bytes.
+func (t *trial) checkEvent(at int, s *step, e *translate.Event) {
+	read, err := translate.Decode(e.JSON)
+	if err != nil {
+		t.find(at, "", "json", "the output cannot be read: %v: %s", err, cut(string(e.JSON), 0))
+		return
+	}
+	if !bytes.Equal(read.JSON, e.JSON) {
+		t.find(at, "", "compact", "the output is not compact: %s", cut(string(e.JSON), 0))
+	}
+	for _, f := range translate.Validate(read) {
+		t.find(at, f.Pointer, "schema", "the output is not valid: %v", f)
+	}
+	type heading struct {
+		protocol                         translate.Protocol
+		id, source, typ, version, schema string
+		subject, tag, domain             string
+		time                             int64
+	}
+	of := func(e *translate.Event) heading {
+		return heading{e.Protocol, e.ID, e.Source, e.Type, e.Version, e.Schema, e.Subject, e.Tag, e.DomainID, e.Time}
+	}
+	if got, want := of(e), of(&read); got != want {
+		t.find(at, "", "head", "the head %+v is not that of the event's bytes, %+v", got, want)
+	}
+	if s.result.Returning != translate.NotReturning {
+		return // the original, as its own author wrote it
+	}
+	if read.Protocol != s.in.Protocol.Other() {
+		t.find(at, "", "protocol", "the output is an event of %s, as the input is", read.Protocol)
+		return
+	}
+	// Newer versions are read leniently, so that a version that nobody published would look valid.
+	d := translate.DefaultSettings()
+	if read.Protocol == translate.Eiffel {
+		if want, ok := schema.EditionVersion(d.Edition, read.Type); !ok || want != read.Version {
+			t.find(at, "/meta/version", "version", "the output is an %s %s; edition %s has %s", read.Type, read.Version, d.Edition, orNone(want))
+		}
+		return
+	}
+	want, _ := schema.SpecVersion(d.Spec)
+	if got := parse(e.JSON).At("context", "specversion").Str(); got != want {
+		t.find(at, "/context/specversion", "version", "the output is of CDEvents %s, not %s", orNone(got), want)
+	}
+	if sch, err := schema.ForCDEvent(read.Type, want); err != nil || sch.Lenient() || !slices.Contains(sch.SpecVersions(), want) {
+		t.find(at, "/context/type", "version", "CDEvents %s has no %s", want, read.Type)
+	}
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+func asPanic(err error, p **panicError) bool {
+	e, ok := err.(*panicError) //nolint:errorlint // call made it, and nobody wraps it
+	*p = e
+	return ok
+}
+
+// checkLinks holds the links of the output against the link rules, with the types of all that was written so far known.
+func checkLinks(t *trial) {
+	types := map[string]string{} // by id
+	for at := range t.base {
+		s := &t.base[at]
+		if !t.done(at, s) {
+			continue
+		}
+		t.check(at)
+		for i := range s.result.Events {
+			e := &s.result.Events[i]
+			types[e.ID] = e.Type
+		}
+		for i := range s.result.Events {
+			t.checkLinksOf(at, &s.result.Events[i], types)
+		}
+	}
+}
+
+func (t *trial) checkLinksOf(at int, e *translate.Event, types map[string]string) {
+	root := parse(e.JSON)
+	if e.Protocol == translate.CDEvents {
+		for l := range root.At("context", "links").Children() {
+			if id := l.At("target", "contextId").Str() + l.At("from", "contextId").Str(); id == e.ID {
+				t.find(at, l.Pointer(), "itself", "the output links to itself")
+			}
+		}
+		return
+	}
+	seen := map[string]bool{}
+	for l := range root.Get("links").Children() {
+		id := l.Get("target").Str()
+		if id == e.ID {
+			t.find(at, l.Pointer(), "itself", "%s links to itself", e.Type)
+		}
+		link := l.Get("type").Str() + " " + id
+		if seen[link] {
+			t.find(at, l.Pointer(), "duplicate", "%s has the link %s twice", e.Type, link)
+		}
+		seen[link] = true
+	}
+	sch, err := schema.ForEiffel(e.Type, e.Version)
+	doc, parseErr := jsondoc.Parse(e.JSON)
+	if err != nil || parseErr != nil {
+		return // the law of the output says so
+	}
+	typeOf := func(id string) (string, bool) {
+		typ, known := types[id]
+		return typ, known
+	}
+	for _, f := range sch.ValidateLinks(doc, typeOf) {
+		t.find(at, f.Pointer, f.Rule, "%s", f.Message)
+	}
+}
+
+// checkOrder: consumers may read a stream of output once, from its beginning.
+func checkOrder(t *trial) {
+	for at := range t.base {
+		s := &t.base[at]
+		if !t.done(at, s) {
+			continue
+		}
+		t.check(at)
+		events := s.result.Events
+		place := map[string]int{}
+		for i := range events {
+			if before, twice := place[events[i].ID]; twice {
+				t.find(at, "", "twice", "events %d and %d of the output have the same id %s", before, i, events[i].ID)
+			}
+			place[events[i].ID] = i
+		}
+		needed := make([]bool, len(events))
+		for i := range events {
+			for _, l := range targets(&events[i]) {
+				to, here := place[l.id]
+				switch {
+				case here && to > i:
+					t.find(at, l.pointer, "forward", "event %d of the output, %s, links to event %d, %s, which follows", i, events[i].Type, to, events[to].Type)
+				case here && to < i:
+					needed[to] = true
+				}
+			}
+		}
+		for i := range events {
+			if events[i].Synthesized && !needed[i] {
+				t.find(at, "", "unneeded", "event %d of the output, %s, was made up, and nothing that follows links to it", i, events[i].Type)
+			}
+		}
+	}
+}
+
+type linkTo struct{ id, pointer string }
+
+// targets are the ids that an event links to.
+func targets(e *translate.Event) []linkTo {
+	var out []linkTo
+	root := parse(e.JSON)
+	for l := range root.Get("links").Children() {
+		out = append(out, linkTo{l.Get("target").Str(), l.Pointer()})
+	}
+	for l := range root.At("context", "links").Children() {
+		out = append(out, linkTo{l.At("target", "contextId").Str(), l.Pointer()}, linkTo{l.At("from", "contextId").Str(), l.Pointer()})
+	}
+	return out
+}
+
+// checkDeterminism translates each event again with the facts that it was translated with.
+func checkDeterminism(t *trial) {
+	tr := t.translators[variant{}]
+	twin, err := t.translator(variant{twin: true})
+	for at := range t.base {
+		if err != nil {
+			t.skip(at, "no second translator: %v", err)
+			continue
+		}
+		s := &t.base[at]
+		t.check(at)
+		want := outcome(s.result, s.err)
+		reversed := slices.Clone(s.facts)
+		slices.Reverse(reversed)
+		for _, c := range []struct {
+			rule  string
+			tr    translate.Translator
+			facts []translate.Fact
+			want  string
+		}{
+			{"again", tr, s.facts, want},
+			{"first_round", tr, nil, s.first},
+			{"instance", twin, s.facts, want},
+			{"instance", twin, nil, s.first},
+			{"order_of_facts", tr, reversed, want},
+		} {
+			for range 2 { // what is left to chance may fall the same once
+				in, err := translate.Decode(t.events.Events[at])
+				if err != nil {
+					continue
+				}
+				if got := outcome(call(c.tr, in, answers(c.facts))); got != c.want {
+					t.find(at, "", c.rule, "the same event and facts give something else: %s", difference(got, c.want))
+					break
+				}
+			}
+		}
+	}
+}
+
+// answers gives facts that may be harmed.
+func answers(facts []translate.Fact) *translate.Facts {
+	out := &translate.Facts{}
+	for _, f := range facts {
+		out.Add(f.Query, bytes.Clone(f.Record))
+	}
+	return out
+}
+
+// checkInput compares the arguments before and after.
+func checkInput(t *trial) {
+	tr := t.translators[variant{}]
+	for at := range t.base {
+		s := &t.base[at]
+		in, err := translate.Decode(t.events.Events[at])
+		if err != nil {
+			continue
+		}
+		t.check(at)
+		before := bytes.Clone(in.JSON)
+		facts, records := &translate.Facts{}, make([][]byte, len(s.facts))
+		for i, f := range s.facts {
+			records[i] = bytes.Clone(f.Record)
+			facts.Add(f.Query, records[i])
+		}
+		call(tr, in, facts)
+		if !bytes.Equal(before, in.JSON) {
+			t.find(at, "", "event", "the event was changed: %s", difference(string(in.JSON), string(before)))
+		}
+		for i, f := range s.facts {
+			if got, ok := facts.Get(f.Query); !ok || !bytes.Equal(got, f.Record) || !bytes.Equal(records[i], f.Record) {
+				t.find(at, "", "facts", "the fact %s %s was changed", f.Query.Kind, f.Query.Key)
+			}
+		}
+	}
+}
+
+// checkIdempotence translates each event a second time at once, and a third time after all others.
+func checkIdempotence(t *trial) {
+	tr := t.translators[variant{}]
+	ledger := translate.NewMemoryLedger()
+	var steps []step
+	for _, text := range t.events.Events {
+		first := ask(tr, ledger, text)
+		steps = append(steps, first)
+		if first.err == nil {
+			t.checkAgain(len(steps)-1, &first, ask(tr, ledger, text), "at once")
+		}
+	}
+	for at := range steps {
+		if !t.done(at, &steps[at]) {
+			continue
+		}
+		t.check(at)
+		t.checkAgain(at, &steps[at], ask(tr, ledger, t.events.Events[at]), "after "+strconv.Itoa(len(steps))+" events")
+	}
+}
+
+func (t *trial) checkAgain(at int, first *step, again step, when string) {
+	if again.err != nil {
+		t.find(at, "", "error", "the event came again %s and is refused: %v", when, again.err)
+		return
+	}
+	known := map[string]bool{}
+	for _, e := range first.result.Events {
+		known[e.ID] = true
+	}
+	for _, e := range again.result.Events {
+		if !known[e.ID] {
+			t.find(at, "", "new_id", "the event came again %s and gives another %s, %s", when, e.Type, e.ID)
+			return
+		}
+	}
+	got, want := events(again.result.Events), events(first.result.Events)
+	if got != want {
+		t.find(at, "", "bytes", "the event came again %s and gives something else: %s", when, difference(got, want))
+	}
+}
+
+// events are the texts of events, a line each.
+func events(list []translate.Event) string {
+	var b bytes.Buffer
+	for _, e := range list {
+		b.Write(e.JSON)
+		b.WriteByte('\n')
+	}
+	return b.String()
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package translatorconformance_test
+
+const randomCases = 3
