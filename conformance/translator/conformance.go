@@ -3,7 +3,16 @@
 //
 // The author of a translator hands in its constructor and calls [Run] in a test. [Test] does the same without a *testing.T, for
 // commands, and gives a [Report]. The events are written by the kit, of every type and version of both protocols ([Generate]);
-// the author may add others.
+// the author may add others:
+//
+//	func TestConformance(t *testing.T) {
+//		cases, err := translatorconformance.Generate(translatorconformance.Selection{Types: []string{"service.deployed"}})
+//		if err != nil {
+//			t.Fatal(err)
+//		}
+//		cases = append(cases, translatorconformance.Case{Name: "example", Events: [][]byte{example}})
+//		translatorconformance.Run(t, newTranslator, translatorconformance.Options{Cases: cases})
+//	}
 package translatorconformance
 
 import (
