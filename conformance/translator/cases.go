@@ -69,12 +69,12 @@ func Generate(s Selection) ([]Case, error) {
 	return out, nil
 }
 
-// flow adds a stream of one random event of each type that belongs to it, in any order.
+// flow adds a stream of two random events of each type that belongs to it, in any order.
 func (s Selection) flow(out []Case, name string, schemas []*schema.Schema, belongs func(*schema.Schema) bool) []Case {
 	var mine []*schema.Schema
 	for _, sch := range schemas {
 		if belongs(sch) {
-			mine = append(mine, sch)
+			mine = append(mine, sch, sch)
 		}
 	}
 	if mine == nil {

@@ -59,7 +59,7 @@ func Laws() []Law {
 	return []Law{
 		{"output", "what is written is valid, compact, of the version asked for, and has the head that is claimed", checkOutput},
 		{"links", "links of the output are legal, by type, number and target, and never lead to the event itself", checkLinks},
-		{"order", "what is made up stands before what links to it, and no link leads to an event that follows", checkOrder},
+		{"order", "what is made up stands before what links to it, no link leads to an event that follows, and no id comes twice", checkOrder},
 		{"determinism", "the same event and facts give the same, from any instance, however the facts are ordered", checkDeterminism},
 		{"input", "the event and the facts are left as they are", checkInput},
 		{"idempotence", "an event that comes again gives the same events, at once and later", checkIdempotence},

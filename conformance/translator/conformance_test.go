@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -31,7 +33,34 @@ func TestOurs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cases = append(cases, examples(t)...)
 	translatorconformance.Run(t, ours, translatorconformance.Options{Cases: cases, KnownFailures: knownFailures})
+}
+
+// examples are those of the specifications: in EIFFELBRIDGE_SPECS, or in ../shared/specs beside the repository; none if they are not
+// at hand.
+func examples(t testing.TB) []translatorconformance.Case {
+	t.Helper()
+	folder := os.Getenv("EIFFELBRIDGE_SPECS")
+	if folder == "" {
+		folder = filepath.Join("..", "..", "..", "shared", "specs")
+	}
+	var out []translatorconformance.Case
+	for _, pattern := range []string{"cdevents/*/conformance/*.json", "eiffel/examples/events/*/*.json"} {
+		files, err := filepath.Glob(filepath.Join(folder, filepath.FromSlash(pattern)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, translatorconformance.Case{Name: strings.TrimPrefix(file, folder), Events: [][]byte{text}})
+		}
+	}
+	t.Logf("%d examples of the specifications", len(out))
+	return out
 }
 
 // bad is our translator with one fault.
@@ -50,6 +79,9 @@ func (b *bad) Translate(in translate.Event, facts *translate.Facts) (translate.R
 	r, err := b.Translator.Translate(in, facts)
 	if err != nil || len(r.Need) > 0 || b.back != (r.Returning != translate.NotReturning) {
 		return r, err
+	}
+	if b.after == nil {
+		return r, nil
 	}
 	r.Events = slices.Clone(r.Events)
 	err = b.after(b, in, facts, &r)
@@ -88,6 +120,12 @@ func addLinks(e *translate.Event, links string) {
 	}
 }
 
+// deployment is a CDEvent that needs anchors.
+func deployment(name, version string) []byte {
+	return fmt.Appendf(nil, `{"context":{"specversion":"0.5.1","id":"evt-%[2]s","source":"/s","type":"dev.cdevents.service.deployed.0.3.0",`+
+		`"timestamp":"2026-03-01T09:00:00Z"},"subject":{"id":%[1]q,"content":{"environment":{"id":%[1]q},"artifactId":"pkg:oci/%[1]s@%[2]s"}}}`, name, version)
+}
+
 // spurious is a made-up event that nobody needs.
 func spurious(t testing.TB) translate.Event {
 	t.Helper()
@@ -95,9 +133,7 @@ func spurious(t testing.TB) translate.Event {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := translate.NewSession(engine, translate.NewMemoryLedger()).Translate(t.Context(), []byte(`{"context":{"specversion":"0.5.1","id":"e","source":"/s",
-		"type":"dev.cdevents.service.deployed.0.3.0","timestamp":"2026-03-01T09:00:00Z"},"subject":{"id":"spurious","content":{"environment":{"id":"spurious"},
-		"artifactId":"pkg:oci/spurious@1"}}}`))
+	r, err := translate.NewSession(engine, translate.NewMemoryLedger()).Translate(t.Context(), deployment("spurious", "1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,6 +148,8 @@ type fault struct {
 	also  []string // laws that this fault breaks as well, by its nature
 	back  bool     // it is in what is given back, not in what is translated
 	after func(b *bad, in translate.Event, facts *translate.Facts, r *translate.Result) error
+
+	settings func(*translate.Settings) // nil: as the kit wants them
 }
 
 // The types that faults are about: nothing becomes a service.published here, so that it is only met on the way there.
@@ -239,6 +277,8 @@ func faults(t testing.TB) []fault {
 			}
 			return nil
 		}},
+
+		{name: "an anchor again for each event", law: "order", rule: "reused", settings: func(s *translate.Settings) { s.Synthesize = translate.SynthesizeAlways }},
 
 		{name: "members in any order", law: "determinism", rule: "again", also: []string{"idempotence"}, after: func(b *bad, _ translate.Event, _ *translate.Facts, r *translate.Result) error {
 			if b.carrying() && b.calls.Load()%2 == 0 {
@@ -386,15 +426,19 @@ func faults(t testing.TB) []fault {
 // cases are few, of types that our translator maps.
 func cases(t testing.TB) []translatorconformance.Case {
 	t.Helper()
-	all, err := translatorconformance.Generate(translatorconformance.Selection{Random: 4, Types: []string{
+	all, err := translatorconformance.Generate(translatorconformance.Selection{Random: 2, Types: []string{
 		"dev.cdevents.environment.created.0.3.0", "dev.cdevents.environment.modified.0.3.0", "dev.cdevents.service.deployed.0.3.0", published,
 		"EiffelEnvironmentDefinedEvent", "EiffelArtifactDeployedEvent",
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	two := translatorconformance.Case{Name: "two deployments"}
+	for _, version := range []string{"1.0.0", "1.1.0"} {
+		two.Events = append(two.Events, deployment("shop", version))
+	}
 	// Of the versions of the Eiffel types, one is enough.
-	return slices.DeleteFunc(all, func(c translatorconformance.Case) bool {
+	return slices.DeleteFunc(append(all, two), func(c translatorconformance.Case) bool {
 		return strings.HasPrefix(c.Name, "Eiffel") && !strings.HasPrefix(c.Name, deployed+" 0.1.0")
 	})
 }
@@ -432,6 +476,9 @@ func TestEachLawIsCaught(t *testing.T) {
 		t.Run(f.law+", "+f.rule+", "+f.name, func(t *testing.T) {
 			var instances int64
 			found := findings(t, func(s translate.Settings) (translate.Translator, error) {
+				if f.settings != nil {
+					f.settings(&s)
+				}
 				engine, err := translate.New(s)
 				instances++
 				return &bad{Translator: engine, settings: s, number: instances, back: f.back, after: f.after}, err

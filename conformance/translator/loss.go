@@ -120,10 +120,10 @@ func (t *trial) checkMoves(at int, s, back, again *step, strict bool) {
 	var exact, translated []string
 	for _, m := range s.result.Moves {
 		switch {
-		case m.From == "" || m.To == "" || m.Out != main:
+		case m.From == "" || m.To != "" && m.Out != main: // made, or in what was made up
 		case m.Fidelity == translate.Exact:
 			exact = append(exact, m.From)
-		case m.Fidelity == translate.Translated:
+		case m.Fidelity == translate.Translated && m.To != "":
 			translated = append(translated, m.To)
 		}
 	}
