@@ -385,7 +385,7 @@ func faults(t testing.TB) []fault {
 			return nil
 		}},
 		{name: "nothing comes back", law: "semantics", rule: "back", after: func(b *bad, in translate.Event, _ *translate.Facts, r *translate.Result) error {
-			if b.settings.Spec != "" && in.Protocol == translate.Eiffel {
+			if b.settings.Explain && in.Protocol == translate.Eiffel && in.Type == "EiffelEnvironmentDefinedEvent" && b.settings.Spec != "" {
 				r.Events = nil
 			}
 			return nil

@@ -22,6 +22,21 @@ type variant struct {
 	twin          bool // another instance with the same settings
 }
 
+// String says how the settings differ from the defaults, "" if not at all.
+func (v variant) String() string {
+	var out []string
+	if v.carry == translate.CarryNone {
+		out = append(out, "carry none")
+	}
+	if v.spec != "" {
+		out = append(out, "CDEvents "+v.spec)
+	}
+	if v.edition != "" {
+		out = append(out, "edition "+v.edition)
+	}
+	return strings.Join(out, ", ")
+}
+
 // kit is one run.
 type kit struct {
 	make    Constructor
@@ -169,7 +184,8 @@ type trial struct {
 	events *Case
 	heads  []head
 	marks  []mark
-	base   []step // the translation with the default settings and one ledger
+	with   variant // the settings that findings speak of
+	base   []step  // the translation with the default settings and one ledger
 }
 
 // check notes that the law is applied to an event.
@@ -195,9 +211,13 @@ func (t *trial) find(at int, pointer, rule, format string, args ...any) {
 	if kept[t.law.Name]++; kept[t.law.Name] > t.options.MaxFindings {
 		return
 	}
+	message := fmt.Sprintf(format, args...)
+	if with := t.with.String(); with != "" {
+		message = "with " + with + ": " + message
+	}
 	t.findings = append(t.findings, Finding{
 		Law: t.law.Name, Type: h.name, Version: h.version, Case: t.events.Name, Event: at,
-		Pointer: pointer, Rule: rule, Message: fmt.Sprintf(format, args...), Input: t.events.Events[at],
+		Pointer: pointer, Rule: rule, Message: message, Input: t.events.Events[at],
 	})
 }
 

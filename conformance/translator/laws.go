@@ -2,6 +2,7 @@ package translatorconformance
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"strconv"
 
@@ -10,14 +11,45 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
-// checkOutput: a valid event is translated, or is of a type that the translator does not map; what it becomes is valid.
+// checkOutput: a valid event is translated, or is of a type that the translator does not map; what it becomes is valid. It is
+// translated with the default settings, without carrying, and into each other version of the output's protocol, which need not
+// have it.
 func checkOutput(t *trial) {
-	for at := range t.base {
-		s := &t.base[at]
+	d := translate.DefaultSettings()
+	t.checkOutputs(t.base, variant{spec: d.Spec, edition: d.Edition})
+	others := []variant{{carry: translate.CarryNone}}
+	if t.heads[0].protocol == translate.CDEvents {
+		for _, edition := range translate.Editions() {
+			others = append(others, variant{edition: edition})
+		}
+	} else {
+		for _, spec := range translate.Specs() {
+			others = append(others, variant{spec: spec})
+		}
+	}
+	for _, v := range others {
+		if v.edition == d.Edition || v.spec == d.Spec {
+			continue
+		}
+		if tr, err := t.translator(v); err == nil {
+			t.with = v
+			v.spec, v.edition = cmp.Or(v.spec, d.Spec), cmp.Or(v.edition, d.Edition)
+			t.checkOutputs(t.pass(tr), v)
+		}
+	}
+}
+
+// checkOutputs checks the outputs of a case; v tells which versions were asked for.
+func (t *trial) checkOutputs(steps []step, v variant) {
+	for at := range steps {
+		s := &steps[at]
 		var panicked *panicError
 		switch {
 		case code(s.err) == translate.CodeNoMapping:
 			t.skip(at, "not translated: %s", translate.CodeNoMapping)
+			continue
+		case v.edition != translate.DefaultSettings().Edition && code(s.err) == translate.CodeNotInEdition,
+			v.spec != translate.DefaultSettings().Spec && code(s.err) == translate.CodeNotInSpec:
 			continue
 		case code(s.err) != "":
 			t.find(at, "", code(s.err), "a valid event is refused: %v", s.err)
@@ -34,13 +66,13 @@ func checkOutput(t *trial) {
 			t.find(at, "", "silent", "there is no output, and no diagnostic tells why")
 		}
 		for i := range s.result.Events {
-			t.checkEvent(at, s, &s.result.Events[i])
+			t.checkEvent(at, s, &s.result.Events[i], v)
 		}
 	}
 }
 
 // checkEvent holds one event of the output against its schema as any reader would: from its bytes.
-func (t *trial) checkEvent(at int, s *step, e *translate.Event) {
+func (t *trial) checkEvent(at int, s *step, e *translate.Event, v variant) {
 	read, err := translate.Decode(e.JSON)
 	if err != nil {
 		t.find(at, "", "json", "the output cannot be read: %v: %s", err, cut(string(e.JSON), 0))
@@ -52,16 +84,7 @@ func (t *trial) checkEvent(at int, s *step, e *translate.Event) {
 	for _, f := range translate.Validate(read) {
 		t.find(at, f.Pointer, "schema", "the output is not valid: %v", f)
 	}
-	type heading struct {
-		protocol                         translate.Protocol
-		id, source, typ, version, schema string
-		subject, tag, domain             string
-		time                             int64
-	}
-	of := func(e *translate.Event) heading {
-		return heading{e.Protocol, e.ID, e.Source, e.Type, e.Version, e.Schema, e.Subject, e.Tag, e.DomainID, e.Time}
-	}
-	if got, want := of(e), of(&read); got != want {
+	if got, want := headOf(e), headOf(&read); got != want {
 		t.find(at, "", "head", "the head %+v is not that of the event's bytes, %+v", got, want)
 	}
 	if s.result.Returning != translate.NotReturning {
@@ -72,20 +95,32 @@ func (t *trial) checkEvent(at int, s *step, e *translate.Event) {
 		return
 	}
 	// Newer versions are read leniently, so that a version that nobody published would look valid.
-	d := translate.DefaultSettings()
 	if read.Protocol == translate.Eiffel {
-		if want, ok := schema.EditionVersion(d.Edition, read.Type); !ok || want != read.Version {
-			t.find(at, "/meta/version", "version", "the output is an %s %s; edition %s has %s", read.Type, read.Version, d.Edition, orNone(want))
+		if want, ok := schema.EditionVersion(v.edition, read.Type); !ok || want != read.Version {
+			t.find(at, "/meta/version", "version", "the output is an %s %s; edition %s has %s", read.Type, read.Version, v.edition, orNone(want))
 		}
 		return
 	}
-	want, _ := schema.SpecVersion(d.Spec)
-	if got := parse(e.JSON).At("context", "specversion").Str(); got != want {
-		t.find(at, "/context/specversion", "version", "the output is of CDEvents %s, not %s", orNone(got), want)
+	want, _ := schema.SpecVersion(v.spec)
+	context := parse(e.JSON).Get("context")
+	if got := context.Get("specversion").Str() + context.Get("version").Str(); got != want {
+		t.find(at, "/context", "version", "the output is of CDEvents %s, not %s", orNone(got), want)
 	}
 	if sch, err := schema.ForCDEvent(read.Type, want); err != nil || sch.Lenient() || !slices.Contains(sch.SpecVersions(), want) {
 		t.find(at, "/context/type", "version", "CDEvents %s has no %s", want, read.Type)
 	}
+}
+
+// heading is what an Event says of its bytes.
+type heading struct {
+	protocol                         translate.Protocol
+	id, source, typ, version, schema string
+	subject, tag, domain             string
+	time                             int64
+}
+
+func headOf(e *translate.Event) heading {
+	return heading{e.Protocol, e.ID, e.Source, e.Type, e.Version, e.Schema, e.Subject, e.Tag, e.DomainID, e.Time}
 }
 
 func orNone(s string) string {

@@ -1,6 +1,7 @@
 package translatorconformance
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
@@ -169,10 +170,11 @@ func (t *trial) checkMoves(at int, s, back, again *step, strict bool) {
 // checkAccounting looks for every value of the input in the moves and losses, with the original carried and without it.
 func checkAccounting(t *trial) {
 	for _, carry := range []translate.Carry{translate.CarryOriginal, translate.CarryNone} {
-		tr, err := t.translator(variant{carry: carry, explain: true})
+		t.with = variant{carry: carry, explain: true}
+		tr, err := t.translator(t.with)
 		if err != nil {
 			for at := range t.heads {
-				t.skip(at, "no translator that explains, carry %d: %v", carry, err)
+				t.skip(at, "no translator that explains (%s): %v", cmp.Or(t.with.String(), "carry original"), err)
 			}
 			continue
 		}
