@@ -471,8 +471,11 @@ func TestEachLawIsCaught(t *testing.T) {
 	o := translatorconformance.Options{Cases: cases(t)}
 	good := findings(t, ours, o)
 	broken := map[string]bool{}
-	for _, f := range faults(t) {
+	for i, f := range faults(t) {
 		broken[f.law] = true
+		if i%everyNth != 0 {
+			continue
+		}
 		t.Run(f.law+", "+f.rule+", "+f.name, func(t *testing.T) {
 			var instances int64
 			found := findings(t, func(s translate.Settings) (translate.Translator, error) {

@@ -2,4 +2,7 @@
 
 package translatorconformance_test
 
-const randomCases = 3
+const (
+	randomCases = 3
+	everyNth    = 1
+)
