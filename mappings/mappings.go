@@ -103,6 +103,7 @@ type Link struct {
 	Subject   string `yaml:"subject" json:"subject,omitempty"`     // kind of the subject that the reference names
 	Reference string `yaml:"reference" json:"reference,omitempty"` // JSON pointer to the reference
 	Required  bool   `yaml:"required" json:"required,omitempty"`   // what nobody knows is synthesized
+	With      []Link `yaml:"with" json:"with,omitempty"`           // what a synthesized anchor is linked to
 	// Value is the context id or Eiffel id of the target, for TargetValue; only overlays have one.
 	Value Expression `yaml:"-" json:"value,omitempty"`
 }

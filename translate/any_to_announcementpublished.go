@@ -1,12 +1,21 @@
 package translate
 
-import "strings"
+import (
+	"strings"
 
-// announcementHeading is what an announcement says of a CDEvent that Eiffel has no event for.
-func (t *toEiffel) announcementHeading() string {
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+)
+
+// heading is what an announcement says of a CDEvent that Eiffel has no event for.
+func (t *toEiffel) heading() []byte {
+	at := "/data/heading"
+	id := t.in.doc.Root().At("subject", "id")
+	if !t.used[id.Index()] {
+		t.move(id, at, "judgement heading", OneWay)
+	}
 	if other, ok := strings.CutPrefix(t.name, foreign); ok {
-		return other + ": " + t.in.Subject
+		return jsondoc.AppendString(nil, other+": "+t.in.Subject)
 	}
 	subject, predicate, _ := strings.Cut(t.name, ".")
-	return subject + " " + predicate + ": " + t.in.Subject
+	return jsondoc.AppendString(nil, subject+" "+predicate+": "+t.in.Subject)
 }

@@ -1,9 +1,9 @@
 package translate
 
 import (
-	"github.com/package-url/packageurl-go"
+	"slices"
 
-	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/package-url/packageurl-go"
 )
 
 // artifactSubject is the artifact that was created; its id is its purl, as the event writes it. Before version 2.0.0 the
@@ -11,11 +11,11 @@ import (
 func (t *toCDEvents) artifactSubject() {
 	data := t.in.doc.Root().Get("data")
 	if identity := data.Get("identity"); identity.Exists() {
-		t.move(identity, "/subject/id", "the artifact's purl")
+		t.moveSubject(identity, Exact)
 		t.identity = identity.Str()
 	} else {
 		gav := data.Get("gav")
-		t.move(gav, "/subject/id", "Maven coordinates as a purl")
+		t.moveSubject(gav, OneWay)
 		t.identity = urnUUID + t.in.ID
 		if name := gav.Get("artifactId").Str(); name != "" {
 			t.identity = packageurl.NewPackageURL("maven", gav.Get("groupId").Str(), name, gav.Get("version").Str(), nil, "").ToString()
@@ -29,8 +29,43 @@ func (t *toCDEvents) artifactSubject() {
 	t.text = t.identity
 }
 
-// changeReference stands for the change that the artifact was made from: a true identifier where none is known.
+// changeReference is the change that the artifact was made from: what its composition or its cause leads to (section 6).
 func (t *toCDEvents) changeReference() []byte {
-	t.diagnose("filled_in", "subject.content.change is required and unknown; it was filled with the event's own id")
-	return append(jsondoc.AppendString([]byte(`{"id":`), urnUUID+t.in.ID), '}')
+	const at = "/subject/content/change"
+	choice := t.choose("change", "", func() string {
+		f := t.follow(targets(t.linksIn(), linkComposition, linkCause),
+			func(e *EiffelEvent) bool { return e.Type == typeSCC || e.Type == typeSCS },
+			func(e *EiffelEvent) []string {
+				if e.Type == typeCD {
+					return targets(e.Links, linkElement)
+				}
+				return targets(e.Links, linkComposition, linkCause)
+			})
+		var changes []string
+		for _, eiffelType := range []string{typeSCC, typeSCS} {
+			for _, id := range f.ids {
+				if e := t.eiffelEvent(id); e != nil && e.Type == eiffelType && !slices.Contains(changes, e.Subject.key()) {
+					changes = append(changes, e.Subject.key())
+				}
+			}
+		}
+		if len(changes) > 0 {
+			if len(changes) > 1 {
+				t.diagnose("several", "the artifact was made from %d changes; the first is named", len(changes))
+			}
+			return changes[0]
+		}
+		if f.unknown != "" {
+			t.miss(eventQuery(f.unknown), at, "the event %s, which may lead to the change", f.unknown)
+		}
+		return f.unknown
+	})
+	k, known := subjectOfKey(kindChange, choice)
+	switch {
+	case known:
+		return appendReference(k)
+	case choice != "":
+		return t.placeholder(at, choice)
+	}
+	return nil
 }

@@ -8,7 +8,7 @@ import (
 
 // serviceSubject finds out which service a deployment is about: environment + artifact = service (section 5).
 func (t *toCDEvents) serviceSubject() {
-	links := linksOf(t.in)
+	links := t.linksIn()
 	artC, env := target(links, linkArtifact), target(links, linkEnvironment)
 	t.config = target(links, linkConfiguration)
 
@@ -38,16 +38,17 @@ func (t *toCDEvents) serviceSubject() {
 	if environmentEvent != nil {
 		t.environment = environmentEvent.Subject
 	} else {
-		t.environment = SubjectKey{Kind: "environment", Source: t.in.Source, ID: urnUUID + env}
+		t.environment = SubjectKey{Kind: kindEnvironment, Source: t.in.Source, ID: urnUUID + env}
 	}
 	t.unresolved = artifactEvent == nil || environmentEvent == nil
 
-	t.subject = SubjectKey{Kind: "service", Source: t.in.Source}
+	t.subject = t.marked(SubjectKey{Kind: kindService, Source: t.in.Source})
 	id := t.serviceID()
+	named := id != "" || t.subject.ID != ""
 	switch {
-	case id.Exists():
-		t.subject.ID = id.Str()
-		t.move(id, "/subject/id", "custom data "+t.g.settings.ServiceIDKey)
+	case t.subject.ID != "":
+	case id != "":
+		t.subject.ID = id
 	case t.unresolved:
 		t.subject.ID = urnUUID + artC
 	default:
@@ -57,31 +58,40 @@ func (t *toCDEvents) serviceSubject() {
 		t.diagnose("unresolved_deployment", "the artifact or the environment of deployment %s is unknown; it opens no incarnation", t.in.ID)
 		return
 	}
-	own := string(appendKey(nil, t.subject.Source, t.subject.ID))
+	own := t.subject.key()
 	choice := t.choose("subject", own, func() string {
-		if !id.Exists() {
+		if !named {
 			if services := t.set(packageQuery(t.environment, t.artifact.pkg)); len(services) == 1 {
 				return services[0]
 			}
 		}
 		if sources := t.set(serviceQuery(t.environment, t.subject.ID)); len(sources) == 1 {
-			return string(appendKey(nil, sources[0], t.subject.ID))
+			return SubjectKey{Source: sources[0], ID: t.subject.ID}.key()
 		}
 		return own
 	})
-	if parts, ok := ParseKey(choice); ok && len(parts) == 2 {
-		t.subject.Source, t.subject.ID = parts[0], parts[1]
+	if k, ok := subjectOfKey(kindService, choice); ok {
+		t.subject = k
 	}
 }
 
-// serviceID is the custom data entry that names the service.
-func (t *toCDEvents) serviceID() jsondoc.Value {
-	for entry := range t.in.doc.Root().At("data", "customData").Children() {
-		if v := entry.Get("value"); entry.Get("key").Str() == t.g.settings.ServiceIDKey && v.Kind() == jsondoc.String && v.Str() != "" {
-			return v
+// serviceID names the service as the overlay says, else as the custom data does; "" if neither.
+func (t *toCDEvents) serviceID() string {
+	if e := t.g.settings.Catalogue.ServiceID; e != nil {
+		id, err := t.evaluateText(e, t.subject)
+		if err != nil {
+			t.failure = err
+		}
+		if id != "" {
+			return id
 		}
 	}
-	return jsondoc.Value{}
+	v := t.customEntry(t.g.settings.ServiceIDKey).Get("value")
+	if v.Kind() != jsondoc.String || v.Str() == "" {
+		return ""
+	}
+	t.move(v, "/subject/id", "custom data "+t.g.settings.ServiceIDKey, Exact)
+	return v.Str()
 }
 
 // incarnationName judges the deployment by the history of its line.

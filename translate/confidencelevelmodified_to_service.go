@@ -1,21 +1,42 @@
 package translate
 
-import "slices"
+import (
+	"slices"
 
-// custom is the choice that a confidence level is no published service.
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+)
+
+// custom is the choice that a confidence level has no CDEvent of its own.
 const custom = ""
 
-// publishedSubject finds the service that a confidence level publishes: the one of the first deployment among its
-// subjects.
-func (t *toCDEvents) publishedSubject() {
+// The confidence levels that stand for CDEvents (section 6), and the key of the custom data that has the signature.
+const (
+	levelSigned   = "artifactSigned"
+	levelReviewed = "changeReviewed"
+	signatureKey  = "signature"
+)
+
+// confidenceLevelSubject finds what a confidence level is about, if it stands for a CDEvent: the first of its subjects that
+// is of the type which the level's name asks for.
+func (t *toCDEvents) confidenceLevelSubject() {
 	data := t.in.doc.Root().Get("data")
 	name, value := data.Get("name"), data.Get("value")
-	if value.Str() != "SUCCESS" || !slices.Contains(t.g.settings.PublishedLevels, name.Str()) {
+	var types []string
+	switch {
+	case value.Str() != "SUCCESS":
+		return
+	case slices.Contains(t.g.settings.PublishedLevels, name.Str()):
+		types = []string{typeArtD}
+	case name.Str() == levelSigned && t.signatureEntry().Exists():
+		types = []string{typeArtC}
+	case name.Str() == levelReviewed:
+		types = []string{typeSCC, typeSCS}
+	default:
 		return
 	}
 	choice := t.choose("deployment", custom, func() string {
 		unknown := ""
-		for _, l := range linksOf(t.in) {
+		for _, l := range t.linksIn() {
 			if l.Type != linkSubject {
 				continue
 			}
@@ -23,7 +44,7 @@ func (t *toCDEvents) publishedSubject() {
 			switch {
 			case known == nil && unknown == "":
 				unknown = l.Target
-			case known != nil && known.Type == typeArtD:
+			case known != nil && slices.Contains(types, known.Type):
 				return l.Target
 			}
 		}
@@ -35,23 +56,46 @@ func (t *toCDEvents) publishedSubject() {
 	if choice == custom {
 		return
 	}
-	t.deployment = t.eiffelEvent(choice)
-	if t.deployment == nil {
-		// The ledger has forgotten the deployment since the event first came.
-		t.deployment = &EiffelEvent{Subject: SubjectKey{Kind: "service", Source: t.in.Source, ID: urnUUID + choice}}
-	}
-	t.use(name)
-	t.use(value)
-	t.subject, t.environment = t.deployment.Subject, t.deployment.Environment
-	if t.subject.ID == "" {
-		t.subject = SubjectKey{Kind: "service", Source: t.in.Source, ID: urnUUID + choice}
+	t.move(name, "/context/type", "judgement confidenceLevel", Translated)
+	t.move(value, "/context/type", "judgement confidenceLevel", Translated)
+	known := t.eiffelEvent(choice)
+	switch types[0] {
+	case typeArtD:
+		t.name = "service.published"
+		t.subject = SubjectKey{Kind: kindService, Source: t.in.Source, ID: urnUUID + choice}
+		if known != nil && known.Subject.ID != "" { // else the ledger has forgotten it since the event first came
+			t.subject, t.environment = known.Subject, known.Environment
+		}
+	case typeArtC:
+		t.name = "artifact.signed"
+		t.findArtifact(choice, "/subject/id")
+	default:
+		t.name = "change.reviewed"
+		t.subject = t.subjectOfTarget(choice, SubjectKey{Kind: kindChange, Source: t.in.Source, ID: urnUUID + choice}, "/subject/id", typeSCC)
 	}
 }
 
-// publishedName is service.published if a deployment was found, else the custom event.
-func (t *toCDEvents) publishedName() string {
-	if t.deployment != nil {
-		return t.row.CDEvent[0]
+// confidenceLevelName is the CDEvent that the level stands for, else the custom event.
+func (t *toCDEvents) confidenceLevelName() string {
+	if t.name != "" && slices.Contains(t.row.CDEvent, t.name) {
+		return t.name
 	}
-	return t.row.CDEvent[1]
+	return customName(t.in.Type)
+}
+
+// signatureEntry is the signature in the custom data.
+func (t *toCDEvents) signatureEntry() jsondoc.Value {
+	if v := t.customEntry(signatureKey).Get("value"); v.Kind() == jsondoc.String && v.Str() != "" {
+		return v
+	}
+	return jsondoc.Value{}
+}
+
+// signature is that of a signed artifact.
+func (t *toCDEvents) signature() []byte {
+	v := t.signatureEntry()
+	if v.Exists() {
+		t.move(v, "/subject/content/signature", "custom data "+signatureKey, Exact)
+	}
+	return v.Raw()
 }

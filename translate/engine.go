@@ -6,15 +6,15 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
-	"github.com/eiffelbridge/eiffelbridge/mappings"
 )
 
 // Engine carries out the catalogue, both ways. It is immutable and safe for concurrent use.
 type Engine struct {
-	settings   Settings
-	serializer string
-	toEiffel   map[string]*mappings.ToEiffel
-	toCDEvents map[string]*mappings.ToCDEvents
+	settings     Settings
+	serializer   string
+	toEiffel     map[string][]*rowToEiffel   // by subject.predicate
+	toCDEvents   map[string][]*rowToCDEvents // by Eiffel event type
+	vocabularies map[string]*vocabulary
 }
 
 var _ Translator = (*Engine)(nil)
@@ -24,36 +24,9 @@ func New(settings Settings) (*Engine, error) {
 	if err := settings.complete(); err != nil {
 		return nil, err
 	}
-	g := &Engine{
-		settings:   settings,
-		serializer: serializerPrefix + settings.Version,
-		toEiffel:   map[string]*mappings.ToEiffel{},
-		toCDEvents: map[string]*mappings.ToCDEvents{},
-	}
-	c := settings.Catalogue
-	for i := range c.ToEiffel {
-		row := &c.ToEiffel[i]
-		for _, f := range row.Data {
-			if f.By != "" && dataJudgements[f.By] == nil {
-				return nil, fmt.Errorf("catalogue: to_eiffel, row %q: %s: there is no judgement %q", row.CDEvent, f.To, f.By)
-			}
-		}
-		g.toEiffel[row.CDEvent] = row
-	}
-	for i := range c.ToCDEvents {
-		row := &c.ToCDEvents[i]
-		if row.Subject != "" && subjectJudgements[row.Subject] == nil {
-			return nil, fmt.Errorf("catalogue: to_cdevents, row %q: there is no subject judgement %q", row.Eiffel, row.Subject)
-		}
-		if row.Choose != "" && choiceJudgements[row.Choose] == nil {
-			return nil, fmt.Errorf("catalogue: to_cdevents, row %q: there is no judgement %q to choose by", row.Eiffel, row.Choose)
-		}
-		for _, f := range row.Content {
-			if f.By != "" && contentJudgements[f.By] == nil {
-				return nil, fmt.Errorf("catalogue: to_cdevents, row %q: %s: there is no judgement %q", row.Eiffel, f.To, f.By)
-			}
-		}
-		g.toCDEvents[row.Eiffel] = row
+	g := &Engine{settings: settings, serializer: serializerPrefix + settings.Version}
+	if err := g.compile(settings.Catalogue); err != nil {
+		return nil, fmt.Errorf("catalogue: %w", err)
 	}
 	return g, nil
 }
@@ -176,6 +149,9 @@ type run struct {
 	choices   Decision
 
 	believed bool   // the event's envelope or mark is believed
+	markID   string // the id of the event that it came from, if a mark says so
+	oneWay   bool   // what the row writes is not read back
+	failure  error  // what an expression of an overlay came to that a judgement asked for
 	used     []bool // per value of the input: it has a place of its own in the output
 }
 
@@ -271,14 +247,25 @@ func (r *run) use(v jsondoc.Value) {
 	}
 }
 
-func (r *run) move(from jsondoc.Value, to, rule string) {
+// move notes that a value has found its place, and where; it may be Missing for what is made.
+func (r *run) move(from jsondoc.Value, to, rule string, fidelity Fidelity) {
 	r.use(from)
 	if r.g.settings.Explain {
 		pointer := ""
 		if from.Exists() {
 			pointer = from.Pointer()
 		}
-		r.result.Moves = append(r.result.Moves, Move{From: pointer, To: to, Rule: rule})
+		if r.oneWay {
+			fidelity = OneWay
+		}
+		r.result.Moves = append(r.result.Moves, Move{From: pointer, To: to, Rule: rule, Fidelity: fidelity})
+	}
+}
+
+// moveAny is move for a member that may be missing.
+func (r *run) moveAny(from jsondoc.Value, to, rule string, fidelity Fidelity) {
+	if from.Exists() {
+		r.move(from, to, rule, fidelity)
 	}
 }
 

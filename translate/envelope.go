@@ -15,9 +15,9 @@ const (
 	carriedEiffel  = "eiffel"   // in a CDEvent: customData member
 )
 
-// environmentIDKey is the key under which an environment's id stands where the original is not carried: data.name may be
-// another.
-const environmentIDKey = "environmentId"
+// subjectKey is the key under which the subject of a CDEvent stands beside the mark where the original is not carried: its
+// value has an id and, where it is not that of the event, a source.
+const subjectKey = "subject"
 
 // mark is what a believed envelope says.
 type mark byte
@@ -225,38 +225,70 @@ func (g *Engine) envelopeOfEntry(in *Event, v jsondoc.Value) (envelope, string) 
 	if original.Time != in.Time {
 		return envelope{}, "the event's time is not its original's"
 	}
-	row := g.rowOfCDEvent(nameOfType(original.Type))
-	if row.Eiffel != in.Type {
-		return envelope{}, "the event's type is not what its original becomes"
+	reason = "the event's type is not what its original becomes"
+	for _, row := range g.rowsOfCDEvent(nameOfType(original.Type)) {
+		if row.Eiffel != in.Type {
+			continue
+		}
+		derived := in.ID == original.ID || in.ID == eventID(&original)
+		if row.ID == mappings.IDAnchor {
+			k := g.subjectOf(&original)
+			derived = in.ID == anchorID(row.Eiffel, k) || in.ID == versionID(row.Eiffel, k, &original)
+		}
+		if derived {
+			return envelope{mark: markOriginal, original: original, id: original.ID}, ""
+		}
+		reason = "the event's id does not follow from its original"
 	}
-	derived := in.ID == original.ID || in.ID == eventID(&original)
-	if row.ID == mappings.IDAnchor {
-		k := g.subjectOf(&original)
-		derived = in.ID == anchorID(row.Eiffel, k) || in.ID == versionID(row.Eiffel, k, &original)
-	}
-	if !derived {
-		return envelope{}, "the event's id does not follow from its original"
-	}
-	return envelope{mark: markOriginal, original: original, id: original.ID}, ""
+	return envelope{}, reason
 }
 
 // isSynthesized tells whether an Eiffel event is one that the bridge makes up for the CDEvent of that id.
 func (g *Engine) isSynthesized(in *Event, contextID string) bool {
+	if in.Type == typeCD {
+		return isComposition(in, contextID)
+	}
+	k, ok := g.subjectOfAnchor(in)
+	return ok && in.ID == anchorID(in.Type, k)
+}
+
+// subjectOfAnchor is the subject for which a synthesized anchor stands: it says nothing but that.
+func (g *Engine) subjectOfAnchor(in *Event) (SubjectKey, bool) {
 	root := in.doc.Root()
-	uri := root.At("meta", "source", "uri").Str()
+	data := root.Get("data")
+	k := SubjectKey{Source: root.At("meta", "source", "uri").Str(), ID: data.Get("name").Str()}
 	switch in.Type {
 	case typeED:
-		return in.ID == anchorID(typeED, SubjectKey{"environment", uri, root.At("data", "name").Str()})
+		k.Kind = kindEnvironment
 	case typeArtC:
-		a, _ := parseArtifact(root.At("data", "identity").Str(), g.settings.AllQualifiers)
-		return in.ID == anchorID(typeArtC, a.subject())
-	case typeCD:
-		// The type of the event that needed it is not written anywhere, but only one type needs a composition: its
-		// versions are tried, those to come as well.
+		a, _ := parseArtifact(data.Get("identity").Str(), g.settings.AllQualifiers)
+		k = a.subject()
+	case typeActT:
+		k.Kind, _, _ = g.activityKind(in)
+	case typeTSS:
+		k.Kind = kindTestSuiteRun
+	case typeTCT:
+		k.Kind, k.ID = kindTestCaseRun, data.At("testCase", "id").Str()
+	case typeSCC:
+		k.Kind, k.ID = kindChange, data.At("change", "id").Str()
+	default:
+		return SubjectKey{}, false
+	}
+	return k, true
+}
+
+// isComposition tells whether a composition is one that the bridge makes up. The type of the event that needed it is not
+// written anywhere, but few types need one: their versions are tried, those to come as well.
+func isComposition(in *Event, contextID string) bool {
+	uri := in.doc.Root().At("meta", "source", "uri").Str()
+	for _, need := range []struct{ role, name string }{
+		{linkSubject, "service.published"},
+		{linkIUT, "testcaserun.queued"}, {linkIUT, "testcaserun.started"}, {linkIUT, "testcaserun.finished"}, {linkIUT, "testcaserun.skipped"},
+	} {
 		for minor := range 20 {
 			for patch := range 10 {
-				t := fmt.Sprintf("dev.cdevents.service.published.0.%d.%d", minor, patch)
-				if in.ID == synthesizedID(linkSubject, uri, contextID, t) {
+				t := fmt.Sprintf("dev.cdevents.%s.0.%d.%d", need.name, minor, patch)
+				if in.ID == synthesizedID(need.role, uri, contextID, t) {
 					return true
 				}
 			}
@@ -265,32 +297,24 @@ func (g *Engine) isSynthesized(in *Event, contextID string) bool {
 	return false
 }
 
-func (g *Engine) rowOfCDEvent(name string) *mappings.ToEiffel {
-	if row := g.toEiffel[name]; row != nil {
-		return row
-	}
-	return g.toEiffel[mappings.Any]
-}
-
-func (g *Engine) rowOfEiffel(eiffelType string) *mappings.ToCDEvents {
-	if row := g.toCDEvents[eiffelType]; row != nil {
-		return row
-	}
-	return g.toCDEvents[mappings.Any]
-}
-
 // cdeventsOf are the CDEvents (subject.predicate) that an Eiffel event type may become.
 func (g *Engine) cdeventsOf(eiffelType string) []string {
-	if names := g.rowOfEiffel(eiffelType).CDEvent; len(names) > 0 {
-		return names
+	names := []string{customName(eiffelType)}
+	for _, row := range g.rowsOfEiffel(eiffelType) {
+		for _, name := range row.CDEvent {
+			if strings.HasPrefix(name, "dev.") {
+				name = nameOfType(name)
+			}
+			names = append(names, name)
+		}
 	}
-	return []string{customName(eiffelType)}
+	return names
 }
 
 // subjectOf is the subject key of a CDEvent.
 func (g *Engine) subjectOf(e *Event) SubjectKey {
-	kind, _, _ := strings.Cut(nameOfType(e.Type), ".")
-	if kind == "artifact" {
+	kind := kindOf(nameOfType(e.Type))
+	if kind == kindArtifact {
 		a, _ := parseArtifact(e.Subject, g.settings.AllQualifiers)
 		return a.subject()
 	}
@@ -317,13 +341,13 @@ func (t *toEiffel) giveBack(s *schema.Schema) bool {
 		mine = known != nil && known.Emitted
 	}
 	action := t.returningAction(&e, mine, wrote)
-	t.believed = e.mark != noMark
+	t.believe(&e)
 	if action == NotReturning {
 		return false
 	}
 	t.readSubject(s)
-	t.row = t.g.rowOfCDEvent(t.name)
 	t.id = t.in.ID
+	t.row = t.returningRow(e.original.Type)
 	t.readReferences()
 	if e.mark != noMark {
 		pair := pairOf(t.in, &e)
@@ -333,6 +357,24 @@ func (t *toEiffel) giveBack(s *schema.Schema) bool {
 	}
 	t.finishReturning(action, &e)
 	return true
+}
+
+// returningRow is the row by which the event became, or came from, the Eiffel event of its id and that type; the last of
+// its type's rows if none says so.
+func (t *toEiffel) returningRow(eiffelType string) *rowToEiffel {
+	rows := t.g.rowsOfCDEvent(t.name)
+	if row := rowTo(rows, eiffelType, t.id, t.subject); row != nil {
+		return row
+	}
+	return rows[len(rows)-1]
+}
+
+// believe notes what a believed envelope says about where the event came from.
+func (r *run) believe(e *envelope) {
+	r.believed = e.mark != noMark
+	if e.mark == markID {
+		r.markID = e.id
+	}
 }
 
 // returningAction decides what to do with an event that may have come from the other side. mine says that this ledger's

@@ -4,38 +4,31 @@ package translate
 // one of the version before, else one named by the event (section 2).
 func (t *toCDEvents) environmentSubject() {
 	name := t.in.doc.Root().At("data", "name")
-	t.use(name)
-	t.subject = SubjectKey{Kind: "environment", Source: t.in.Source, ID: name.Str()}
-	if t.believed {
-		for entry := range t.in.doc.Root().At("data", "customData").Children() {
-			if id := entry.Get("value"); entry.Get("key").Str() == environmentIDKey && id.Str() != "" {
-				t.subject.ID = id.Str()
-			}
-		}
+	k := SubjectKey{Kind: kindEnvironment, Source: t.in.Source, ID: name.Str()}
+	if k.ID == "" {
+		k.ID = urnUUID + t.in.ID
 	}
-	if t.subject.ID == "" {
-		t.subject.ID = urnUUID + t.in.ID
-	}
-	own := string(appendKey(nil, t.subject.Source, t.subject.ID))
-	previous := target(linksOf(t.in), linkPrevious)
+	t.subject = t.marked(k)
+	own := t.subject.key()
+	previous := target(t.linksIn(), linkPrevious)
 	choice := t.choose("subject", own, func() string {
 		known := t.ownEvent()
-		if (known == nil || known.Subject.Kind != "environment") && previous != "" {
+		if (known == nil || known.Subject.Kind != kindEnvironment) && previous != "" {
 			known = t.eiffelEvent(previous)
 		}
-		if known == nil || known.Subject.Kind != "environment" {
+		if known == nil || known.Subject.Kind != kindEnvironment {
 			return own
 		}
-		return string(appendKey(nil, known.Subject.Source, known.Subject.ID))
+		return known.Subject.key()
 	})
-	if parts, ok := ParseKey(choice); ok && len(parts) == 2 {
-		t.subject.Source, t.subject.ID = parts[0], parts[1]
+	if k, ok := subjectOfKey(kindEnvironment, choice); ok {
+		t.subject = k
 	}
 }
 
 // environmentName chooses between created and modified.
 func (t *toCDEvents) environmentName() string {
-	if target(linksOf(t.in), linkPrevious) != "" {
+	if target(t.linksIn(), linkPrevious) != "" {
 		return "environment.modified"
 	}
 	return t.choose("name", "environment.created", func() string {

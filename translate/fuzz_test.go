@@ -148,6 +148,7 @@ var records = map[translate.FactKind]func([]byte) (any, []byte, error){
 	translate.LineFact:     codec(translate.DecodeLine, (*translate.Line).Encode),
 	translate.PackageFact:  codec(translate.DecodeSet, translate.Set.Encode),
 	translate.ServiceFact:  codec(translate.DecodeSet, translate.Set.Encode),
+	translate.RunsFact:     codec(translate.DecodeSet, translate.Set.Encode),
 }
 
 func codec[T any](decode func([]byte) (T, error), encode func(T) []byte) func([]byte) (any, []byte, error) {

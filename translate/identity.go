@@ -79,6 +79,10 @@ func serviceQuery(environment SubjectKey, id string) Query {
 	return query(ServiceFact, environment.Source, environment.ID, id)
 }
 
+func runsQuery(environment SubjectKey) Query {
+	return query(RunsFact, environment.Source, environment.ID)
+}
+
 func decisionQuery(e *Event) Query {
 	return query(DecisionFact, e.Protocol.Other().String(), e.Source, e.ID, e.Type)
 }

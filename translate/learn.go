@@ -22,6 +22,7 @@ type pair struct {
 	config      string     // target of CONFIGURATION
 	learns      string
 	name        string // subject.predicate of the CDEvent
+	title       string // data.name of an activity
 	cdevent     bool   // the CDEvent is ours
 	emitted     bool   // the Eiffel event is ours, or we gave it back
 	again       bool   // the ledger learned of the Eiffel event before, so that it is not the newest
@@ -29,7 +30,7 @@ type pair struct {
 
 // pairOf is the pair of a CDEvent and its believed original.
 func pairOf(in *Event, e *envelope) *pair {
-	p := &pair{context: in, eiffel: e.id, time: in.Time}
+	p := &pair{context: in, eiffel: e.id, time: in.Time, chain: in.doc.Root().At("context", "chainId").Str()}
 	if e.mark == markOriginal {
 		p.eiffelType = e.original.Type
 		p.links = linksOf(&e.original)
@@ -73,6 +74,9 @@ func (t *toEiffel) learnAll() {
 func (t *toEiffel) learnPair(p *pair) {
 	p.subject, p.environment, p.artifact, p.learns = t.subject, t.environment, t.artifact, t.row.Learns
 	p.name = t.name
+	if t.row.Eiffel == typeActT {
+		p.title = t.in.doc.Root().At("subject", "content", "pipelineName").Str()
+	}
 	if p.artifact != nil {
 		p.identity = p.artifact.text
 	}
@@ -85,20 +89,11 @@ func (t *toEiffel) learnPair(p *pair) {
 	t.learnFacts(p)
 }
 
-// readReferences reads the subjects that the content names, for an event whose links are already made.
+// readReferences reads the subjects that the content names, as far as making the links has not.
 func (t *toEiffel) readReferences() {
+	t.readEnvironment()
 	content := t.in.doc.Root().At("subject", "content")
-	if v := content.Get("environment"); v.Kind() == jsondoc.Object {
-		t.environment = t.readReference("environment", v, "", "")
-		if id, ok := uuidOfURN(t.environment.ID); ok {
-			if known := t.eiffelEvent(id); known != nil && known.Subject.Kind == "environment" {
-				t.environment = known.Subject
-			}
-		} else {
-			t.environment = t.resolve("environment", t.environment)
-		}
-	}
-	if v := content.Get("artifactId"); v.Kind() == jsondoc.String && t.artifact == nil {
+	if v := content.Get("artifactId"); v.Kind() == jsondoc.String && t.row.Learns == mappings.LearnIncarnation && t.artifact == nil {
 		if id, ok := uuidOfURN(v.Str()); ok {
 			t.artifact = t.artifactOfEvent(id)
 		} else {
@@ -106,8 +101,24 @@ func (t *toEiffel) readReferences() {
 		}
 	}
 	if t.row.Learns == mappings.LearnRemoval && t.environment.ID == "" {
-		t.environment, _ = t.onlyEnvironment()
+		t.environment, _ = t.onlyEnvironment(t.subject)
 	}
+}
+
+// readEnvironment reads the environment that the content names.
+func (t *toEiffel) readEnvironment() {
+	v := t.in.doc.Root().At("subject", "content", "environment")
+	if v.Kind() != jsondoc.Object || t.environment.ID != "" {
+		return
+	}
+	t.environment = t.readReference(kindEnvironment, v)
+	if id, ok := uuidOfURN(t.environment.ID); ok {
+		if known := t.eiffelEvent(id); known != nil && known.Subject.Kind == kindEnvironment {
+			t.environment = known.Subject
+		}
+		return
+	}
+	t.environment = t.resolve(kindEnvironment, t.environment)
 }
 
 // learnFacts teaches the ledger a pair of events.
@@ -119,7 +130,9 @@ func (r *run) learnFacts(p *pair) {
 	}
 	r.learn(contextQuery(p.context.ID), Contexts{context}.Encode())
 
-	event := EiffelEvent{Type: p.eiffelType, Time: p.time, Subject: p.subject, Environment: p.environment, Links: p.links, Emitted: p.emitted}
+	event := EiffelEvent{
+		Type: p.eiffelType, Time: p.time, Subject: p.subject, Environment: p.environment, Links: p.links, Name: p.title, Emitted: p.emitted,
+	}
 	if p.chain != p.eiffel {
 		event.Chain = p.chain
 	}
@@ -136,18 +149,23 @@ func (r *run) learnFacts(p *pair) {
 		if p.again {
 			break
 		}
-		s := Subject{
-			Anchors: []Anchor{{Type: p.eiffelType, First: p.eiffel, Last: p.eiffel, From: p.context.ID}},
-			Opened:  stamp,
-		}
+		s := p.milestone()
+		s.Opened = stamp
 		if p.artifact != nil {
 			s.Text = p.identity
-		} else {
+		} else if referredTo(p.subject.Kind) {
 			r.learn(nameQuery(p.subject.Kind, p.subject.ID), Set{p.subject.Source}.Encode())
 		}
 		r.learn(subjectQuery(p.subject), s.Encode())
+	case mappings.LearnMilestone:
+		s := p.milestone()
+		r.learn(subjectQuery(p.subject), s.Encode())
 	case mappings.LearnClosure:
-		s := Subject{Closures: []Stamp{stamp}}
+		s := Subject{}
+		if p.eiffelType != typeAnnP {
+			s = p.milestone()
+		}
+		s.Closures = []Stamp{stamp}
 		r.learn(subjectQuery(p.subject), s.Encode())
 	case mappings.LearnIncarnation:
 		e := Entry{Stamp: stamp, Config: p.config}
@@ -158,6 +176,15 @@ func (r *run) learnFacts(p *pair) {
 	case mappings.LearnRemoval:
 		r.learnEntry(p, Entry{Stamp: stamp, Removed: true})
 	}
+}
+
+// milestone is what the pair adds to its subject: its Eiffel event, and the environment that a test ran in.
+func (p *pair) milestone() Subject {
+	s := Subject{Anchors: []Anchor{{Type: p.eiffelType, First: p.eiffel, Last: p.eiffel, From: p.context.ID}}}
+	if _, unknown := uuidOfURN(p.environment.ID); p.environment.ID != "" && !unknown && p.subject.Kind != kindEnvironment {
+		s.Environments = []SubjectKey{p.environment}
+	}
+	return s
 }
 
 // learnEntry adds an entry to the line of a service, and makes the line findable when it opens.
@@ -178,12 +205,13 @@ func (r *run) learnEntry(p *pair, e Entry) {
 	}
 	r.learn(lineQuery(p.subject, p.environment), delta.Encode())
 	if len(known.entries) == 0 {
+		r.learn(runsQuery(p.environment), Set{p.subject.key()}.Encode())
 		service := Subject{Environments: []SubjectKey{p.environment}}
 		r.learn(subjectQuery(p.subject), service.Encode())
 		r.learn(nameQuery(p.subject.Kind, p.subject.ID), Set{p.subject.Source}.Encode())
 		r.learn(serviceQuery(p.environment, p.subject.ID), Set{p.subject.Source}.Encode())
 	}
 	if !e.Removed && !known.ran(p.artifact.pkg) {
-		r.learn(packageQuery(p.environment, p.artifact.pkg), Set{string(appendKey(nil, p.subject.Source, p.subject.ID))}.Encode())
+		r.learn(packageQuery(p.environment, p.artifact.pkg), Set{p.subject.key()}.Encode())
 	}
 }

@@ -33,11 +33,13 @@ const (
 	// ServiceFact: the sources under which a service id is known in an environment (environment source, id, service
 	// id); a [Set] of sources.
 	ServiceFact FactKind = 'i'
+	// RunsFact: the services that have a line in an environment (environment source, id); a [Set] of service keys.
+	RunsFact FactKind = 'r'
 )
 
 // FactKinds lists every kind, in a fixed order.
 func FactKinds() []FactKind {
-	return []FactKind{SubjectFact, NameFact, AliasFact, EventFact, ContextFact, DecisionFact, LineFact, PackageFact, ServiceFact}
+	return []FactKind{SubjectFact, NameFact, AliasFact, EventFact, ContextFact, DecisionFact, LineFact, PackageFact, ServiceFact, RunsFact}
 }
 
 // String is the kind's name, as a portable dump of a ledger has it.
@@ -61,6 +63,8 @@ func (k FactKind) String() string {
 		return "package"
 	case ServiceFact:
 		return "service"
+	case RunsFact:
+		return "runs"
 	}
 	return fmt.Sprintf("kind %q", byte(k))
 }

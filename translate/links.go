@@ -52,12 +52,16 @@ func (t *toEiffel) mergeRelation(l jsondoc.Value, index int) {
 		t.lose(l, reason)
 		return
 	}
-	to := "/links/" + linkType
-	t.move(contextID, to, "RELATION of kind "+l.Get("linkKind").Str())
-	t.use(l.Get("linkType"))
-	t.use(l.Get("linkKind"))
+	const rule = "RELATION"
+	t.move(contextID, t.linkPointer("/target"), rule, Exact)
+	t.move(l.Get("linkType"), t.linkPointer("/type"), rule, Exact)
+	fidelity := Exact
+	if l.Get("linkKind").Str() == linkCause {
+		fidelity = Translated // it comes back as TRIGGER
+	}
+	t.move(l.Get("linkKind"), t.linkPointer("/type"), rule, fidelity)
 	if domainID != "" {
-		t.move(domain, to+"/domainId", "tag domainId")
+		t.move(domain, t.linkPointer("/domainId"), rule, Exact)
 	}
 	t.links = append(t.links, EiffelLink{Type: linkType, Target: target, DomainID: domainID})
 }
@@ -78,8 +82,8 @@ func (t *toEiffel) mergePath(l jsondoc.Value, index int) {
 		t.lose(l, reason)
 		return
 	}
-	t.move(contextID, "/links/"+linkCause, "PATH")
-	t.use(l.Get("linkType"))
+	t.move(contextID, t.linkPointer("/target"), "PATH", OneWay)
+	t.move(l.Get("linkType"), t.linkPointer("/type"), "PATH", OneWay)
 	t.links = append(t.links, EiffelLink{Type: linkCause, Target: target})
 }
 
@@ -176,54 +180,69 @@ func (t *toEiffel) illegal(linkType, target, targetType string, path bool) strin
 	return ""
 }
 
-// makeLinks writes an Eiffel event's links as RELATIONs (section 4).
-func (t *toCDEvents) makeLinks() []byte {
+// makeLinks writes an Eiffel event's links as RELATIONs (section 4), then those that an overlay's row adds.
+func (t *toCDEvents) makeLinks() ([]byte, error) {
 	links := t.in.doc.Root().Get("links")
 	if !t.schemaHas("/context/links") {
 		for l := range links.Children() {
 			t.lose(l, "not_in_spec")
 		}
-		return nil
-	}
-	if links.Empty() {
-		t.use(links)
-		return nil
+		return nil, nil
 	}
 	b := []byte{'['}
-	i := 0
-	for l := range links.Children() {
-		kind := l.Get("type").Str()
-		if kind == linkCause {
-			kind = "TRIGGER"
-		}
-		target := l.Get("target").Str()
-		contextID := t.choose("context/"+strconv.Itoa(i), target, func() string {
-			if known := t.eiffelEvent(target); known != nil && known.ContextID != "" {
-				return known.ContextID
-			}
-			return target
-		})
-		if i > 0 {
+	n := 0
+	relation := func(kind, contextID string) {
+		if n > 0 {
 			b = append(b, ',')
 		}
+		n++
 		b = append(b, `{"linkType":"RELATION","linkKind":`...)
 		b = jsondoc.AppendString(b, kind)
 		b = append(b, `,"target":{"contextId":`...)
 		b = jsondoc.AppendString(b, contextID)
 		b = append(b, '}')
-		rule := "RELATION of kind " + kind
-		t.move(l.Get("type"), "/context/links/"+strconv.Itoa(i), rule)
-		t.move(l.Get("target"), "/context/links/"+strconv.Itoa(i), rule)
+	}
+	for l := range links.Children() {
+		kind := l.Get("type").Str()
+		if kind == linkCause {
+			kind = "TRIGGER"
+		}
+		id := l.Get("target").Str()
+		to, rule := "/context/links/"+strconv.Itoa(n), "RELATION of kind "+kind
+		relation(kind, t.choose("context/"+strconv.Itoa(n), id, func() string { return t.contextIDOf(id) }))
+		t.move(l.Get("type"), to+"/linkKind", rule, Exact)
+		t.move(l.Get("target"), to+"/target/contextId", rule, Exact)
 		if domain := l.Get("domainId"); domain.Exists() {
-			t.move(domain, "/context/links/"+strconv.Itoa(i)+"/tags/domainId", rule)
+			t.move(domain, to+"/tags/domainId", rule, Exact)
 			b = append(b, `,"tags":{"domainId":`...)
 			b = append(b, domain.Raw()...)
 			b = append(b, '}')
 		}
 		b = append(b, '}')
-		i++
 	}
-	return append(b, ']')
+	for _, r := range t.row.Links {
+		id, err := t.evaluateText(r.Value, t.subject)
+		if err != nil {
+			return nil, err
+		}
+		if id != "" {
+			relation(r.Kind, id)
+			b = append(b, '}')
+		}
+	}
+	if n == 0 {
+		t.use(links)
+		return nil, nil
+	}
+	return append(b, ']'), nil
+}
+
+// contextIDOf is the id of the CDEvent that an Eiffel event became or came from.
+func (t *toCDEvents) contextIDOf(id string) string {
+	if known := t.eiffelEvent(id); known != nil && known.ContextID != "" {
+		return known.ContextID
+	}
+	return id
 }
 
 // chainID is the chain of the event's line of CONTEXT, else of its first CAUSE: the known parent's chain, else the

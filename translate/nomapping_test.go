@@ -3,6 +3,7 @@ package translate_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
@@ -16,7 +17,7 @@ func TestNoMapping(t *testing.T) {
 		if r := alone(t, translate.Settings{}, text); len(r.Events) != 1 {
 			t.Errorf("%s: announced as %d events", name, len(r.Events))
 		}
-		if r := alone(t, translate.Settings{NoMapping: translate.NoMappingDrop}, text); len(r.Events) != 0 || len(r.Learned) != 0 {
+		if r := alone(t, translate.Settings{NoMapping: translate.NoMappingDrop}, text); len(r.Events) != 0 || !hasDiagnostic(r, "no_mapping") {
 			t.Errorf("%s: not dropped: %s", name, texts(r.Events))
 		}
 		refuse := newSession(t, translate.Settings{NoMapping: translate.NoMappingRefuse})
@@ -25,5 +26,25 @@ func TestNoMapping(t *testing.T) {
 		if !errors.As(err, &e) || e.Code != translate.CodeNoMapping {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestDroppedLinksResolve drops a composition, which has no counterpart, and still follows it to the change that an
+// artifact was made from.
+func TestDroppedLinksResolve(t *testing.T) {
+	s := newSession(t, translate.Settings{NoMapping: translate.NoMappingDrop})
+	n := &names{map[string]string{}}
+	at := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	for _, line := range []string{
+		`SourceChangeSubmitted S {"gitIdentifier":{"commitId":"abc","repoUri":"r"}}`,
+		`CompositionDefined C {"name":"x"} ELEMENT S`,
+	} {
+		words, data := splitLine(line)
+		through(t, s, inputEvent(t, line, n, at, words, data))
+	}
+	words, data := splitLine(`ArtifactCreated P {"identity":"pkg:oci/x@1"} COMPOSITION C`)
+	made := only(t, through(t, s, inputEvent(t, "artifact", n, at, words, data)))
+	if got := field(t, made, "/subject/content/change/id").Str(); got != "abc" {
+		t.Errorf("the change is %q: %s", got, made.JSON)
 	}
 }

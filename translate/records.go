@@ -20,6 +20,41 @@ type SubjectKey struct {
 	ID     string `json:"id"`
 }
 
+// key is the subject's source and id as ledger keys and choices have them.
+func (k SubjectKey) key() string { return string(appendKey(nil, k.Source, k.ID)) }
+
+// subjectOfKey gives the subject of that kind whose key it is; false if it is none.
+func subjectOfKey(kind, key string) (SubjectKey, bool) {
+	parts, ok := ParseKey(key)
+	if !ok || len(parts) != 2 {
+		return SubjectKey{}, false
+	}
+	return SubjectKey{kind, parts[0], parts[1]}, true
+}
+
+// The kinds of subjects that judgements name.
+const (
+	kindArtifact     = "artifact"
+	kindChange       = "change"
+	kindEnvironment  = "environment"
+	kindPipelineRun  = "pipelinerun"
+	kindService      = "service"
+	kindTaskRun      = "taskrun"
+	kindTestCaseRun  = "testcaserun"
+	kindTestSuiteRun = "testsuiterun"
+	kindTicket       = "ticket"
+)
+
+// referredTo tells whether events refer to subjects of that kind by their id and source, so that a reference to another
+// source may mean the one that is known (section 2).
+func referredTo(kind string) bool {
+	switch kind {
+	case kindArtifact, kindTaskRun, kindTicket, "build", "incident":
+		return false
+	}
+	return true
+}
+
 // Stamp orders what happened in a line or to an environment: by time, then by Eiffel event id.
 type Stamp struct {
 	Time int64  `json:"time"` // milliseconds since 1970, as meta.time
@@ -31,7 +66,8 @@ func (s Stamp) Before(t Stamp) bool {
 	return s.Time < t.Time || s.Time == t.Time && s.ID < t.ID
 }
 
-// Anchor is the Eiffel event that others must link to for a subject, and its last version.
+// Anchor is the Eiffel event that others must link to for a subject, and its last version; or a milestone: an event of
+// another type that the subject has got, such as a start.
 type Anchor struct {
 	Type        string `json:"type"` // Eiffel event type
 	First       string `json:"first"`
@@ -45,7 +81,7 @@ type Subject struct {
 	Anchors  []Anchor `json:"anchors,omitempty"`
 	Opened   Stamp    `json:"opened,omitzero"`    // the last time that it was created or changed by a real event
 	Closures []Stamp  `json:"closures,omitempty"` // when an environment was deleted, oldest first; the last 100
-	// Environments are those in which a service has a line; empty for other subjects.
+	// Environments are those in which a service has a line, or in which a test ran; empty for other subjects.
 	Environments []SubjectKey `json:"environments,omitempty"`
 	// Text is an artifact's identity as it was first written; empty for other subjects.
 	Text string `json:"text,omitempty"`
@@ -56,7 +92,7 @@ func (s *Subject) Closed() bool {
 	return len(s.Closures) > 0 && (s.Opened == Stamp{} || s.Opened.Before(s.Closures[len(s.Closures)-1]))
 }
 
-// Anchor is the anchor of that Eiffel type, nil if there is none.
+// Anchor is the anchor of that Eiffel type, or the milestone; nil if there is none.
 func (s *Subject) Anchor(eiffelType string) *Anchor {
 	for i := range s.Anchors {
 		if s.Anchors[i].Type == eiffelType {
@@ -78,9 +114,10 @@ type EiffelEvent struct {
 	Type        string     `json:"type,omitempty"` // Eiffel event type
 	Time        int64      `json:"time,omitempty"` // meta.time
 	Subject     SubjectKey `json:"subject,omitzero"`
-	Environment SubjectKey `json:"environment,omitzero"` // of an ArtD
+	Environment SubjectKey `json:"environment,omitzero"` // of an ArtD, or of a test
 	Artifact    string     `json:"artifact,omitempty"`   // the purl of an ArtC or ArtD
 	Chain       string     `json:"chain,omitempty"`      // its chain id, where it is not its own id
+	Name        string     `json:"name,omitempty"`       // data.name of an activity
 	// ContextID and Source are those of the CDEvent that it became or came from, where the id differs.
 	ContextID   string       `json:"contextId,omitempty"`
 	Links       []EiffelLink `json:"links,omitempty"`
@@ -146,7 +183,19 @@ func (e *Entry) ArtifactKey() string {
 // setSize bounds a [Set]: what matters is whether there is one, or which few there are.
 const setSize = 8
 
-// Set is a few strings in the order in which they came; the first eight are kept.
+// runsSize bounds the Set of a [RunsFact]: a composition of more is of no use to who reads it, and every new service
+// rewrites the record. A set of that size says that there are too many.
+const runsSize = 101
+
+// SetSize is how many members a [Set] of that kind keeps.
+func SetSize(kind FactKind) int {
+	if kind == RunsFact {
+		return runsSize
+	}
+	return setSize
+}
+
+// Set is a few strings in the order in which they came; the first eight are kept, of a [RunsFact] the first 101.
 type Set []string
 
 func appendText(b []byte, field protowire.Number, s string) []byte {
@@ -464,7 +513,8 @@ func (e *EiffelEvent) Encode() []byte {
 		b = appendMessage(b, 8, m)
 	}
 	b = appendBool(b, 9, e.Emitted)
-	return appendBool(b, 10, e.Synthesized)
+	b = appendBool(b, 10, e.Synthesized)
+	return appendText(b, 11, e.Name)
 }
 
 // DecodeEiffelEvent reads a record; a nil one is the zero EiffelEvent.
@@ -504,6 +554,8 @@ func DecodeEiffelEvent(record []byte) (*EiffelEvent, error) {
 			e.Emitted = n != 0
 		case 10:
 			e.Synthesized = n != 0
+		case 11:
+			e.Name = string(v)
 		}
 		return err
 	})
@@ -523,6 +575,7 @@ func (e *EiffelEvent) merge(d *EiffelEvent) {
 	}
 	fill(&e.Artifact, d.Artifact)
 	fill(&e.Chain, d.Chain)
+	fill(&e.Name, d.Name)
 	fill(&e.ContextID, d.ContextID)
 	if e.Links == nil {
 		e.Links = d.Links
@@ -649,7 +702,7 @@ func DecodeSet(record []byte) (s Set, err error) {
 	return s, err
 }
 
-func (s Set) merge(d Set) Set {
+func (s Set) merge(d Set, most int) Set {
 next:
 	for _, e := range d {
 		for _, known := range s {
@@ -657,7 +710,7 @@ next:
 				continue next
 			}
 		}
-		if len(s) < setSize {
+		if len(s) < most {
 			s = append(s, e)
 		}
 	}
@@ -840,7 +893,7 @@ func Merge(kind FactKind, old, delta []byte) ([]byte, error) {
 		}
 		l.merge(d)
 		return l.Encode(), nil
-	case NameFact, PackageFact, ServiceFact:
+	case NameFact, PackageFact, ServiceFact, RunsFact:
 		s, err := DecodeSet(old)
 		if err != nil {
 			return nil, err
@@ -849,7 +902,7 @@ func Merge(kind FactKind, old, delta []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		return s.merge(d).Encode(), nil
+		return s.merge(d, SetSize(kind)).Encode(), nil
 	case AliasFact, DecisionFact:
 		// What was decided stays.
 		return append([]byte{}, old...), nil

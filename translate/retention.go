@@ -1,16 +1,65 @@
 package translate
 
+// Ages tells whether records of a kind may ever be forgotten.
+func Ages(kind FactKind) bool {
+	switch kind {
+	case SubjectFact, NameFact, EventFact, ContextFact, DecisionFact:
+		return true
+	}
+	return false
+}
+
 // Expired tells whether a record that has not been written for the time of retention may be forgotten (section 9).
 // Choices and context ids may; an Eiffel event may unless it anchors a subject that is still open or is a deployment
-// that still runs; subjects, lines and what leads to them stay. get reads other records, as [Ledger.Read] does for one.
+// that still runs; a subject may once it has come to its end, such as a run, a change or a ticket, and a name when no
+// subject bears it any more; environments, services, artifacts and lines stay. get reads other records, as [Ledger.Read]
+// does for one.
 func Expired(kind FactKind, key string, record []byte, get func(Query) ([]byte, error)) (bool, error) {
 	switch kind {
 	case DecisionFact, ContextFact:
 		return true, nil
+	case SubjectFact:
+		return subjectExpired(key, record)
+	case NameFact:
+		return nameExpired(key, record, get)
 	case EventFact:
-	default:
+		return eventExpired(key, record, get)
+	}
+	return false, nil
+}
+
+func subjectExpired(key string, record []byte) (bool, error) {
+	parts, ok := ParseKey(key)
+	if !ok || len(parts) != 3 {
+		return false, errRecord
+	}
+	switch parts[0] {
+	case kindEnvironment, kindService, kindArtifact:
 		return false, nil
 	}
+	s, err := DecodeSubject(record)
+	return err == nil && s.Closed(), err
+}
+
+func nameExpired(key string, record []byte, get func(Query) ([]byte, error)) (bool, error) {
+	parts, ok := ParseKey(key)
+	if !ok || len(parts) != 2 {
+		return false, errRecord
+	}
+	sources, err := DecodeSet(record)
+	if err != nil {
+		return false, err
+	}
+	for _, source := range sources {
+		subject, err := get(subjectQuery(SubjectKey{parts[0], source, parts[1]}))
+		if err != nil || subject != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func eventExpired(key string, record []byte, get func(Query) ([]byte, error)) (bool, error) {
 	parts, ok := ParseKey(key)
 	if !ok || len(parts) != 1 {
 		return false, errRecord

@@ -3,10 +3,12 @@ package translate
 import (
 	"fmt"
 	"strings"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 )
 
 // deploymentDescription says which service, artifact and environment a deployment is about, and from what to what.
-func (t *toEiffel) deploymentDescription() string {
+func (t *toEiffel) deploymentDescription() []byte {
 	predicate := t.name[strings.IndexByte(t.name, '.')+1:]
 	verb := map[string]string{deployed: "deployed", upgraded: "upgraded", rolledback: "rolled back"}[predicate]
 	content := t.in.doc.Root().At("subject", "content")
@@ -23,7 +25,10 @@ func (t *toEiffel) deploymentDescription() string {
 	}
 	text := fmt.Sprintf("service %s %s in environment %s", t.subject.ID, verb, content.At("environment", "id").Str())
 	if before != "" {
-		return fmt.Sprintf("%s: from %s to %s", text, before, artifactID)
+		text = fmt.Sprintf("%s: from %s to %s", text, before, artifactID)
+	} else {
+		text = fmt.Sprintf("%s: %s", text, artifactID)
 	}
-	return fmt.Sprintf("%s: %s", text, artifactID)
+	t.move(t.in.doc.Root().At("subject", "id"), "/data/description", "judgement deployment", OneWay)
+	return jsondoc.AppendString(nil, text)
 }

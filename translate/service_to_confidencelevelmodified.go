@@ -3,14 +3,19 @@ package translate
 import (
 	"slices"
 
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 )
 
-// runningTarget is the deployment that runs the event's service. Where a link needs one and none is known, a
-// composition without elements, named after the service, stands in for it (section 5).
-func (t *toEiffel) runningTarget(l *mappings.Link) string {
-	environment, missing := t.environmentOfService(l.Type)
+// runningTarget is the deployment that runs the service that a row's link refers to. Where a link needs one and none is
+// known, a composition without elements, named after the service, stands in for it (section 5).
+func (t *toEiffel) runningTarget(l *mappings.Link) (to rowTarget) {
+	service, from, ok := t.serviceOf(l)
+	if !ok {
+		return to
+	}
+	environment, environmentFrom, missing := t.environmentOfService(service)
 	choice := t.choose("running/"+l.Type, "", func() string {
 		if target, ok := t.twinTarget(l.Type); ok {
 			return target
@@ -18,10 +23,10 @@ func (t *toEiffel) runningTarget(l *mappings.Link) string {
 		if environment.ID == "" {
 			return ""
 		}
-		e, running := t.line(t.subject, environment).runningAt(t.subjectRecord(environment), t.stamp())
+		e, running := t.line(service, environment).runningAt(t.subjectRecord(environment), t.stamp())
 		if !running {
 			if missing == (Query{}) {
-				missing = lineQuery(t.subject, environment)
+				missing = lineQuery(service, environment)
 			}
 			return ""
 		}
@@ -36,72 +41,106 @@ func (t *toEiffel) runningTarget(l *mappings.Link) string {
 		return ""
 	})
 	t.environment = environment
-	if choice != "" || !l.Required {
-		return choice
+	if choice != "" {
+		to = rowTarget{id: choice, from: append(from, environmentFrom...), rule: "link to the deployment that runs service " + shorten(service.ID, 80)}
+		if !t.mayTarget(l.Type, typeArtD) {
+			to.fidelity = OneWay
+		}
+		return to
+	}
+	if !l.Required {
+		return to
 	}
 	if missing != (Query{}) {
-		t.miss(missing, l.Type, "a deployment of service %q", t.subject.ID)
+		t.miss(missing, l.Type, "a deployment of service %q", service.ID)
 	}
-	id := synthesizedID(l.Type, t.in.Source, t.in.ID, t.in.Type)
-	t.diagnose("no_running_deployment", "no deployment of service %q is known to run; composition %s stands in for it", t.subject.ID, id)
-	if t.g.settings.Synthesize == SynthesizeNever {
-		return id
+	to = rowTarget{id: synthesizedID(l.Type, t.in.Source, t.in.ID, t.in.Type), from: from, rule: "name of the composition that stands in", fidelity: OneWay}
+	t.diagnose("no_running_deployment", "no deployment of service %q is known to run; composition %s stands in for it", service.ID, to.id)
+	if t.g.settings.Synthesize != SynthesizeNever {
+		t.synthesizeComposition(to.id, service.ID, nil)
 	}
-	t.synthesize(typeCD, id, t.in.Source, []member{stringMember("/name", t.subject.ID)})
+	return to
+}
+
+// serviceOf is the service that a row's link refers to, and the values that say so; false if the event names none.
+func (t *toEiffel) serviceOf(l *mappings.Link) (SubjectKey, []jsondoc.Value, bool) {
+	v := t.in.doc.Root().Pointed(l.Reference)
+	if l.Reference == "/subject" {
+		return t.subject, []jsondoc.Value{v.Get("id")}, true
+	}
+	if !v.Exists() {
+		return SubjectKey{}, nil, false
+	}
+	return t.resolve(kindService, t.readReference(kindService, v)), []jsondoc.Value{v.Get("id"), v.Get("source")}, true
+}
+
+// synthesizeComposition makes up a composition, which stands in for what a required link lacks, and learns it.
+func (t *toEiffel) synthesizeComposition(id, name string, elements []string) {
+	var links []EiffelLink
+	for _, e := range elements {
+		links = append(links, EiffelLink{Type: linkElement, Target: e})
+	}
+	t.synthesize(typeCD, id, t.in.Source, []member{stringMember("/name", name)}, links)
 	if !t.replaying {
-		record := EiffelEvent{Type: typeCD, Time: t.in.Time, Emitted: true, Synthesized: true}
+		record := EiffelEvent{Type: typeCD, Time: t.in.Time, Links: links, Emitted: true, Synthesized: true}
 		t.learn(eventQuery(id), record.Encode())
 	}
-	return id
 }
 
 // mayTarget tells whether the event's links of a type may point to events of another type.
 func (t *toEiffel) mayTarget(linkType, eiffelType string) bool {
-	return slices.ContainsFunc(t.schema.LinkRules(), func(r schema.LinkRule) bool {
+	return mayTarget(t.schema.LinkRules(), linkType, eiffelType)
+}
+
+func mayTarget(rules []schema.LinkRule, linkType, eiffelType string) bool {
+	return slices.ContainsFunc(rules, func(r schema.LinkRule) bool {
 		return r.Type == linkType && (r.Targets == nil || slices.Contains(r.Targets, eiffelType))
 	})
 }
 
-// environmentOfService is the environment that the event names, else the only one in which its service runs. The query
-// says what to wait for where there is none yet; where there are several, nothing that comes could decide.
-func (t *toEiffel) environmentOfService(linkType string) (SubjectKey, Query) {
+// environmentOfService is the environment that the event names, and the values that say so, else the only one in which
+// the service runs. The query says what to wait for where there is none yet; where there are several, nothing that comes
+// could decide.
+func (t *toEiffel) environmentOfService(service SubjectKey) (SubjectKey, []jsondoc.Value, Query) {
 	v := t.in.doc.Root().At("subject", "content", "environment")
 	if !v.Exists() {
-		return t.onlyEnvironment()
+		k, missing := t.onlyEnvironment(service)
+		return k, nil, missing
 	}
-	k := t.readReference("environment", v, "/links/"+linkType, "link to the deployment that runs in the environment")
+	from := []jsondoc.Value{v.Get("id"), v.Get("source")}
+	k := t.readReference(kindEnvironment, v)
 	if id, ok := uuidOfURN(k.ID); ok {
-		if known := t.eiffelEvent(id); known != nil && known.Subject.Kind == "environment" {
-			return known.Subject, Query{}
+		if known := t.eiffelEvent(id); known != nil && known.Subject.Kind == kindEnvironment {
+			return known.Subject, from, Query{}
 		}
-		return k, eventQuery(id)
+		return k, from, eventQuery(id)
 	}
-	return t.resolve("environment", k), Query{}
+	return t.resolve(kindEnvironment, k), from, Query{}
 }
 
-// onlyEnvironment is the only environment in which the event's service runs.
-func (t *toEiffel) onlyEnvironment() (SubjectKey, Query) {
+// onlyEnvironment is the only environment in which a service runs.
+func (t *toEiffel) onlyEnvironment(service SubjectKey) (SubjectKey, Query) {
 	several := false
 	choice := t.choose("only_environment", "", func() string {
 		found := ""
-		for _, k := range t.subjectRecord(t.subject).Environments {
-			if _, running := t.line(t.subject, k).runningAt(t.subjectRecord(k), t.stamp()); !running {
+		for _, k := range t.subjectRecord(service).Environments {
+			if _, running := t.line(service, k).runningAt(t.subjectRecord(k), t.stamp()); !running {
 				continue
 			}
 			if found != "" {
 				several = true
 				return ""
 			}
-			found = string(appendKey(nil, k.Source, k.ID))
+			found = k.key()
 		}
 		return found
 	})
 	if parts, ok := ParseKey(choice); ok && len(parts) == 2 {
-		return SubjectKey{"environment", parts[0], parts[1]}, Query{}
+		return SubjectKey{kindEnvironment, parts[0], parts[1]}, Query{}
 	}
 	if several {
-		t.diagnose("several_environments", "service %q runs in several environments and the event names none", t.subject.ID)
+		t.diagnose("several_environments", "service %q runs in several environments and the event names none", service.ID)
 		return SubjectKey{}, Query{}
 	}
-	return SubjectKey{}, subjectQuery(t.subject)
+	return SubjectKey{}, subjectQuery(service)
 }

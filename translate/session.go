@@ -60,6 +60,9 @@ func NewSession(t Translator, ledger Ledger) *Session {
 	return &Session{translator: t, ledger: ledger}
 }
 
+// Ledger is the one that the session was made with.
+func (s *Session) Ledger() Ledger { return s.ledger }
+
 // Translate decodes and translates one event and applies what was learned. An *[EventError] says that the event can
 // never be translated; any other error is the ledger's: nothing was learned then, no events are given, and translating the
 // event again gives the same ids.

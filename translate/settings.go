@@ -70,7 +70,7 @@ type Settings struct {
 
 	// ServiceIDKey is the key of the Eiffel custom data that names the service of a deployment; empty: serviceId.
 	ServiceIDKey string
-	// PublishedLevels are the names of confidence levels that mean that a service was published; nil: servicePublished.
+	// PublishedLevels are the names of confidence levels that mean that a service was published; nil: the catalogue's.
 	PublishedLevels []string
 	// AllQualifiers makes all qualifiers of a purl count for an artifact's identity.
 	AllQualifiers bool
@@ -86,16 +86,12 @@ type Settings struct {
 // DefaultSettings are the defaults, written out.
 func DefaultSettings() Settings {
 	return Settings{
-		Edition:         "Orizaba",
-		Spec:            "0.5",
-		ServiceIDKey:    "serviceId",
-		PublishedLevels: []string{publishedLevel},
-		Version:         "0.0.0",
+		Edition:      "Orizaba",
+		Spec:         "0.5",
+		ServiceIDKey: "serviceId",
+		Version:      "0.0.0",
 	}
 }
-
-// publishedLevel is the confidence level that stands for a published service (section 5).
-const publishedLevel = "servicePublished"
 
 // serializerPrefix begins meta.source.serializer of every Eiffel event that the bridge writes; its version follows.
 const serializerPrefix = "pkg:golang/github.com/eiffelbridge/eiffelbridge@"
@@ -115,9 +111,6 @@ func (s *Settings) complete() error {
 	fill(&s.Spec, d.Spec)
 	fill(&s.ServiceIDKey, d.ServiceIDKey)
 	fill(&s.Version, d.Version)
-	if s.PublishedLevels == nil {
-		s.PublishedLevels = d.PublishedLevels
-	}
 	if !slices.Contains(Editions(), s.Edition) {
 		return fmt.Errorf("edition: %q is not an Eiffel edition that can be written; these are: %s", s.Edition, strings.Join(Editions(), ", "))
 	}
@@ -130,6 +123,9 @@ func (s *Settings) complete() error {
 			return err
 		}
 		s.Catalogue = c
+	}
+	if s.PublishedLevels == nil {
+		s.PublishedLevels = s.Catalogue.PublishedLevels
 	}
 	return nil
 }

@@ -13,8 +13,9 @@ import (
 // toCDEvents is the translation of one Eiffel event.
 type toCDEvents struct {
 	run
-	row     *mappings.ToCDEvents
-	name    string // subject.predicate of the CDEvent
+	row     *rowToCDEvents
+	name    string // subject.predicate of the CDEvent; empty if the event becomes none
+	full    string // the CDEvent's full type, where an overlay names one
 	subject SubjectKey
 	text    string // subject.id, where it is not the key's id
 	schema  *schema.Schema
@@ -24,6 +25,8 @@ type toCDEvents struct {
 	artifact    *artifact
 	identity    string // the artifact's identity as the Eiffel event wrote it
 	config      string
+	title       string // data.name of an activity
+	links       []EiffelLink
 	unresolved  bool // ARTIFACT or ENVIRONMENT of a deployment is unknown
 	deployment  *EiffelEvent
 }
@@ -34,13 +37,22 @@ func (g *Engine) translateToCDEvents(in *Event, facts *Facts) (Result, error) {
 	if t.giveBack() {
 		return t.result, nil
 	}
-	t.row = g.rowOfEiffel(in.Type)
-	t.readHead()
-	t.chooseName()
+	if err := t.chooseRow(); err != nil {
+		return Result{}, err
+	}
+	if err := t.chooseName(); err != nil {
+		return Result{}, err
+	}
 	if isCustom(t.name) && len(t.result.Need) == 0 {
-		if done, err := t.unmapped(); done {
-			return t.result, err
+		if done, err := t.unmapped(); err != nil {
+			return Result{}, err
+		} else if done {
+			return t.learnOnly(), nil // others may link to it
 		}
+	}
+	if t.name == "" {
+		t.diagnose("only_learned", "CDEvents has no event for this %s of a %s; the ledger learns it", t.in.Type, t.subject.Kind)
+		return t.learnOnly(), nil
 	}
 	if err := t.chooseSchema(); err != nil {
 		if len(t.result.Need) > 0 {
@@ -48,16 +60,20 @@ func (g *Engine) translateToCDEvents(in *Event, facts *Facts) (Result, error) {
 		}
 		return Result{}, err
 	}
-	links := t.makeLinks()
+	links, err := t.makeLinks()
+	if err != nil {
+		return Result{}, err
+	}
 	t.chain = t.chainID()
+	content, err := t.makeContent()
+	if err != nil {
+		return Result{}, err
+	}
 	if len(t.result.Need) > 0 {
 		return Result{Need: t.result.Need}, nil
 	}
-	content := t.makeContent()
+	t.readHead()
 	custom := t.customData()
-	if len(t.result.Need) > 0 {
-		return Result{Need: t.result.Need}, nil
-	}
 	event, err := t.write(content, links, custom)
 	if err != nil {
 		return Result{}, err
@@ -71,22 +87,55 @@ func (g *Engine) translateToCDEvents(in *Event, facts *Facts) (Result, error) {
 	return t.result, nil
 }
 
-func (t *toCDEvents) readHead() {
-	meta := t.in.doc.Root().Get("meta")
-	for _, name := range []string{"id", "type", "version", "time"} {
-		t.use(meta.Get(name))
+// linksIn are the links of the event.
+func (t *toCDEvents) linksIn() []EiffelLink {
+	if t.links == nil {
+		t.links = linksOf(t.in)
 	}
+	return t.links
+}
+
+// learnOnly ends the translation of an event that becomes none, but whose facts others need.
+func (t *toCDEvents) learnOnly() Result {
+	t.chain = t.chainID()
+	if len(t.result.Need) > 0 {
+		return Result{Need: t.result.Need}
+	}
+	t.loseRest()
+	if !t.replaying {
+		t.learnAll(t.in)
+		t.learn(decisionQuery(t.in), t.choices.Encode())
+	}
+	return t.result
+}
+
+// readHead says where the members went that every Eiffel event has.
+func (t *toCDEvents) readHead() {
+	t.oneWay = isCustom(t.name)
+	meta := t.in.doc.Root().Get("meta")
+	t.move(meta.Get("id"), "/context/id", "kept", Exact)
+	t.move(meta.Get("type"), "/context/type", t.row.rule, Translated)
+	t.move(meta.Get("version"), "", bySchema, OneWay)
+	t.move(meta.Get("time"), "/context/timestamp", "as RFC 3339, in UTC", Exact)
 	source := meta.Get("source")
 	for _, name := range []string{"uri", "domainId", "host"} {
-		if v := source.Get(name); v.Str() != "" {
-			t.use(v)
-			if name == "uri" && t.in.Source != v.Str() {
-				t.diagnose("escaped_source", "meta.source.uri %q is no URI and was percent-encoded", shorten(v.Str(), 120))
-			}
-			break
+		v := source.Get(name)
+		if v.Str() == "" {
+			continue
 		}
+		fidelity := Translated
+		if name == "uri" && t.in.Source == v.Str() {
+			fidelity = Exact
+		}
+		t.move(v, "/context/source", "the first of uri, domainId and host", fidelity)
+		if name == "uri" && fidelity != Exact {
+			t.diagnose("escaped_source", "meta.source.uri %q is no URI and was percent-encoded", shorten(v.Str(), 120))
+		}
+		break
 	}
-	t.use(source.Get("serializer"))
+	if serializer := source.Get("serializer"); strings.HasPrefix(serializer.Str(), serializerPrefix) {
+		t.move(serializer, "", "says that a bridge wrote the event", OneWay)
+	}
 	if security := meta.Get("security"); security.Exists() {
 		t.lose(security, "signature")
 	}
@@ -94,42 +143,75 @@ func (t *toCDEvents) readHead() {
 
 // subjectJudgements find what an Eiffel event is about.
 var subjectJudgements = map[string]func(*toCDEvents){
-	"environment": (*toCDEvents).environmentSubject,
-	"service":     (*toCDEvents).serviceSubject,
-	"published":   (*toCDEvents).publishedSubject,
-	"artifact":    (*toCDEvents).artifactSubject,
+	"environment":       (*toCDEvents).environmentSubject,
+	"service":           (*toCDEvents).serviceSubject,
+	"confidenceLevel":   (*toCDEvents).confidenceLevelSubject,
+	"artifact":          (*toCDEvents).artifactSubject,
+	"publishedArtifact": (*toCDEvents).publishedArtifactSubject,
+	"activity":          (*toCDEvents).activitySubject,
+	"change":            (*toCDEvents).changeSubject,
+	"testCaseRun":       (*toCDEvents).testCaseRunSubject,
+	"testSuiteRun":      (*toCDEvents).testSuiteRunSubject,
+	"ticket":            (*toCDEvents).ticketSubject,
 }
 
-// choiceJudgements choose among the CDEvents of a row: they give subject.predicate.
+// choiceJudgements choose among the CDEvents of a row: they give subject.predicate, "" for none.
 var choiceJudgements = map[string]func(*toCDEvents) string{
-	"environment": (*toCDEvents).environmentName,
-	"incarnation": (*toCDEvents).incarnationName,
-	"published":   (*toCDEvents).publishedName,
+	"environment":     (*toCDEvents).environmentName,
+	"incarnation":     (*toCDEvents).incarnationName,
+	"confidenceLevel": (*toCDEvents).confidenceLevelName,
+	"activity":        (*toCDEvents).activityPhase,
+	"change":          (*toCDEvents).changeName,
+	"canceled":        (*toCDEvents).canceledName,
+	"ticket":          (*toCDEvents).ticketName,
 }
 
 // contentJudgements make a member of subject.content; nil leaves it out.
 var contentJudgements = map[string]func(*toCDEvents) []byte{
-	"environment": (*toCDEvents).environmentReference,
-	"artifact":    (*toCDEvents).artifactID,
-	"change":      (*toCDEvents).changeReference,
+	"environment":     (*toCDEvents).environmentReference,
+	"artifact":        (*toCDEvents).artifactID,
+	"change":          (*toCDEvents).changeReference,
+	"signature":       (*toCDEvents).signature,
+	"activityName":    (*toCDEvents).activityName,
+	"pipelineRun":     (*toCDEvents).pipelineRunReference,
+	"outcome":         (*toCDEvents).outcome,
+	"errors":          (*toCDEvents).errors,
+	"trigger":         (*toCDEvents).trigger,
+	"repository":      (*toCDEvents).repositoryReference,
+	"testEnvironment": (*toCDEvents).testEnvironment,
+	"testSuiteRun":    (*toCDEvents).testSuiteRunReference,
+	"creator":         (*toCDEvents).creator,
 }
 
-func (t *toCDEvents) chooseName() {
-	if t.row.Subject != "" {
-		subjectJudgements[t.row.Subject](t)
-	}
+func (t *toCDEvents) chooseName() error {
 	switch {
-	case t.row.Choose != "":
-		t.name = choiceJudgements[t.row.Choose](t)
+	case t.row.choose != nil:
+		t.name = t.row.choose(t)
 	case len(t.row.CDEvent) > 0:
 		t.name = t.row.CDEvent[0]
 	default:
 		t.name = customName(t.in.Type)
 	}
-	if isCustom(t.name) {
-		kind, _, _ := strings.Cut(t.name, ".")
-		t.subject, t.text = SubjectKey{Kind: kind, Source: t.in.Source, ID: t.in.ID}, ""
+	if strings.HasPrefix(t.name, "dev.") {
+		t.full, t.name = t.name, nameOfType(t.name)
 	}
+	if isCustom(t.name) {
+		t.subject, t.text = SubjectKey{Kind: kindOf(t.name), Source: t.in.Source, ID: t.in.ID}, ""
+	}
+	if t.subject.Kind == "" {
+		t.subject.Kind = kindOf(t.name)
+	}
+	if t.row.SubjectID == nil {
+		return nil
+	}
+	id, err := t.evaluateText(t.row.SubjectID, t.subject)
+	if err != nil {
+		return err
+	}
+	if id != "" {
+		t.subject.ID, t.text = id, ""
+	}
+	return nil
 }
 
 // isCustom tells whether a name is that of a custom event of ours, eiffel-<subject>.<predicate>.
@@ -159,7 +241,10 @@ func (t *toCDEvents) chooseSchema() error {
 	subject, predicate, _ := strings.Cut(t.name, ".")
 	spec := t.g.settings.Spec
 	full, ok := schema.CDEventType(spec, subject, predicate)
-	if isCustom(t.name) {
+	switch {
+	case t.full != "":
+		full, ok = t.full, true
+	case isCustom(t.name):
 		full, ok = "dev.cdeventsx."+t.name+"."+customVersion, spec != "0.3"
 	}
 	if !ok {
@@ -167,6 +252,10 @@ func (t *toCDEvents) chooseSchema() error {
 	}
 	version, _ := schema.SpecVersion(spec)
 	s, err := schema.ForCDEvent(full, version)
+	if err != nil && t.full != "" {
+		// An overlay's type that is not known here has no schema: its context is that of any event.
+		s, err = schema.ForCDEvent("dev.cdeventsx.eiffel-event.published."+customVersion, version)
+	}
 	if err != nil {
 		return t.in.fail(CodeNotInSpec, "/meta/type", err.Error())
 	}
@@ -177,30 +266,34 @@ func (t *toCDEvents) chooseSchema() error {
 func (t *toCDEvents) schemaHas(pointer string) bool { return t.schema.Has(pointer) }
 
 func (t *toCDEvents) outType() string {
-	if isCustom(t.name) {
+	switch {
+	case t.full != "":
+		return t.full
+	case isCustom(t.name):
 		return "dev.cdeventsx." + t.name + "." + customVersion
 	}
 	return t.schema.Type()
 }
 
 // makeContent writes subject.content.
-func (t *toCDEvents) makeContent() []byte {
+func (t *toCDEvents) makeContent() ([]byte, error) {
 	root := t.in.doc.Root()
 	if isCustom(t.name) {
 		data := root.Get("data")
-		t.move(data, "/subject/content", "custom event: content is data")
+		t.oneWay = true
+		t.move(data, "/subject/content", "custom event: content is data", OneWay)
 		for entry := range data.Get("customData").Children() {
 			if t.ownEntry(entry) {
 				custom := data.Get("customData")
 				stripped := jsondoc.AppendWithout(nil, custom, t.ownEntry)
-				return replaceMember(data, "customData", stripped)
+				return replaceMember(data, "customData", stripped), nil
 			}
 		}
-		return data.Raw()
+		return data.Raw(), nil
 	}
 	var members []member
-	for i := range t.row.Content {
-		f := &t.row.Content[i]
+	for i := range t.row.content {
+		f := &t.row.content[i]
 		to := f.To
 		if !t.schemaHas("/subject/content" + to) {
 			to = f.Was
@@ -208,29 +301,92 @@ func (t *toCDEvents) makeContent() []byte {
 				continue
 			}
 		}
-		if f.By != "" {
-			if raw := contentJudgements[f.By](t); raw != nil {
-				members = append(members, member{to, raw})
-			}
-			continue
+		raw, err := t.makeField(f, "/subject/content"+to)
+		if err != nil {
+			return nil, err
 		}
-		for _, p := range f.From {
-			v := root.Pointed(p)
-			if v.Kind() != jsondoc.String {
-				continue
-			}
-			if f.Format == "uri" && !isURI(v.Str()) {
-				t.lose(v, "not_a_uri")
-				continue
-			}
-			t.move(v, "/subject/content"+to, "row "+t.row.Eiffel)
-			members = append(members, member{to, v.Raw()})
-			break
+		if raw == nil && f.Fill != "" {
+			raw = t.fillIn("/subject/content"+to, f.Fill)
+		}
+		if raw != nil {
+			members = append(members, member{to, raw})
 		}
 	}
 	b := []byte{'{'}
 	b = appendMembers(b, members)
-	return append(b, '}')
+	return append(b, '}'), nil
+}
+
+// makeField gives a member's value, nil for none.
+func (t *toCDEvents) makeField(f *field[toCDEvents], at string) ([]byte, error) {
+	if f.Value != nil {
+		raw, err := t.evaluate(f.Value, t.subject)
+		if err != nil {
+			return nil, err
+		}
+		if raw != nil {
+			t.move(jsondoc.Value{}, at, t.row.rule, OneWay)
+			return raw, nil
+		}
+	}
+	for _, p := range f.From {
+		v := t.in.doc.Root().Pointed(p)
+		switch {
+		case v.Kind() != jsondoc.String, v.Str() == "" && len(f.From) > 1, f.vocabulary == nil && !t.schema.Allows(at, v.Str()):
+			continue
+		case f.Format == "uri" && !isURI(v.Str()), f.Format == "uri-reference" && !isURIReference(v.Str()):
+			t.lose(v, "not_a_uri")
+			continue
+		case f.vocabulary != nil:
+			word, known := f.vocabulary.cdevents(v.Str(), t.schema.Enum(at))
+			if known {
+				t.move(v, at, f.rule, Translated)
+			}
+			return textOrNone(word), nil
+		}
+		t.move(v, at, t.row.rule, Exact)
+		return v.Raw(), nil
+	}
+	switch {
+	case f.by != nil:
+		raw := f.by(t)
+		if raw != nil {
+			t.move(jsondoc.Value{}, at, f.rule, OneWay)
+		}
+		return raw, nil
+	case f.fixed != nil:
+		t.move(jsondoc.Value{}, at, t.row.rule, OneWay)
+		return f.fixed, nil
+	case f.vocabulary != nil:
+		return textOrNone(f.vocabulary.Otherwise.CDEvents), nil
+	}
+	return nil, nil
+}
+
+// fillIn makes a placeholder for a required member that identifies something: the id of the event that would know, of the
+// event itself or of the target of a link (section 6). Nil if the member is not required.
+func (t *toCDEvents) fillIn(at, whose string) []byte {
+	if !t.schema.Requires(at) {
+		return nil
+	}
+	id := t.in.ID
+	if whose != mappings.FillSelf {
+		if linked := target(t.linksIn(), whose); linked != "" {
+			id = linked
+		}
+	}
+	return t.placeholder(at, id)
+}
+
+// placeholder is a true identifier in the place of one that is not known.
+func (t *toCDEvents) placeholder(at, id string) []byte {
+	t.move(jsondoc.Value{}, at, "the id of the event that would know", OneWay)
+	t.diagnose("filled_in", "%s is required and unknown; it was filled with the id %s of the event that would know", strings.ReplaceAll(at[1:], "/", "."), id)
+	text := jsondoc.AppendString(nil, urnUUID+id)
+	if t.schemaHas(at + "/id") {
+		return append(append([]byte(`{"id":`), text...), '}')
+	}
+	return text
 }
 
 // replaceMember writes an object with one member's value replaced.
@@ -281,11 +437,12 @@ func (t *toCDEvents) customData() []byte {
 				t.lose(entry, "envelope")
 				continue
 			}
-			t.move(entry, "/customData", "custom data, one member per key")
 			key := entry.Get("key").Str()
-			if t.believed && (key == t.g.settings.ServiceIDKey || key == environmentIDKey) {
-				continue // it stood in for the original's subject.id
+			if t.standsIn(entry, key, values) {
+				t.move(entry, "", "custom data "+key, OneWay)
+				continue
 			}
+			t.move(entry, "/customData/"+jsondoc.EscapePointer(key), "custom data, one member per key", Exact)
 			if values[key] == nil {
 				keys = append(keys, key)
 			}
@@ -326,6 +483,41 @@ func (t *toCDEvents) customData() []byte {
 	return append(b, '}')
 }
 
+// standsIn tells whether an entry is one that the bridge wrote beside its mark, for what an Eiffel event does not say
+// itself. These are the first of their keys; another of the same key is a user's.
+func (t *toCDEvents) standsIn(entry jsondoc.Value, key string, users map[string][]jsondoc.Value) bool {
+	if t.markID == "" || users[key] != nil || entry.Index() != t.customEntry(key).Index() {
+		return false
+	}
+	return key == subjectKey || key == t.g.settings.ServiceIDKey && t.in.Type == typeArtD || key == signatureKey && t.name == "artifact.signed"
+}
+
+// customEntry is the first entry of a key in the event's custom data.
+func (t *toCDEvents) customEntry(key string) jsondoc.Value {
+	for entry := range t.in.doc.Root().At("data", "customData").Children() {
+		if entry.Get("key").Str() == key {
+			return entry
+		}
+	}
+	return jsondoc.Value{}
+}
+
+// marked gives the subject that the mark of a CDEvent says the event is about, else the one that the event names itself.
+func (t *toCDEvents) marked(k SubjectKey) SubjectKey {
+	if t.markID == "" {
+		return k
+	}
+	subject := t.customEntry(subjectKey).Get("value")
+	if id := subject.Get("id").Str(); id != "" {
+		k.ID = id
+		k.Source = t.in.Source
+		if source := subject.Get("source"); source.Kind() == jsondoc.String {
+			k.Source = source.Str()
+		}
+	}
+	return k
+}
+
 // write makes the CDEvent and holds it against its schema.
 func (t *toCDEvents) write(content, links, custom []byte) (Event, error) {
 	timestamp, err := timestampFromMillis(t.in.Time)
@@ -349,7 +541,7 @@ func (t *toCDEvents) write(content, links, custom []byte) (Event, error) {
 	b = append(b, `,"timestamp":"`...)
 	b = append(b, timestamp...)
 	b = append(b, '"')
-	if t.schemaHas("/context/chainId") {
+	if t.schemaHas("/context/chainId") && t.chain != "" {
 		b = append(b, `,"chainId":`...)
 		b = jsondoc.AppendString(b, t.chain)
 	}
@@ -394,8 +586,11 @@ func (t *toCDEvents) subjectType() string {
 func (t *toCDEvents) learnAll(out *Event) {
 	p := &pair{
 		context: out, eiffel: t.in.ID, eiffelType: t.in.Type, time: t.in.Time, chain: t.chain,
-		links: linksOf(t.in), subject: t.subject, environment: t.environment, artifact: t.artifact,
-		identity: t.identity, config: t.config, learns: t.row.Learns, name: t.name, cdevent: true,
+		links: t.linksIn(), subject: t.subject, environment: t.environment, artifact: t.artifact,
+		identity: t.identity, config: t.config, learns: t.row.Learns, name: t.name, title: t.title, cdevent: out != t.in,
+	}
+	if isCustom(t.name) {
+		p.learns = mappings.LearnEvent
 	}
 	known := t.ownEvent()
 	p.again = known != nil && known.Subject.Kind != ""
@@ -425,7 +620,7 @@ func (t *toCDEvents) giveBack() bool {
 		return slices.ContainsFunc(contexts, func(c Context) bool { return c.Emitted })
 	}
 	action := t.returningAction(&e, mine, wrote)
-	t.believed = e.mark != noMark
+	t.believe(&e)
 	if action == NotReturning {
 		return false
 	}
@@ -446,12 +641,12 @@ func (t *toCDEvents) learnOriginal(e *envelope, restored bool) {
 	forth.start(t.g, &e.original, t.facts)
 	s, _ := check(&e.original)
 	forth.readSubject(s)
-	forth.row = t.g.rowOfCDEvent(forth.name)
 	forth.id = t.in.ID
+	forth.row = forth.returningRow(t.in.Type)
 	forth.readReferences()
 	forth.learnPair(&pair{
 		context: &e.original, eiffel: t.in.ID, eiffelType: t.in.Type, time: t.in.Time,
-		chain: e.original.doc.Root().At("context", "chainId").Str(), links: linksOf(t.in),
+		chain: e.original.doc.Root().At("context", "chainId").Str(), links: t.linksIn(),
 		cdevent: restored, emitted: restored, again: forth.learned(t.in.ID),
 	})
 	for _, q := range forth.result.Need {
@@ -462,21 +657,17 @@ func (t *toCDEvents) learnOriginal(e *envelope, restored bool) {
 
 // learnSynthesized learns an anchor that another bridge made up.
 func (t *toCDEvents) learnSynthesized() {
-	root := t.in.doc.Root()
-	record := EiffelEvent{Type: t.in.Type, Time: t.in.Time, Synthesized: true}
-	anchor := Anchor{Type: t.in.Type, First: t.in.ID, Last: t.in.ID, Synthesized: true}
-	switch t.in.Type {
-	case typeED:
-		record.Subject = SubjectKey{"environment", root.At("meta", "source", "uri").Str(), root.At("data", "name").Str()}
-		t.learn(nameQuery(record.Subject.Kind, record.Subject.ID), Set{record.Subject.Source}.Encode())
-	case typeArtC:
-		record.Artifact = root.At("data", "identity").Str()
-		a, _ := parseArtifact(record.Artifact, t.g.settings.AllQualifiers)
-		record.Subject = a.subject()
-	}
-	if record.Subject.Kind != "" {
-		s := Subject{Anchors: []Anchor{anchor}, Text: record.Artifact}
-		t.learn(subjectQuery(record.Subject), s.Encode())
+	record := EiffelEvent{Type: t.in.Type, Time: t.in.Time, Links: t.linksIn(), Synthesized: true}
+	if k, ok := t.g.subjectOfAnchor(t.in); ok {
+		record.Subject = k
+		s := Subject{Anchors: []Anchor{{Type: t.in.Type, First: t.in.ID, Last: t.in.ID, Synthesized: true}}}
+		if k.Kind == kindArtifact {
+			record.Artifact = t.in.doc.Root().At("data", "identity").Str()
+			s.Text = record.Artifact
+		} else if referredTo(k.Kind) {
+			t.learn(nameQuery(k.Kind, k.ID), Set{k.Source}.Encode())
+		}
+		t.learn(subjectQuery(k), s.Encode())
 	}
 	t.learn(eventQuery(t.in.ID), record.Encode())
 }

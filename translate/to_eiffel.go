@@ -12,28 +12,46 @@ import (
 
 // Eiffel event types that rows and judgements name.
 const (
+	typeActC = "EiffelActivityCanceledEvent"
+	typeActF = "EiffelActivityFinishedEvent"
+	typeActS = "EiffelActivityStartedEvent"
+	typeActT = "EiffelActivityTriggeredEvent"
+	typeAnnP = "EiffelAnnouncementPublishedEvent"
 	typeArtC = "EiffelArtifactCreatedEvent"
 	typeArtD = "EiffelArtifactDeployedEvent"
 	typeCD   = "EiffelCompositionDefinedEvent"
 	typeCLM  = "EiffelConfidenceLevelModifiedEvent"
 	typeED   = "EiffelEnvironmentDefinedEvent"
+	typeSCC  = "EiffelSourceChangeCreatedEvent"
+	typeSCS  = "EiffelSourceChangeSubmittedEvent"
+	typeTCF  = "EiffelTestCaseFinishedEvent"
+	typeTSF  = "EiffelTestSuiteFinishedEvent"
+	typeTCT  = "EiffelTestCaseTriggeredEvent"
+	typeTSS  = "EiffelTestSuiteStartedEvent"
 )
 
 // Eiffel link types that rows and judgements name.
 const (
+	linkActivity      = "ACTIVITY_EXECUTION"
 	linkArtifact      = "ARTIFACT"
 	linkCause         = "CAUSE"
+	linkChange        = "CHANGE"
+	linkComposition   = "COMPOSITION"
 	linkConfiguration = "CONFIGURATION"
 	linkContext       = "CONTEXT"
+	linkElement       = "ELEMENT"
 	linkEnvironment   = "ENVIRONMENT"
+	linkIUT           = "IUT"
 	linkPrevious      = "PREVIOUS_VERSION"
 	linkSubject       = "SUBJECT"
+	linkTestCase      = "TEST_CASE_EXECUTION"
+	linkTestSuite     = "TEST_SUITE_EXECUTION"
 )
 
 // toEiffel is the translation of one CDEvent.
 type toEiffel struct {
 	run
-	row     *mappings.ToEiffel
+	row     *rowToEiffel
 	name    string // subject.predicate
 	subject SubjectKey
 	version string         // of the Eiffel event type in the output edition
@@ -55,6 +73,9 @@ func (g *Engine) translateToEiffel(in *Event, s *schema.Schema, facts *Facts) (R
 	}
 	t.readSubject(s)
 	if err := t.chooseRow(); err != nil {
+		if len(t.result.Need) > 0 {
+			return Result{Need: t.result.Need}, nil // the choice may fall on another row
+		}
 		return Result{}, err
 	}
 	if t.row.CDEvent == mappings.Any {
@@ -63,15 +84,23 @@ func (g *Engine) translateToEiffel(in *Event, s *schema.Schema, facts *Facts) (R
 		}
 	}
 	t.chooseID()
-	t.makeRowLinks()
-	t.mergeLinks()
-	if t.row.Learns == mappings.LearnIncarnation && !t.replaying {
-		t.line(t.subject, t.environment) // learning will look at it
+	if err := t.makeLinks(); err != nil {
+		return Result{}, err
+	}
+	if !t.replaying {
+		t.readReferences() // learning will look at them
+		if t.row.Learns == mappings.LearnIncarnation {
+			t.line(t.subject, t.environment)
+		}
 	}
 	if len(t.result.Need) > 0 {
 		return Result{Need: t.result.Need}, nil
 	}
-	data := t.makeData()
+	t.readHead()
+	data, err := t.makeData()
+	if err != nil {
+		return Result{}, err
+	}
 	if len(t.result.Need) > 0 {
 		return Result{Need: t.result.Need}, nil
 	}
@@ -95,33 +124,63 @@ func (t *toEiffel) readSubject(s *schema.Schema) {
 	} else {
 		t.name = nameOfType(t.in.Type)
 	}
-	root := t.in.doc.Root()
-	subject := root.Get("subject")
-	kind, _, _ := strings.Cut(t.name, ".")
-	t.subject = SubjectKey{Kind: kind, Source: t.in.Source, ID: t.in.Subject}
-	if source := subject.Get("source"); source.Exists() {
+	t.subject = SubjectKey{Kind: kindOf(t.name), Source: t.in.Source, ID: t.in.Subject}
+	if source := t.in.doc.Root().At("subject", "source"); source.Exists() {
 		t.subject.Source = source.Str()
-		if t.subject.Source == t.in.Source {
-			t.use(source)
-		}
 	}
-	if kind == "artifact" {
-		t.artifact = t.readArtifact(t.in.Subject)
-		t.subject = t.artifact.subject()
-	}
-	context := root.Get("context")
-	for _, name := range []string{"id", "source", "type", "specversion", "version"} {
-		t.use(context.Get(name))
-	}
-	t.use(subject.Get("type"))
-	timestamp := context.Get("timestamp")
-	t.use(timestamp)
-	if exact, err := timestampFromMillis(t.in.Time); err == nil && exact != timestamp.Str() {
-		if !wholeMillis(timestamp.Str()) {
-			t.lose(timestamp, "precision")
-		}
+	if t.subject.Kind == "artifact" {
+		t.readOwnArtifact()
 	}
 }
+
+// readOwnArtifact reads which artifact the event is about; an Eiffel id stands for the artifact of that event.
+func (t *toEiffel) readOwnArtifact() {
+	if id, ok := uuidOfURN(t.in.Subject); ok {
+		if t.artifact = t.artifactOfEvent(id); t.artifact != nil {
+			t.subject = t.artifact.subject()
+			return
+		}
+	}
+	t.artifact = t.readArtifact(t.in.Subject)
+	t.subject = t.artifact.subject()
+}
+
+// readHead says where the members went that every CDEvent has.
+func (t *toEiffel) readHead() {
+	root := t.in.doc.Root()
+	context, subject := root.Get("context"), root.Get("subject")
+	switch {
+	case t.id == t.in.ID:
+		t.move(context.Get("id"), "/meta/id", "kept, since Eiffel accepts it", Exact)
+	case t.row.ID == mappings.IDAnchor:
+		t.move(context.Get("id"), "/data/customData/0", "in the mark; meta.id is made from the subject, so that others find it", OneWay)
+	default:
+		t.move(context.Get("id"), "/data/customData/0", "in the mark; meta.id is made from source, id and type, since Eiffel does not accept the id or knows it as another event", OneWay)
+	}
+	t.move(context.Get("source"), "/meta/source/uri", "kept", Exact)
+	t.move(context.Get("type"), "/meta/type", t.row.rule, Translated)
+	t.moveAny(context.Get("specversion"), "", bySchema, OneWay)
+	t.moveAny(context.Get("version"), "", bySchema, OneWay)
+	t.moveAny(subject.Get("type"), "", "says what the type says", OneWay)
+	if source := subject.Get("source"); source.Str() == t.in.Source {
+		t.moveAny(source, "/meta/source/uri", "kept", Exact)
+	}
+	const rule = "in milliseconds, rounded down"
+	timestamp := context.Get("timestamp")
+	exact, err := timestampFromMillis(t.in.Time)
+	switch {
+	case err == nil && exact != timestamp.Str() && !wholeMillis(timestamp.Str()):
+		t.move(timestamp, "/meta/time", rule, OneWay)
+		t.lose(timestamp, "precision")
+	case exact == timestamp.Str():
+		t.move(timestamp, "/meta/time", rule, Exact)
+	default:
+		t.move(timestamp, "/meta/time", rule, Translated)
+	}
+}
+
+// bySchema is the rule for a version.
+const bySchema = "says by which schema the event is read"
 
 // wholeMillis tells whether a timestamp says no more than its milliseconds: nothing but zeros follows the third digit.
 func wholeMillis(timestamp string) bool {
@@ -161,26 +220,15 @@ func (r *run) readArtifact(text string) *artifact {
 	return &a
 }
 
-func (t *toEiffel) chooseRow() error {
-	t.row = t.g.toEiffel[t.name]
-	if t.row == nil {
-		t.row = t.g.toEiffel[mappings.Any]
-	}
-	version, ok := schema.EditionVersion(t.g.settings.Edition, t.row.Eiffel)
-	if !ok {
-		return t.in.fail(CodeNotInEdition, "/context/type", fmt.Sprintf("%s becomes an %s, which edition %s of Eiffel does not have; Orizaba has it",
-			article(t.name), t.row.Eiffel, t.g.settings.Edition))
-	}
-	s, err := schema.ForEiffel(t.row.Eiffel, version)
-	if err != nil {
-		return t.in.fail(CodeNotInEdition, "/context/type", err.Error())
-	}
-	t.version, t.schema = version, s
-	return nil
-}
-
 // chooseID gives the Eiffel event its id (section 2).
 func (t *toEiffel) chooseID() {
+	if t.markID != "" && !t.refersTo(t.in.ID) {
+		// The event came from the Eiffel event of its own id.
+		t.id = t.in.ID
+		anchor := t.subjectRecord(t.subject).Anchor(t.row.Eiffel)
+		t.first = anchor == nil || anchor.First == t.id
+		return
+	}
 	if t.row.ID == mappings.IDAnchor {
 		first := anchorID(t.row.Eiffel, t.subject)
 		t.id = t.choose("id", first, func() string {
@@ -252,34 +300,87 @@ func sameID(c *Context, id string) string {
 
 func (t *toEiffel) stamp() Stamp { return Stamp{t.in.Time, t.id} }
 
-func (t *toEiffel) makeRowLinks() {
+// makeLinks makes the row's own links, then those of the CDEvent. One that came from an Eiffel event says itself which
+// links that one had: only what is missing is made by the row then.
+func (t *toEiffel) makeLinks() error {
+	if t.markID != "" {
+		t.mergeLinks()
+	}
 	for i := range t.row.Links {
 		l := &t.row.Links[i]
-		var target string
-		switch l.Target {
-		case mappings.TargetAnchor:
-			target = t.anchorTarget(l)
-		case mappings.TargetPrevious:
-			target = t.previousTarget()
-		case mappings.TargetRunning:
-			target = t.runningTarget(l)
-		}
-		if target == "" || target == t.id {
+		if t.markID != "" && target(t.links, l.Type) != "" {
 			continue
 		}
-		t.links = append(t.links, EiffelLink{Type: l.Type, Target: target})
+		if err := t.makeRowLink(l); err != nil {
+			return err
+		}
 	}
+	if t.markID == "" {
+		t.mergeLinks()
+	}
+	return nil
+}
+
+// makeRowLink makes one of the row's links, if its target is known.
+func (t *toEiffel) makeRowLink(l *mappings.Link) error {
+	var to rowTarget
+	switch l.Target {
+	case mappings.TargetAnchor:
+		to = t.anchorTarget(l)
+	case mappings.TargetPrevious:
+		to.id = t.previousTarget(l.Type)
+	case mappings.TargetRunning:
+		to = t.runningTarget(l)
+	case mappings.TargetTested:
+		to.id = t.testedTarget(l.Type)
+	case mappings.TargetValue:
+		text, err := t.evaluateText(l.Value, t.subject)
+		if err != nil {
+			return err
+		}
+		if text != "" {
+			to.id, _ = t.linkTarget("value/"+l.Type, l.Type, text, false)
+		}
+	}
+	if to.id == "" || to.id == t.id {
+		return nil
+	}
+	pointer := t.linkPointer("/target")
+	if len(to.from) == 0 {
+		t.move(jsondoc.Value{}, pointer, "the "+l.Target+" of "+t.row.rule, OneWay)
+	}
+	for _, v := range to.from {
+		t.moveAny(v, pointer, to.rule, to.fidelity)
+	}
+	t.links = append(t.links, EiffelLink{Type: l.Type, Target: to.id})
+	return nil
+}
+
+// linkPointer points into the link that is made next; it is only needed for moves.
+func (t *toEiffel) linkPointer(member string) string {
+	if !t.g.settings.Explain {
+		return ""
+	}
+	return "/links/" + strconv.Itoa(len(t.links)) + member
+}
+
+// rowTarget is the target of a row's link, and the values of the CDEvent that say so.
+type rowTarget struct {
+	id       string
+	from     []jsondoc.Value
+	rule     string
+	fidelity Fidelity
 }
 
 // previousTarget is the last version of the event's own anchor; none for the first, and none if the environment was gone.
-func (t *toEiffel) previousTarget() string {
+func (t *toEiffel) previousTarget(linkType string) string {
 	return t.choose("previous", "", func() string {
-		if target, ok := t.twinTarget(linkPrevious); ok {
+		if target, ok := t.twinTarget(linkType); ok && linkType == linkPrevious { // a CAUSE may be another
 			return target
 		}
 		s := t.subjectRecord(t.subject)
 		anchor := s.Anchor(t.row.Eiffel)
-		if t.first || anchor == nil || s.Closed() {
+		if t.first || anchor == nil || t.subject.Kind == kindEnvironment && s.Closed() {
 			return ""
 		}
 		return anchor.Last
@@ -288,37 +389,50 @@ func (t *toEiffel) previousTarget() string {
 
 // anchorTarget is the Eiffel event that stands for the subject that a row's link refers to. A required one that nobody
 // knows is synthesized; the choice then begins with "+".
-func (t *toEiffel) anchorTarget(l *mappings.Link) string {
+func (t *toEiffel) anchorTarget(l *mappings.Link) (to rowTarget) {
 	v := t.in.doc.Root().Pointed(l.Reference)
+	if !v.Exists() {
+		return to
+	}
+	to.rule = "link to the " + l.Subject + "'s " + l.Anchor
 	var k SubjectKey
+	art := t.artifact // for an artifact that is to be synthesized
+	id := ""          // of the Eiffel event that the reference names itself
 	switch {
 	case l.Reference == "/subject":
 		k = t.subject
-	case !v.Exists():
-		return ""
-	case l.Subject == "artifact":
-		t.move(v, "/links/"+l.Type, "link to the artifact's "+l.Anchor)
-		if id, ok := uuidOfURN(v.Str()); ok {
+		to.from = []jsondoc.Value{v.Get("id")}
+		id, _ = uuidOfURN(t.in.Subject)
+	case l.Subject == kindArtifact:
+		to.from = []jsondoc.Value{v}
+		if id, _ = uuidOfURN(v.Str()); id != "" {
 			t.artifact = t.artifactOfEvent(id)
-			return id
+			break
 		}
 		t.artifact = t.readArtifact(v.Str())
-		k = t.artifact.subject()
+		if t.artifact.purl != v.Str() {
+			to.fidelity = Translated
+		}
+		art, k = t.artifact, t.artifact.subject()
 	default:
-		k = t.readReference(l.Subject, v, "/links/"+l.Type, "link to the "+l.Subject+"'s "+l.Anchor)
-		if l.Subject == "environment" {
-			t.environment = k
-		}
-		if id, ok := uuidOfURN(k.ID); ok {
+		k = t.readReference(l.Subject, v)
+		to.from = []jsondoc.Value{v.Get("id"), v.Get("source")}
+		if id, _ = uuidOfURN(k.ID); id != "" {
 			if known := t.eiffelEvent(id); known != nil && known.Subject.Kind == l.Subject {
-				t.environment = known.Subject
+				k = known.Subject
 			}
-			return id
+		} else {
+			k = t.resolve(l.Subject, k)
 		}
-		k = t.resolve(l.Subject, k)
-		if l.Subject == "environment" {
+		if l.Subject == kindEnvironment {
 			t.environment = k
 		}
+	}
+	if id != "" {
+		if t.namesEvent(l, id) {
+			to.id = id
+		}
+		return to
 	}
 	first := anchorID(l.Anchor, k)
 	standard := ""
@@ -332,7 +446,11 @@ func (t *toEiffel) anchorTarget(l *mappings.Link) string {
 		if target, ok := t.twinTarget(l.Type); ok && target != "" {
 			return target
 		}
-		if a := t.subjectRecord(k).Anchor(l.Anchor); a != nil {
+		s := t.subjectRecord(k)
+		if a := s.Anchor(l.Or); a != nil {
+			return a.Last
+		}
+		if a := s.Anchor(l.Anchor); a != nil {
 			if l.Required && a.Synthesized && a.Last == a.First && t.g.settings.Synthesize == SynthesizeAlways {
 				return "+" + a.First
 			}
@@ -343,22 +461,39 @@ func (t *toEiffel) anchorTarget(l *mappings.Link) string {
 		}
 		return standard
 	})
-	id, synthesized := strings.CutPrefix(choice, "+")
+	target, synthesized := strings.CutPrefix(choice, "+")
 	if synthesized {
-		t.synthesizeAnchor(l.Anchor, id, k)
+		t.synthesizeAnchor(l, target, k, art)
 	}
-	return id
+	to.id = target
+	return to
+}
+
+// namesEvent tells whether a reference that names an Eiffel event itself may become a link to it: unless that is known
+// to be of another type than the link may point to.
+func (t *toEiffel) namesEvent(l *mappings.Link, id string) bool {
+	known := t.eiffelEvent(id)
+	return known == nil || known.Type == "" || t.mayTarget(l.Type, known.Type)
 }
 
 // readReference reads {id, source} of another subject; the source is the event's subject's where it has none.
-func (t *toEiffel) readReference(kind string, v jsondoc.Value, to, rule string) SubjectKey {
+func (t *toEiffel) readReference(kind string, v jsondoc.Value) SubjectKey {
 	k := SubjectKey{Kind: kind, Source: t.subject.Source, ID: v.Get("id").Str()}
-	t.move(v.Get("id"), to, rule)
+	if kindOf(t.name) == kindArtifact {
+		k.Source = t.ownSource() // an artifact's key has none
+	}
 	if source := v.Get("source"); source.Exists() {
 		k.Source = source.Str()
-		t.move(source, to, rule)
 	}
 	return k
+}
+
+// ownSource is the source of the event's subject as the event has it.
+func (t *toEiffel) ownSource() string {
+	if source := t.in.doc.Root().At("subject", "source"); source.Exists() {
+		return source.Str()
+	}
+	return t.in.Source
 }
 
 // artifactOfEvent is the artifact of a known ArtC, nil if the ledger does not know it.
@@ -371,36 +506,66 @@ func (t *toEiffel) artifactOfEvent(id string) *artifact {
 }
 
 // synthesizeAnchor makes up an anchor from what the reference says: it depends on nothing else but its mark and the time
-// of the event that needs it.
-func (t *toEiffel) synthesizeAnchor(eiffelType, id string, k SubjectKey) {
+// of the event that needs it, and, where the row gives it links, on what those lead to.
+func (t *toEiffel) synthesizeAnchor(l *mappings.Link, id string, k SubjectKey, art *artifact) {
+	links := t.links
+	t.links = nil
+	for i := range l.With {
+		// The targets of these are chosen here, where it is certain that the anchor is made.
+		w := &l.With[i]
+		switch w.Target {
+		case mappings.TargetTested:
+			if to := t.testedTarget(w.Type); to != "" {
+				t.links = append(t.links, EiffelLink{Type: w.Type, Target: to})
+			}
+		case mappings.TargetAnchor:
+			if to := t.anchorTarget(w); to.id != "" && to.id != id {
+				for _, v := range to.from {
+					t.use(v)
+				}
+				t.links = append(t.links, EiffelLink{Type: w.Type, Target: to.id})
+			}
+		}
+	}
+	own := t.links
+	t.links = links
 	if len(t.result.Need) > 0 {
 		return // nothing is decided yet
 	}
 	var data []member
-	switch eiffelType {
+	switch l.Anchor {
 	case typeArtC:
-		data = append(data, stringMember("/identity", t.artifact.purl))
+		data = append(data, stringMember("/identity", art.purl))
+	case typeActT:
+		data = append(data, stringMember("/name", k.ID))
+		if category := t.g.category(k.Kind); category != "" {
+			data = append(data, member{"/categories", append(jsondoc.AppendString([]byte{'['}, category), ']')})
+		}
+	case typeSCC:
+		data = append(data, stringMember("/change/id", k.ID), stringMember("/change/tracker", k.Source))
+	case typeTCT:
+		data = append(data, stringMember("/testCase/id", k.ID))
 	default:
 		data = append(data, stringMember("/name", k.ID))
 	}
-	t.synthesize(eiffelType, id, k.Source, data)
+	t.synthesize(l.Anchor, id, k.Source, data, own)
 	if !t.replaying {
-		record := EiffelEvent{Type: eiffelType, Time: t.in.Time, Subject: k, Emitted: true, Synthesized: true}
-		anchor := Subject{Anchors: []Anchor{{Type: eiffelType, First: id, Last: id, Synthesized: true, From: t.in.ID}}}
-		if k.Kind == "artifact" {
-			record.Artifact, anchor.Text = t.artifact.purl, t.artifact.purl
+		record := EiffelEvent{Type: l.Anchor, Time: t.in.Time, Subject: k, Links: own, Emitted: true, Synthesized: true}
+		anchor := Subject{Anchors: []Anchor{{Type: l.Anchor, First: id, Last: id, Synthesized: true, From: t.in.ID}}}
+		if k.Kind == kindArtifact {
+			record.Artifact, anchor.Text = art.purl, art.purl
 		}
 		t.learn(subjectQuery(k), anchor.Encode())
-		if k.Kind != "artifact" {
+		if referredTo(k.Kind) {
 			t.learn(nameQuery(k.Kind, k.ID), Set{k.Source}.Encode())
 		}
 		t.learn(eventQuery(id), record.Encode())
 	}
-	t.diagnose("synthesized", "%s %s was synthesized for %s %q", eiffelType, id, k.Kind, shorten(k.ID, 120))
+	t.diagnose("synthesized", "%s %s was synthesized for %s %q", l.Anchor, id, k.Kind, shorten(k.ID, 120))
 }
 
 // synthesize appends a made-up event to the output.
-func (t *toEiffel) synthesize(eiffelType, id, source string, data []member) {
+func (t *toEiffel) synthesize(eiffelType, id, source string, data []member, links []EiffelLink) {
 	version, ok := schema.EditionVersion(t.g.settings.Edition, eiffelType)
 	if !ok {
 		return
@@ -409,82 +574,142 @@ func (t *toEiffel) synthesize(eiffelType, id, source string, data []member) {
 	mark = append(mark, `}}]`...)
 	data = append(data, member{"/customData", mark})
 	e := Event{Protocol: Eiffel, ID: id, Type: eiffelType, Version: version, Time: t.in.Time, Synthesized: true}
-	e.JSON = t.appendEiffel(nil, &e, source, data, nil)
+	e.JSON = t.appendEiffel(nil, &e, source, data, links)
 	t.result.Events = append(t.result.Events, e)
 }
 
 // makeData writes the row's members of data, then the custom data.
-func (t *toEiffel) makeData() []member {
+func (t *toEiffel) makeData() ([]member, error) {
 	var data []member
-	for i := range t.row.Data {
-		f := &t.row.Data[i]
-		if !t.schema.Has("/data" + f.To) {
+	for i := range t.row.data {
+		f := &t.row.data[i]
+		if !t.schema.Has(f.at) {
 			continue
 		}
-		if m, ok := t.makeField(f); ok {
-			data = append(data, m)
+		raw, err := t.makeField(f, f.at)
+		if err != nil {
+			return nil, err
+		}
+		if raw != nil {
+			data = append(data, member{f.To, raw})
 		}
 	}
-	if custom := t.customData(); custom != nil {
-		data = append(data, member{"/customData", custom})
+	custom, err := t.customData()
+	if err != nil {
+		return nil, err
 	}
-	return data
+	data = append(data, member{"/customData", custom})
+	id := t.in.doc.Root().At("subject", "id")
+	if t.row.ID == mappings.IDAnchor && !t.used[id.Index()] {
+		t.move(id, "/meta/id", "the anchor's id follows from the subject", OneWay)
+	}
+	return data, nil
 }
 
-func (t *toEiffel) makeField(f *mappings.Field) (member, bool) {
+// makeField gives a member's value, nil for none.
+func (t *toEiffel) makeField(f *field[toEiffel], at string) ([]byte, error) {
+	if f.Value != nil {
+		raw, err := t.evaluate(f.Value, t.subject)
+		if err != nil {
+			return nil, err
+		}
+		if raw != nil {
+			t.move(jsondoc.Value{}, at, t.row.rule, OneWay)
+			return raw, nil
+		}
+	}
 	for _, p := range f.From {
 		v := t.in.doc.Root().Pointed(p)
 		if v.Kind() != jsondoc.String || v.Str() == "" {
 			continue
 		}
-		t.move(v, "/data"+f.To, "row "+t.row.CDEvent)
-		return member{f.To, v.Raw()}, true
-	}
-	if f.By == "" {
-		return member{}, false
-	}
-	text := dataJudgements[f.By](t)
-	t.move(jsondoc.Value{}, "/data"+f.To, "judgement "+f.By)
-	return stringMember(f.To, text), true
-}
-
-// dataJudgements say what a member of data is where no field of the CDEvent gives it.
-var dataJudgements = map[string]func(*toEiffel) string{
-	"heading":          (*toEiffel).announcementHeading,
-	"minor":            func(*toEiffel) string { return "MINOR" },
-	"deployment":       (*toEiffel).deploymentDescription,
-	"servicePublished": func(*toEiffel) string { return publishedLevel },
-	"success":          func(*toEiffel) string { return "SUCCESS" },
-	"purl":             func(t *toEiffel) string { return t.artifact.text },
-}
-
-// customData is the event's custom data: the carried original or the mark, and without carrying the user's own.
-func (t *toEiffel) customData() []byte {
-	root := t.in.doc.Root()
-	custom := root.Get("customData")
-	b := []byte{'['}
-	if t.g.settings.Carry == CarryOriginal {
-		b = append(b, `{"key":"`+carriedCDEvent+`","value":{"event":`...)
-		b = t.appendCarried(b)
-		return append(b, `}}]`...)
-	}
-	b = append(b, `{"key":"`+carriedCDEvent+`","value":{"id":`...)
-	b = jsondoc.AppendString(b, t.in.ID)
-	b = append(b, `}}`...)
-	identify := func(key string) {
-		// Where the original is not there to say it, an entry names the subject.
-		t.move(root.At("subject", "id"), "/data/customData", "custom data "+key)
-		b = append(b, `,{"key":`...)
-		b = jsondoc.AppendString(b, key)
-		b = append(b, `,"value":`...)
-		b = jsondoc.AppendString(b, t.in.Subject)
-		b = append(b, '}')
+		if f.vocabulary != nil {
+			word, known := f.vocabulary.eiffel(v.Str())
+			if known {
+				t.move(v, at, f.rule, Translated)
+			}
+			return textOrNone(word), nil
+		}
+		if !t.schema.Allows(at, v.Str()) {
+			continue
+		}
+		t.move(v, at, t.row.rule, Exact)
+		return v.Raw(), nil
 	}
 	switch {
-	case t.row.Learns == mappings.LearnIncarnation:
-		identify(t.g.settings.ServiceIDKey)
-	case t.row.Eiffel == typeED && root.At("subject", "content", "name").Str() != "":
-		identify(environmentIDKey)
+	case f.by != nil:
+		raw := f.by(t)
+		if raw != nil {
+			t.move(jsondoc.Value{}, at, f.rule, OneWay)
+		}
+		return raw, nil
+	case f.fixed != nil:
+		t.move(jsondoc.Value{}, at, t.row.rule, OneWay)
+		return f.fixed, nil
+	case f.vocabulary != nil:
+		return textOrNone(f.vocabulary.Otherwise.Eiffel), nil
+	}
+	return nil, nil
+}
+
+// textOrNone writes a string as JSON; nil for none.
+func textOrNone(s string) []byte {
+	if s == "" {
+		return nil
+	}
+	return jsondoc.AppendString(nil, s)
+}
+
+// dataJudgements say what a member of data is where no field of the CDEvent gives it, as JSON; nil leaves it out.
+var dataJudgements = map[string]func(*toEiffel) []byte{
+	"heading":            (*toEiffel).heading,
+	"deployment":         (*toEiffel).deploymentDescription,
+	"purl":               (*toEiffel).purl,
+	"locations":          (*toEiffel).locations,
+	"tracker":            (*toEiffel).tracker,
+	"triggers":           (*toEiffel).triggers,
+	"outcomeDescription": (*toEiffel).outcomeDescription,
+	"buildConclusion":    (*toEiffel).buildConclusion,
+}
+
+// customData is the event's custom data: the carried original or the mark, the row's own entries, and without carrying
+// the user's own.
+func (t *toEiffel) customData() ([]byte, error) {
+	root := t.in.doc.Root()
+	custom := root.Get("customData")
+	entries := 0
+	b := []byte{'['}
+	entry := func(key string, raw []byte) (pointer string) {
+		if entries > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"key":`...)
+		b = jsondoc.AppendString(b, key)
+		b = append(b, `,"value":`...)
+		b = append(b, raw...)
+		b = append(b, '}')
+		entries++
+		return "/data/customData/" + strconv.Itoa(entries-1) + "/value"
+	}
+	carry := t.g.settings.Carry == CarryOriginal
+	if carry {
+		entry(carriedCDEvent, append(t.appendCarried([]byte(`{"event":`)), '}'))
+	} else {
+		entry(carriedCDEvent, append(jsondoc.AppendString([]byte(`{"id":`), t.in.ID), '}'))
+		t.identify(entry)
+	}
+	for i := range t.row.custom {
+		f := &t.row.custom[i]
+		raw, err := t.makeField(f, "/data/customData/"+strconv.Itoa(entries)+"/value")
+		if err != nil {
+			return nil, err
+		}
+		if raw != nil {
+			entry(f.To[1:], raw)
+		}
+	}
+	if carry {
+		return append(b, ']'), nil
 	}
 	switch custom.Kind() {
 	case jsondoc.Object:
@@ -493,29 +718,46 @@ func (t *toEiffel) customData() []byte {
 				t.lose(v, "envelope")
 				continue
 			}
-			t.move(v, "/data/customData", "custom data, one entry per key")
-			b = append(b, `,{"key":`...)
-			b = jsondoc.AppendString(b, v.Key())
-			b = append(b, `,"value":`...)
-			b = append(b, v.Raw()...)
-			b = append(b, '}')
+			t.move(v, entry(v.Key(), v.Raw()), "custom data, one entry per key", Exact)
 		}
 		if contentType := root.Get("customDataContentType"); contentType.Str() == "application/json" {
-			t.use(contentType)
+			t.move(contentType, "", "custom data is an object", Exact)
 		}
 	case jsondoc.String:
 		// CDEvents' own mark needs an object, so that this does not come back as it was.
 		t.lose(custom, "one_way")
-		b = append(b, `,{"key":"customData","value":{"customData":`...)
-		b = append(b, custom.Raw()...)
-		if contentType := root.Get("customDataContentType"); contentType.Exists() {
-			t.use(contentType)
-			b = append(b, `,"customDataContentType":`...)
-			b = append(b, contentType.Raw()...)
+		raw := append([]byte(`{"customData":`), custom.Raw()...)
+		contentType := root.Get("customDataContentType")
+		if contentType.Exists() {
+			raw = append(raw, `,"customDataContentType":`...)
+			raw = append(raw, contentType.Raw()...)
 		}
-		b = append(b, `}}`...)
+		at := entry("customData", append(raw, '}'))
+		if contentType.Exists() {
+			t.move(contentType, at+"/customDataContentType", "custom data that is no object", OneWay)
+		}
 	}
-	return append(b, ']')
+	return append(b, ']'), nil
+}
+
+// identify writes what the event is about where the original is not there to say it: the subject, which the Eiffel event
+// may not name, and of a deployment the service.
+func (t *toEiffel) identify(entry func(key string, raw []byte) string) {
+	subject := t.in.doc.Root().Get("subject")
+	id, source := subject.Get("id"), subject.Get("source")
+	raw := append([]byte(`{"id":`), id.Raw()...)
+	foreign := source.Exists() && source.Str() != t.in.Source
+	if foreign {
+		raw = append(append(raw, `,"source":`...), source.Raw()...)
+	}
+	at := entry(subjectKey, append(raw, '}'))
+	t.move(id, at+"/id", "custom data "+subjectKey, Exact)
+	if foreign {
+		t.move(source, at+"/source", "custom data "+subjectKey, Exact)
+	}
+	if t.row.Learns == mappings.LearnIncarnation {
+		entry(t.g.settings.ServiceIDKey, id.Raw())
+	}
 }
 
 // appendEiffel writes an Eiffel event. Members that the event's version does not have are left out.

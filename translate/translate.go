@@ -75,6 +75,10 @@ type Result struct {
 
 	Diagnostics []Diagnostic
 
+	// Row names the row of the catalogue by which the event was translated, and About is what that says of itself, both for
+	// people. They are empty if the event came round.
+	Row, About string
+
 	// Moves tell which rule sent which field where; only with [Settings.Explain].
 	Moves []Move
 
@@ -152,6 +156,7 @@ const (
 	CodeNotInSpec      = "not_in_spec"       // the output version of CDEvents has no such event
 	CodeNotInEdition   = "not_in_edition"    // the output edition of Eiffel has no such event
 	CodeNoMapping      = "no_mapping"        // the type has no counterpart, and the settings refuse such events
+	CodeMapping        = "mapping"           // an expression of an overlay cannot be evaluated for the event
 	CodeUnresolved     = "unresolved"        // a reference is unknown and the policy is to fail
 	CodeInvalidOutput  = "invalid_output"    // the translation itself broke a rule of the output's schema
 )

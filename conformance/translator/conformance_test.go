@@ -23,9 +23,28 @@ func ours(s translate.Settings) (translate.Translator, error) { return translate
 
 // knownFailures of our own translator, until the catalogue has the whole vocabulary.
 var knownFailures = map[string]string{
-	"semantics":                      "the fidelity of moves is not stated yet",
-	"accounting":                     "what the head became, and where links went, is not in the moves yet",
-	"output EiffelIssueDefinedEvent": "its schema requires no data, and the custom event takes it as its content",
+	"semantics":                          "moves claim more than comes back",
+	"accounting taskrun.started":         "the pipelineRun of a task run that is known already, or is named by its URN, is in no move",
+	"accounting taskrun.finished":        "likewise",
+	"output EiffelTestCaseFinishedEvent": "version 1.0.0 may lack its link to the test case, and the CDEvent has no subject id then",
+	"output EiffelTestSuiteStartedEvent": "a name may be empty, and the CDEvent's test suite has no id then",
+}
+
+// once are events that broke a law once, whatever the seed.
+func once() []translatorconformance.Case {
+	var out []translatorconformance.Case
+	for name, text := range map[string]string{
+		"a task run of a pipeline run by its URN": `{"context":{"specversion":"0.5.1","id":"e","source":"/s","type":"dev.cdevents.taskrun.started.0.3.0",
+			"timestamp":"2026-03-01T09:00:00Z"},"subject":{"id":"t","content":{"pipelineRun":{"id":"urn:uuid:1fff848e-d8bb-4d3a-8520-00022ce7bbd0"}}}}`,
+		"a finished task run of a pipeline run by its URN": `{"context":{"specversion":"0.5.1","id":"e","source":"/s","type":"dev.cdevents.taskrun.finished.0.3.0",
+			"timestamp":"2026-03-01T09:00:00Z"},"subject":{"id":"t","content":{"pipelineRun":{"id":"urn:uuid:1fff848e-d8bb-4d3a-8520-00022ce7bbd0"}}}}`,
+		"a test suite without a name": `{"meta":{"id":"00000000-0000-4000-8000-000000000001","type":"EiffelTestSuiteStartedEvent","version":"3.4.0","time":1},
+			"data":{"name":""},"links":[]}`,
+		"an issue without data": `{"meta":{"id":"00000000-0000-4000-8000-000000000001","type":"EiffelIssueDefinedEvent","version":"3.2.0","time":1}}`,
+	} {
+		out = append(out, translatorconformance.Case{Name: name, Events: [][]byte{[]byte(text)}})
+	}
+	return out
 }
 
 func TestOurs(t *testing.T) {
@@ -33,7 +52,7 @@ func TestOurs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cases = append(cases, examples(t)...)
+	cases = append(append(cases, once()...), examples(t)...)
 	translatorconformance.Run(t, ours, translatorconformance.Options{Cases: cases, KnownFailures: knownFailures})
 }
 

@@ -150,7 +150,7 @@ func checkLinks(t *trial) {
 			types[e.ID] = e.Type
 		}
 		// One of Eiffel's own examples links to itself; whose input does, cannot do better.
-		itself := slices.ContainsFunc(targets(&s.in), func(l linkTo) bool { return l.id == s.in.ID })
+		itself := slices.ContainsFunc(targets(t.input(at)), func(l linkTo) bool { return l.id == s.in.ID })
 		for i := range s.result.Events {
 			t.checkLinksOf(at, &s.result.Events[i], types, itself)
 		}
@@ -158,7 +158,7 @@ func checkLinks(t *trial) {
 }
 
 func (t *trial) checkLinksOf(at int, e *translate.Event, types map[string]string, itself bool) {
-	for _, l := range targets(e) {
+	for _, l := range targets(parse(e.JSON)) {
 		if l.id == e.ID && !itself {
 			t.find(at, l.pointer, "itself", "%s links to itself", e.Type)
 		}
@@ -212,7 +212,7 @@ func checkOrder(t *trial) {
 		}
 		needed := make([]bool, len(events))
 		for i := range events {
-			for _, l := range targets(&events[i]) {
+			for _, l := range targets(parse(events[i].JSON)) {
 				to, here := place[l.id]
 				switch {
 				case here && to > i:
@@ -233,9 +233,8 @@ func checkOrder(t *trial) {
 type linkTo struct{ id, pointer string }
 
 // targets are the ids that an event links to.
-func targets(e *translate.Event) []linkTo {
+func targets(root jsondoc.Value) []linkTo {
 	var out []linkTo
-	root := parse(e.JSON)
 	for l := range root.Get("links").Children() {
 		out = append(out, linkTo{l.Get("target").Str(), l.Pointer()})
 	}

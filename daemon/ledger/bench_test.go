@@ -175,7 +175,7 @@ func BenchmarkSizes(b *testing.B) {
 				b.Fatal(err)
 			}
 			for kind, c := range stats.Records {
-				if ages(kind) {
+				if translate.Ages(kind) {
 					aged += c.Bytes
 				} else {
 					kept += c.Bytes

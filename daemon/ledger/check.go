@@ -22,9 +22,6 @@ func (f Finding) String() string { return fmt.Sprintf("%s %s: %s", f.Kind, f.Key
 // maxFindings bounds what a check gives back; a ledger with more is beyond mending one by one.
 const maxFindings = 1000
 
-// fullSet is how many members a set keeps; what came later is not in it.
-const fullSet = 8
-
 // Check reads the whole ledger and compares its records with each other. It changes nothing. It gives at most 1000
 // findings, and stops there; an error says that the check itself could not go on. Events that the retention removed
 // are not missed.
@@ -114,19 +111,19 @@ func checkRecord(q translate.Query, record []byte) (problems []string) {
 				found("the first run of %s is there twice", r.Artifact)
 			}
 		}
-	case translate.NameFact, translate.AliasFact, translate.PackageFact, translate.ServiceFact:
+	case translate.NameFact, translate.AliasFact, translate.PackageFact, translate.ServiceFact, translate.RunsFact:
 		set, err := translate.DecodeSet(record)
 		if err != nil {
 			return []string{err.Error()}
 		}
-		if len(set) == 0 || len(set) > fullSet || q.Kind == translate.AliasFact && len(set) != 1 {
+		if len(set) == 0 || len(set) > translate.SetSize(q.Kind) || q.Kind == translate.AliasFact && len(set) != 1 {
 			found("it has %d members", len(set))
 		}
 		for i, m := range set {
 			if slices.Contains(set[:i], m) {
 				found("%q is there twice", m)
 			}
-			if q.Kind == translate.PackageFact {
+			if q.Kind == translate.PackageFact || q.Kind == translate.RunsFact {
 				if k, ok := translate.ParseKey(m); !ok || len(k) != 2 {
 					found("%q is no key of a service", m)
 				}
@@ -165,7 +162,7 @@ func (c *checker) wantMember(q translate.Query, member string, kind translate.Fa
 		return err
 	}
 	set, err := translate.DecodeSet(record)
-	if err == nil && !slices.Contains(set, member) && len(set) < fullSet {
+	if err == nil && !slices.Contains(set, member) && len(set) < translate.SetSize(kind) {
 		c.found(q, "%s %s does not name %q", kind, joinKey(parts...), member)
 	}
 	return nil // a set that cannot be decoded is a finding of its own
@@ -205,16 +202,19 @@ func (c *checker) compare(q translate.Query, record []byte) error {
 		if s, err := translate.DecodeSubject(known); err == nil && !names(s, environment) {
 			c.found(q, "the subject of the service does not name the environment")
 		}
+		if err := c.wantMember(q, joinKey(service...), translate.RunsFact, environment...); err != nil {
+			return err
+		}
 		return c.wantMember(q, service[0], translate.ServiceFact, environment[0], environment[1], service[1])
-	case translate.PackageFact, translate.ServiceFact:
+	case translate.PackageFact, translate.ServiceFact, translate.RunsFact:
 		set, err := translate.DecodeSet(record)
 		if err != nil {
 			return nil
 		}
 		for _, member := range set {
-			service := []string{member, parts[2]}
-			if q.Kind == translate.PackageFact {
-				service, _ = translate.ParseKey(member)
+			service, _ := translate.ParseKey(member)
+			if q.Kind == translate.ServiceFact {
+				service = []string{member, parts[2]}
 			}
 			if err := c.wantRecord(q, translate.LineFact, service[0], service[1], parts[0], parts[1]); err != nil {
 				return err

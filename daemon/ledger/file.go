@@ -334,7 +334,7 @@ func (s *File) apply(batch *pebble.Batch, b Batch) (number uint64, err error) {
 			return 0, err
 		}
 		merged := dated{record, today}
-		if old.record != nil && bytes.Equal(record, old.record) && (old.day == today || !ages(f.Query.Kind)) {
+		if old.record != nil && bytes.Equal(record, old.record) && (old.day == today || !translate.Ages(f.Query.Kind)) {
 			continue
 		}
 		pending[f.Query] = merged

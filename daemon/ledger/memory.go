@@ -172,7 +172,7 @@ func (m *Memory) sweep(ctx context.Context) (int, error) {
 	// Everything is judged before anything goes, since a verdict may rest on another old record.
 	var gone []translate.Query
 	for q, d := range m.records {
-		if !ages(q.Kind) || d.day >= oldest {
+		if !translate.Ages(q.Kind) || d.day >= oldest {
 			continue
 		}
 		if err := ctx.Err(); err != nil {

@@ -91,7 +91,7 @@ func codecOf(kind translate.FactKind) (codec, error) {
 	switch kind {
 	case translate.SubjectFact:
 		return newCodec(3, translate.DecodeSubject), nil
-	case translate.NameFact:
+	case translate.NameFact, translate.RunsFact:
 		return newCodec(2, translate.DecodeSet), nil
 	case translate.AliasFact, translate.PackageFact, translate.ServiceFact:
 		return newCodec(3, translate.DecodeSet), nil

@@ -50,6 +50,7 @@ func fullBatch() Batch {
 			{Query: q(translate.LineFact, service.Source, service.ID, environment.Source, environment.ID), Record: line.Encode()},
 			{Query: q(translate.PackageFact, environment.Source, environment.ID, "pkg:a/b"), Record: set(joinKey(service.Source, service.ID))},
 			{Query: q(translate.ServiceFact, environment.Source, environment.ID, service.ID), Record: set(service.Source)},
+			{Query: q(translate.RunsFact, environment.Source, environment.ID), Record: set(joinKey(service.Source, service.ID))},
 		},
 		Park: []Parked{{"p/1", []byte{0, 1, 255}}, {"p\"2", nil}},
 	}
@@ -70,7 +71,7 @@ func TestExportImport(t *testing.T) {
 	commit(t, from, fullBatch())
 	dump := export(t, from)
 	if !strings.HasPrefix(dump, "{\"format\":\"eiffelbridge-ledger\",\"version\":1}\n{\"kind\":\"subject\",\"key\":[\"environment\",") ||
-		strings.Count(dump, "\n") != 14 {
+		strings.Count(dump, "\n") != 15 {
 		t.Errorf("dump:\n%s", dump)
 	}
 	eachStore(t, func(t *testing.T, s Store) {

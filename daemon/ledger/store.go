@@ -117,11 +117,6 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// ages tells whether records of a kind are removed with time at all.
-func ages(kind translate.FactKind) bool {
-	return kind == translate.DecisionFact || kind == translate.ContextFact || kind == translate.EventFact
-}
-
 // day numbers the days since 1970.
 func day(t time.Time) uint32 { return uint32(t.Unix() / 86400) }
 
@@ -154,7 +149,7 @@ const maxParkedKey = 4096
 func known(kind translate.FactKind) bool {
 	switch kind {
 	case translate.SubjectFact, translate.NameFact, translate.AliasFact, translate.EventFact, translate.ContextFact,
-		translate.DecisionFact, translate.LineFact, translate.PackageFact, translate.ServiceFact:
+		translate.DecisionFact, translate.LineFact, translate.PackageFact, translate.ServiceFact, translate.RunsFact:
 		return true
 	}
 	return false

@@ -84,7 +84,7 @@ func (s *File) sweep(ctx context.Context, rest int) (int, error) {
 	today, oldest := day(s.opts.Now()), s.opts.oldest()
 	gone := 0
 	for _, kind := range translate.FactKinds() {
-		if !ages(kind) {
+		if !translate.Ages(kind) {
 			continue
 		}
 		n, err := s.sweepKind(ctx, kind, oldest, rest)

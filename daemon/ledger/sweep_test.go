@@ -43,7 +43,11 @@ func sweep(t *testing.T, s Store) int {
 
 func TestSweepRemovesWhatIsOld(t *testing.T) {
 	opts := Options{Expired: func(kind translate.FactKind, key string, record []byte, get func(translate.Query) ([]byte, error)) (bool, error) {
-		if kind != translate.EventFact {
+		switch kind {
+		case translate.NameFact:
+			return false, nil
+		case translate.EventFact:
+		default:
 			return true, nil
 		}
 		// An event stays while there is a name for it.

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 )
@@ -248,6 +249,33 @@ func CDEventTypes() []string {
 // object would tolerate beside the members that its schema names does not count. A lenient schema answers for the version
 // that it describes. The names of events and members in the specifications have no escapes, so none are resolved.
 func (s *Schema) Has(pointer string) bool { return find(s.root, pointer) != nil }
+
+// Requires tells whether the object that holds the member at a JSON pointer must have it, if that object is there.
+func (s *Schema) Requires(pointer string) bool {
+	at := strings.LastIndexByte(pointer, '/')
+	if at < 0 {
+		return false
+	}
+	n := find(s.root, pointer[:at])
+	if n == nil || n.op != opObject {
+		return false
+	}
+	i := n.prop(pointer[at+1:], 0)
+	return i >= 0 && n.required&(1<<i) != 0
+}
+
+// Allows tells whether the string at a JSON pointer may be s, as far as its length goes and the words that are allowed.
+// It is true for what is no string, and for what the schema does not name.
+func (s *Schema) Allows(pointer, text string) bool {
+	n := find(s.root, pointer)
+	if n == nil || n.op != opString {
+		return true
+	}
+	if n.enum != nil {
+		return slices.Contains(n.enum, text)
+	}
+	return utf8.RuneCountInString(text) >= int(n.min)
+}
 
 // Enum is what the schema allows at a JSON pointer if that is a closed list of words ("/data/outcome/conclusion"), nil if
 // not. It must not be changed.

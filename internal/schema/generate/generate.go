@@ -264,12 +264,17 @@ func (e *event) eiffelLinks(b []byte, item schema.Shape) []byte {
 				n += e.choose.IntN(2)
 			}
 		}
+		before := ""
 		for range n {
+			id := e.linkTarget(rule.Targets)
+			if id == before {
+				continue // twice the same link says nothing
+			}
 			if !first {
 				b = append(b, ',')
 			}
-			first = false
-			b = e.object(b, item, []string{"links"}, map[string]string{"type": rule.Type, "target": e.linkTarget(rule.Targets)})
+			first, before = false, id
+			b = e.object(b, item, []string{"links"}, map[string]string{"type": rule.Type, "target": id})
 		}
 	}
 	return append(b, ']')

@@ -118,8 +118,6 @@ type explanation struct {
 	doc    *jsondoc.Document
 	out    *jsondoc.Document // the event that the input became, behind the anchors; nil if there is none
 	number int               // of out, from 1
-	row    string            // the name of the catalogue's row
-	about  string
 }
 
 func (e *explanation) section(title string) {
@@ -173,7 +171,6 @@ func (e *explanation) body() {
 		return
 	}
 	e.doc = doc
-	e.findRow()
 	e.becomes()
 	if e.out != nil && e.result.Returning == translate.NotReturning {
 		e.moves()
@@ -182,46 +179,6 @@ func (e *explanation) body() {
 	}
 	e.notes()
 	e.outputs()
-}
-
-// findRow finds the row of the catalogue that the event is translated by.
-func (e *explanation) findRow() {
-	if e.in.Event.Protocol == translate.Eiffel {
-		var any *mappings.ToCDEvents
-		for i := range e.catalogue.ToCDEvents {
-			row := &e.catalogue.ToCDEvents[i]
-			switch row.Eiffel {
-			case e.in.Event.Type:
-				e.row, e.about = row.Eiffel, row.About
-				return
-			case mappings.Any:
-				any = row
-			}
-		}
-		if any != nil {
-			e.row, e.about = any.Eiffel, any.About
-		}
-		return
-	}
-	if row := e.toEiffel(); row != nil {
-		e.row, e.about = row.CDEvent, row.About
-	}
-}
-
-func (e *explanation) toEiffel() *mappings.ToEiffel {
-	name := strings.TrimPrefix(e.in.Event.Type, "dev.cdevents.")
-	name = strings.TrimSuffix(name, "."+e.in.Event.Version)
-	var any *mappings.ToEiffel
-	for i := range e.catalogue.ToEiffel {
-		row := &e.catalogue.ToEiffel[i]
-		switch row.CDEvent {
-		case name:
-			return row
-		case mappings.Any:
-			any = row
-		}
-	}
-	return any
 }
 
 // becomes lists the events that come out.
@@ -257,8 +214,8 @@ func (e *explanation) becomes() {
 			e.out = doc
 		}
 	}
-	if e.result.Returning == translate.NotReturning && e.row != "" {
-		e.table("    ", 40, [][]cell{{{"row " + e.row, dim}, {e.about, dim}}})
+	if e.result.Row != "" {
+		e.table("    ", 40, [][]cell{{{"row " + e.result.Row, dim}, {e.result.About, dim}}})
 	}
 }
 
@@ -315,8 +272,6 @@ func (e *explanation) walk(v jsondoc.Value, entries *[]entry) {
 		}
 		return
 	}
-	to, rule := e.headRule(pointer, v)
-	*entries = append(*entries, entry{pointer, e.place(to), rule})
 }
 
 // place names a place in the output; which event's is said only where there are several.
@@ -325,48 +280,6 @@ func (e *explanation) place(pointer string) string {
 		return pointer
 	}
 	return strconv.Itoa(e.number) + " " + pointer
-}
-
-// headRule tells what becomes of the members that every event has, which no row mentions.
-func (e *explanation) headRule(pointer string, v jsondoc.Value) (to, rule string) {
-	out := e.out.Root()
-	switch pointer {
-	case "/context/id":
-		if out.At("meta", "id").Str() == v.Str() {
-			return "/meta/id", "kept, since Eiffel accepts it"
-		}
-		if row := e.toEiffel(); row != nil && row.ID == mappings.IDAnchor {
-			return "/meta/id", "made from the subject, so that others find it"
-		}
-		return "/meta/id", "made from source, id and type; Eiffel does not accept it as it is, or knows it as another event"
-	case "/context/source":
-		return "/meta/source/uri", "kept"
-	case "/context/type":
-		return "/meta/type", "row " + e.row
-	case "/context/timestamp":
-		return "/meta/time", "in milliseconds, rounded down"
-	case "/context/specversion", "/context/version", "/meta/version":
-		return "", "says by which schema the event is read"
-	case "/subject/id", "/subject/source", "/subject/type":
-		if row := e.toEiffel(); row != nil && row.ID == mappings.IDAnchor && pointer != "/subject/type" {
-			return "/meta/id", "names the subject"
-		}
-		return "", "names the subject, for the ledger"
-	case "/meta/id":
-		return "/context/id", "kept"
-	case "/meta/type":
-		return "/context/type", "row " + e.row
-	case "/meta/time":
-		return "/context/timestamp", "as RFC 3339, in UTC"
-	case "/meta/source/uri", "/meta/source/domainId", "/meta/source/host":
-		return "/context/source", "the first of uri, domainId and host"
-	case "/meta/source/serializer":
-		return "", "says who wrote the event"
-	}
-	if strings.HasPrefix(pointer, "/context/links/") || strings.HasPrefix(pointer, "/links/") {
-		return "", "says what kind of link it is"
-	}
-	return "", "read by a judgement of the row"
 }
 
 func lossText(l translate.Loss) string {
@@ -394,7 +307,7 @@ func (e *explanation) filled() {
 	}
 	reached := func(pointer string) bool {
 		for _, m := range e.result.Moves {
-			if m.From != "" && (m.To == pointer || strings.HasPrefix(pointer, m.To+"/") && m.To != "") {
+			if m.From != "" && m.To != "" && (m.To == pointer || strings.HasPrefix(pointer, m.To+"/")) {
 				return true
 			}
 		}
@@ -409,14 +322,10 @@ func (e *explanation) filled() {
 		case pointer == "/data/customData" || pointer == "/customData":
 			add(pointer, e.carried())
 			return
-		case pointer == "/links":
-			for l := range v.Children() {
-				if p := "/links/" + l.Get("type").Str(); !reached(p) {
-					add(p, e.linkRule(l.Get("type").Str()))
-				}
-			}
+		case e.made(pointer) != "":
+			add(pointer, e.made(pointer))
 			return
-		case pointer == "/subject/content/environment" || v.Kind() != jsondoc.Object && v.Kind() != jsondoc.Array:
+		case v.Kind() != jsondoc.Object && v.Kind() != jsondoc.Array:
 			if rule := e.fillRule(pointer); rule != "" {
 				add(pointer, rule)
 			}
@@ -441,32 +350,18 @@ func (e *explanation) carried() string {
 	return "the mark of the translation, with the original's id"
 }
 
-// linkRule tells why there is a link that no field of the input asked for.
-func (e *explanation) linkRule(linkType string) string {
-	if row := e.toEiffel(); row != nil && e.in.Event.Protocol == translate.CDEvents {
-		for _, l := range row.Links {
-			if l.Type != linkType {
-				continue
-			}
-			switch l.Target {
-			case mappings.TargetPrevious:
-				return "the last version, as the ledger knows it"
-			case mappings.TargetRunning:
-				return "the deployment that runs, as the ledger knows it"
-			}
-			return "the subject's " + l.Anchor + ", as the ledger knows it"
-		}
-	}
-	return "row " + e.row
-}
-
-// fillRule tells why the output has a value; empty for what the table of fields has shown.
-func (e *explanation) fillRule(pointer string) string {
+// made is the rule that made the value at a pointer of the output from no field of the input; "" if none says so.
+func (e *explanation) made(pointer string) string {
 	for _, m := range e.result.Moves {
 		if m.From == "" && m.To == pointer {
 			return m.Rule
 		}
 	}
+	return ""
+}
+
+// fillRule tells why the output has a value that no move leads to; empty for what goes without saying.
+func (e *explanation) fillRule(pointer string) string {
 	switch pointer {
 	case "/meta/version":
 		return "of the type, in edition " + e.settings.Edition
@@ -477,43 +372,14 @@ func (e *explanation) fillRule(pointer string) string {
 	case "/context/chainId":
 		return "the chain of the event that it follows; a first event begins one"
 	case "/subject/id", "/subject/source", "/subject/type":
-		if e.in.Event.Protocol == translate.Eiffel {
-			return "the subject that the row finds"
-		}
-	case "/context/schemaUri":
-		return "of the output's type"
-	}
-	for _, field := range e.fields() {
-		if field.By == "" {
-			continue
-		}
-		for _, base := range []string{"/data", "/subject/content"} {
-			if pointer == base+field.To || field.Was != "" && pointer == base+field.Was {
-				return "judgement " + field.By
-			}
-		}
-	}
-	switch pointer {
-	case "/meta/id", "/meta/type", "/meta/time", "/meta/source/uri", "/context/id", "/context/type", "/context/timestamp", "/context/source":
+		return "the subject that the row finds"
+	case "/context/links/0/linkType", "/customDataContentType":
 		return ""
 	}
-	return "row " + e.row
-}
-
-// fields are those of the event's row.
-func (e *explanation) fields() []mappings.Field {
-	if e.in.Event.Protocol == translate.CDEvents {
-		if row := e.toEiffel(); row != nil {
-			return row.Data
-		}
-		return nil
+	if strings.HasPrefix(pointer, "/context/links/") || strings.HasPrefix(pointer, "/links/") || strings.HasPrefix(pointer, "/meta/") || strings.HasPrefix(pointer, "/context/") {
+		return ""
 	}
-	for i := range e.catalogue.ToCDEvents {
-		if e.catalogue.ToCDEvents[i].Eiffel == e.row {
-			return e.catalogue.ToCDEvents[i].Content
-		}
-	}
-	return nil
+	return "row " + e.result.Row
 }
 
 // losses sums up what the other protocol has no place for.

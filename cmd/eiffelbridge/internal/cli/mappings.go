@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/eiffelbridge/eiffelbridge/internal/mappingtext"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 )
 
@@ -15,8 +16,9 @@ func (c *command) mappingsVerb() *cobra.Command {
 		Use:   "mappings",
 		Short: "Print what maps to what, both ways",
 		Long: `Print the whole catalogue of mappings: what each CDEvent becomes in Eiffel and what each Eiffel
-event becomes in CDEvents, with the fields and links of each row. The markdown form is what the
-documentation has; the json form has every field of every row.`,
+event becomes in CDEvents, with the fields and links of each row; of several rows of one type, the
+first whose condition holds counts. The markdown form is the table of docs/mappings; the json form
+has every member of every row, and the vocabularies.`,
 		Example: `  eiffelbridge mappings
   eiffelbridge mappings --format markdown
   eiffelbridge mappings --format json | jq '.to_eiffel[] | select(.cdevent == "service.deployed")'`,
@@ -32,17 +34,23 @@ documentation has; the json form has every field of every row.`,
 		switch *format {
 		case "json":
 			return writeIndented(c.out, struct {
-				ToEiffel   []mappings.ToEiffel   `json:"to_eiffel"`
-				ToCDEvents []mappings.ToCDEvents `json:"to_cdevents"`
-			}{catalogue.ToEiffel, catalogue.ToCDEvents})
+				ToEiffel     []mappings.ToEiffel   `json:"to_eiffel"`
+				ToCDEvents   []mappings.ToCDEvents `json:"to_cdevents"`
+				Activities   []mappings.Activity   `json:"activities,omitempty"`
+				Vocabularies []mappings.Vocabulary `json:"vocabularies,omitempty"`
+			}{catalogue.ToEiffel, catalogue.ToCDEvents, catalogue.Activities, catalogue.Vocabularies})
 		case "markdown":
-			_, err := fmt.Fprint(c.out, MappingsMarkdown(catalogue))
+			_, err := fmt.Fprint(c.out, mappingtext.Markdown(catalogue))
 			return err
 		}
 		var there, back [][]cell
-		for _, r := range catalogueRows(catalogue) {
-			row := []cell{{shortEiffel(r.from), bold}, {"->", dim}, {shortEiffel(r.to), plain}, {strings.Join(r.fields, "; "), plain}}
-			if r.toEiffel {
+		for _, r := range mappingtext.Rows(catalogue) {
+			fields := strings.Join(r.Fields, "; ")
+			if r.Condition != "" {
+				fields = strings.TrimSuffix("if "+r.Condition+": "+fields, ": ")
+			}
+			row := []cell{{mappingtext.ShortEiffel(r.From), bold}, {"->", dim}, {mappingtext.ShortEiffel(r.To), plain}, {fields, plain}}
+			if r.ToEiffel {
 				there = append(there, row)
 			} else {
 				back = append(back, row)
@@ -57,125 +65,6 @@ documentation has; the json form has every field of every row.`,
 	}
 	return cmd
 }
-
-// catalogueRow is a row of the catalogue as people read it.
-type catalogueRow struct {
-	toEiffel bool
-	from, to string
-	fields   []string // links and members
-	about    string
-}
-
-func catalogueRows(c *mappings.Catalogue) []catalogueRow {
-	var rows []catalogueRow
-	for _, r := range c.ToEiffel {
-		row := catalogueRow{toEiffel: true, from: anyName(r.CDEvent, "every other CDEvent"), to: r.Eiffel, about: r.About}
-		for _, l := range r.Links {
-			row.fields = append(row.fields, linkText(l))
-		}
-		for _, f := range r.Data {
-			row.fields = append(row.fields, fieldText(f, "/data", "/subject/content"))
-		}
-		rows = append(rows, row)
-	}
-	for _, r := range c.ToCDEvents {
-		row := catalogueRow{from: anyName(r.Eiffel, "every other Eiffel event"), to: strings.Join(r.CDEvent, ", "), about: r.About}
-		if row.to == "" {
-			row.to = "a custom event"
-		}
-		for _, f := range r.Content {
-			row.fields = append(row.fields, fieldText(f, "/subject/content", "/data"))
-		}
-		if len(r.CDEvent) == 1 && strings.HasPrefix(r.CDEvent[0], "eiffel-") {
-			row.fields = append(row.fields, "content is data")
-		}
-		rows = append(rows, row)
-	}
-	return rows
-}
-
-func anyName(name, every string) string {
-	if name == mappings.Any {
-		return every
-	}
-	return name
-}
-
-// shortEiffel leaves out what all Eiffel event types share.
-func shortEiffel(eventType string) string {
-	if !strings.HasPrefix(eventType, "Eiffel") {
-		return eventType // a CDEvent, or words
-	}
-	return strings.TrimSuffix(strings.TrimPrefix(eventType, "Eiffel"), "Event")
-}
-
-func linkText(l mappings.Link) string {
-	text := l.Type + " to "
-	switch l.Target {
-	case mappings.TargetPrevious:
-		text += "the last version"
-	case mappings.TargetRunning:
-		text += "what runs"
-	default:
-		text += "the " + l.Subject + "'s " + shortEiffel(l.Anchor)
-	}
-	if l.Required {
-		text += ", made up if unknown"
-	}
-	return text
-}
-
-// fieldText writes to = first of from. Pointers lose the prefix that nearly all on their side share.
-func fieldText(f mappings.Field, to, from string) string {
-	name := func(pointer, base string) string {
-		return strings.ReplaceAll(strings.TrimPrefix(strings.TrimPrefix(pointer, base), "/"), "/", ".")
-	}
-	var sources []string
-	for _, p := range f.From {
-		sources = append(sources, name(p, from))
-	}
-	if f.By != "" {
-		sources = append(sources, f.By+"()")
-	}
-	return name(f.To, to) + " = " + strings.Join(sources, " or ")
-}
-
-// MappingsMarkdown is the catalogue as the documentation has it.
-func MappingsMarkdown(c *mappings.Catalogue) string {
-	var b strings.Builder
-	table := func(title string, toEiffel bool, from, to string) {
-		fmt.Fprintf(&b, "**%s**\n\n| %s | %s | Links and fields | Notes |\n|---|---|---|---|\n", title, from, to)
-		for _, r := range catalogueRows(c) {
-			if r.toEiffel != toEiffel {
-				continue
-			}
-			var fields []string
-			for _, f := range r.fields {
-				fields = append(fields, "`"+f+"`")
-			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", code(r.from), code(r.to), strings.Join(fields, "<br>"), escapePipes(r.about))
-		}
-	}
-	table("CDEvents to Eiffel", true, "CDEvent", "Eiffel event")
-	b.WriteString("\n")
-	table("Eiffel to CDEvents", false, "Eiffel event", "CDEvent")
-	b.WriteString("\n`name()` is a judgement: what it decides needs more than one field. The first that is there counts of what `or` joins.\n")
-	return b.String()
-}
-
-// code marks names, not words.
-func code(text string) string {
-	if strings.Contains(text, "every other") || strings.HasPrefix(text, "a ") {
-		return text
-	}
-	parts := strings.Split(text, ", ")
-	for i, p := range parts {
-		parts[i] = "`" + p + "`"
-	}
-	return strings.Join(parts, ", ")
-}
-
-func escapePipes(text string) string { return strings.ReplaceAll(text, "|", "\\|") }
 
 // writeIndented writes a value as JSON for people and programs.
 func writeIndented(w interface{ Write([]byte) (int, error) }, v any) error {

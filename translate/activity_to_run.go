@@ -1,0 +1,271 @@
+package translate
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/mappings"
+)
+
+// activitySubject finds the run that an activity is. Its id is that of its ActivityTriggered, which also says what kind of
+// run it is (section 6).
+func (t *toCDEvents) activitySubject() {
+	if t.in.Type == typeActT {
+		t.title = t.in.doc.Root().At("data", "name").Str()
+		t.subject = t.marked(SubjectKey{Kind: t.runKind(), Source: t.in.Source, ID: t.in.ID})
+	} else {
+		triggered := target(t.linksIn(), linkActivity)
+		t.subject = t.subjectOfTarget(triggered, SubjectKey{Kind: kindPipelineRun, Source: t.in.Source, ID: triggered}, "type", typeActT)
+	}
+	if t.subject.Kind == kindTestSuiteRun {
+		t.findTestEnvironment()
+	}
+}
+
+// subjectOfTarget is the subject of an event that this one links to; what the ledger does not know of it is missing, and
+// the subject that is given then stands in.
+func (t *toCDEvents) subjectOfTarget(id string, otherwise SubjectKey, want, eiffelType string) SubjectKey {
+	otherwise = t.marked(otherwise)
+	standard := otherwise.Kind + " " + otherwise.key()
+	choice := t.choose("subject", standard, func() string {
+		known := t.eiffelEvent(id)
+		if known == nil {
+			t.miss(eventQuery(id), want, "%s %s", eiffelType, id)
+		}
+		if known == nil || known.Subject.Kind == "" {
+			return standard
+		}
+		return known.Subject.Kind + " " + known.Subject.key()
+	})
+	kind, key, _ := strings.Cut(choice, " ")
+	if k, ok := subjectOfKey(kind, key); ok {
+		return k
+	}
+	return otherwise
+}
+
+// runKind says what kind of run an activity is: what its categories or its name say, else a task run where it stands in the
+// CONTEXT of another activity, else a pipeline run.
+func (t *toCDEvents) runKind() string {
+	kind, entry, err := t.g.activityKind(t.in)
+	if err != nil {
+		t.failure = t.in.fail(CodeMapping, "", err.Error())
+	}
+	if kind != "" {
+		if entry.Exists() {
+			t.move(entry, "/context/type", "activities: "+kind, Translated)
+		}
+		return kind
+	}
+	context := target(t.linksIn(), linkContext)
+	if context == "" {
+		return kindPipelineRun
+	}
+	return t.choose("kind", kindPipelineRun, func() string {
+		known := t.eiffelEvent(context)
+		switch {
+		case known == nil:
+			t.miss(eventQuery(context), "type", "the CONTEXT %s of the activity", context)
+		case known.Type == typeActT:
+			return kindTaskRun
+		}
+		return kindPipelineRun
+	})
+}
+
+// activityKind says what kind of run an ActivityTriggered is by itself, and the category that says so; "" if it does not.
+func (g *Engine) activityKind(in *Event) (kind string, category jsondoc.Value, err error) {
+	data := in.doc.Root().Get("data")
+	for i := range g.settings.Catalogue.Activities {
+		a := &g.settings.Catalogue.Activities[i]
+		for c := range data.Get("categories").Children() {
+			if slices.ContainsFunc(a.Categories, func(want string) bool { return strings.EqualFold(want, c.Str()) }) {
+				return a.Kind, c, nil
+			}
+		}
+		if name := data.Get("name").Str(); slices.ContainsFunc(a.Names, func(pattern string) bool { return fits(pattern, name) }) {
+			return a.Kind, jsondoc.Value{}, nil
+		}
+		if a.When == nil {
+			continue
+		}
+		holds, err := a.When.Holds(mappings.Input{Event: in.doc.Root(), Subject: mappings.Subject{Source: in.Source, ID: in.ID}})
+		if err != nil {
+			return "", jsondoc.Value{}, err
+		}
+		if holds {
+			return a.Kind, jsondoc.Value{}, nil
+		}
+	}
+	return "", jsondoc.Value{}, nil
+}
+
+// category is the one that is written for runs of a kind, "" if there is none.
+func (g *Engine) category(kind string) string {
+	for _, a := range g.settings.Catalogue.Activities {
+		if a.Kind == kind && len(a.Categories) > 0 {
+			return a.Categories[0]
+		}
+	}
+	return ""
+}
+
+// fits tells whether a text fits a pattern, in which * stands for any text.
+func fits(pattern, text string) bool {
+	first, rest, any := strings.Cut(pattern, "*")
+	if !any {
+		return pattern == text
+	}
+	text, ok := strings.CutPrefix(text, first)
+	if !ok {
+		return false
+	}
+	for {
+		part, more, any := strings.Cut(rest, "*")
+		if !any {
+			return strings.HasSuffix(text, part)
+		}
+		at := strings.Index(text, part)
+		if at < 0 {
+			return false
+		}
+		text, rest = text[at+len(part):], more
+	}
+}
+
+// activityPhase is the CDEvent of the run's kind that the activity's event stands for; none for a task run that is
+// triggered, since CDEvents has no queued task runs, and the custom event where the row has none for the kind.
+func (t *toCDEvents) activityPhase() string {
+	phase := "finished"
+	switch t.in.Type {
+	case typeActT:
+		phase = "queued"
+	case typeActS:
+		phase = "started"
+	}
+	name := t.subject.Kind + "." + phase
+	switch {
+	case slices.Contains(t.row.CDEvent, name):
+		return name
+	case t.subject.Kind == kindTaskRun:
+		return ""
+	}
+	return customName(t.in.Type)
+}
+
+// activityName is the name that the run's ActivityTriggered has, as far as the ledger knows it.
+func (t *toCDEvents) activityName() []byte {
+	triggered := target(t.linksIn(), linkActivity)
+	return textOrNone(t.choose("name", "", func() string {
+		if known := t.eiffelEvent(triggered); known != nil {
+			return known.Name
+		}
+		return ""
+	}))
+}
+
+// pipelineRunReference is the pipeline run in whose CONTEXT a task run stands, as the event or its ActivityTriggered says.
+func (t *toCDEvents) pipelineRunReference() []byte {
+	if t.subject.Kind != kindTaskRun {
+		return nil
+	}
+	return t.reference("pipelineRun", "", func() string {
+		contexts := targets(t.linksIn(), linkContext)
+		if triggered := t.eiffelEvent(target(t.linksIn(), linkActivity)); triggered != nil {
+			contexts = append(contexts, targets(triggered.Links, linkContext)...)
+		}
+		for _, id := range contexts {
+			if known := t.eiffelEvent(id); known != nil && known.Type == typeActT && known.Subject.Kind == kindPipelineRun {
+				return known.Subject.key()
+			}
+		}
+		return ""
+	})
+}
+
+// reference writes {id, source} of a subject whose key a choice gives; nil for none. A choice that is no key is an id.
+func (t *toCDEvents) reference(name, standard string, decide func() string) []byte {
+	choice := t.choose(name, standard, decide)
+	if choice == "" {
+		return nil
+	}
+	if k, ok := subjectOfKey("", choice); ok {
+		return appendReference(k)
+	}
+	return appendReference(SubjectKey{ID: choice})
+}
+
+// outcome is how a run or a test ended. Of a test the verdict decides, and only where that is inconclusive the conclusion.
+func (t *toCDEvents) outcome() []byte {
+	const at = "/subject/content/outcome"
+	allowed := t.schema.Enum(at)
+	if t.in.Type == typeActC || t.name == "testcaserun.finished" && t.in.Type != typeTCF {
+		return jsondoc.AppendString(nil, "cancel")
+	}
+	outcome := t.in.doc.Root().At("data", "outcome")
+	conclusion, verdict := outcome.Get("conclusion"), outcome.Get("verdict")
+	if t.in.Type == typeActF {
+		word, _ := t.g.vocabularies["conclusion"].cdevents(conclusion.Str(), allowed)
+		t.move(conclusion, at, "vocabulary conclusion", Translated)
+		return jsondoc.AppendString(nil, word)
+	}
+	if verdict.Str() == "PASSED" || verdict.Str() == "FAILED" {
+		word, _ := t.g.vocabularies["verdict"].cdevents(verdict.Str(), allowed)
+		t.move(verdict, at, "vocabulary verdict", Translated)
+		return jsondoc.AppendString(nil, word)
+	}
+	word := "error"
+	if conclusion.Str() == "ABORTED" {
+		word = "cancel"
+	}
+	if !conclusion.Exists() && !verdict.Exists() {
+		t.diagnose("filled_in", "the event has no outcome; it was taken for an error")
+	}
+	if verdict.Exists() {
+		t.move(verdict, at, "judgement outcome", Translated)
+	}
+	if conclusion.Exists() {
+		t.move(conclusion, at, "judgement outcome", Translated)
+	}
+	return jsondoc.AppendString(nil, word)
+}
+
+// errors is the description of the outcome, and which outcome it was where CDEvents has no word for it; of a canceled
+// activity the reason.
+func (t *toCDEvents) errors() []byte {
+	const rule = "judgement errors"
+	data := t.in.doc.Root().Get("data")
+	description := data.At("outcome", "description")
+	if t.in.Type == typeActC {
+		description = data.Get("reason")
+	}
+	conclusion := data.At("outcome", "conclusion")
+	verdict := data.At("outcome", "verdict").Str()
+	at := "/subject/content/errors"
+	if !t.schemaHas(at) {
+		at = "/subject/content/reason"
+	}
+	unsaid := conclusion.Str() == "TIMED_OUT" || conclusion.Str() == "INCONCLUSIVE"
+	switch {
+	case unsaid && verdict != "PASSED" && verdict != "FAILED" && description.Str() == "":
+		return conclusion.Raw()
+	case unsaid && verdict != "PASSED" && verdict != "FAILED":
+		t.move(description, at, rule, OneWay)
+		return jsondoc.AppendString(nil, conclusion.Str()+": "+description.Str())
+	case description.Str() != "":
+		t.move(description, at, rule, Exact)
+		return description.Raw()
+	}
+	return nil
+}
+
+// trigger is the first of the triggers.
+func (t *toCDEvents) trigger() []byte {
+	for first := range t.in.doc.Root().At("data", "triggers").Children() {
+		word, _ := t.g.vocabularies["trigger"].cdevents(first.Get("type").Str(), nil)
+		t.move(first.Get("type"), "/subject/content/trigger/type", "vocabulary trigger", Translated)
+		return append(jsondoc.AppendString([]byte(`{"type":`), word), '}')
+	}
+	return nil
+}

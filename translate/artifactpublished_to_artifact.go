@@ -1,0 +1,30 @@
+package translate
+
+// publishedArtifactSubject finds the artifact that was published: that of the ARTIFACT link.
+func (t *toCDEvents) publishedArtifactSubject() {
+	t.findArtifact(target(t.linksIn(), linkArtifact), "/subject/id")
+}
+
+// findArtifact finds the artifact that an event is about by its ArtifactCreated.
+func (t *toCDEvents) findArtifact(id, want string) {
+	identity := t.choose("identity", "", func() string {
+		known := t.eiffelEvent(id)
+		if known == nil || known.Artifact == "" {
+			t.miss(eventQuery(id), want, "%s %s", typeArtC, id)
+			return ""
+		}
+		return known.Artifact
+	})
+	if identity == "" {
+		k := t.marked(SubjectKey{ID: urnUUID + id})
+		if _, unknown := uuidOfURN(k.ID); unknown {
+			t.subject = SubjectKey{Kind: kindArtifact, ID: k.ID}
+			t.diagnose("filled_in", "the artifact of %s is unknown; its subject was filled with that id", id)
+			return
+		}
+		identity = k.ID
+	}
+	t.artifact = t.readArtifact(identity)
+	t.identity = t.artifact.text
+	t.subject, t.text = t.artifact.subject(), t.identity
+}

@@ -1,0 +1,44 @@
+package translate
+
+import "github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+
+// ticketSubject finds the ticket: its id in its tracker, which is the source.
+func (t *toCDEvents) ticketSubject() {
+	data := t.in.doc.Root().Get("data")
+	id, tracker := data.Get("id"), data.Get("tracker")
+	t.subject = SubjectKey{Kind: kindTicket, Source: t.in.Source, ID: urnUUID + t.in.ID}
+	if id.Str() != "" {
+		t.subject.ID = id.Str()
+		t.moveSubject(id, Exact)
+	}
+	if tracker.Str() != "" {
+		t.subject.Source = escapeURI(tracker.Str())
+		fidelity := Exact
+		if t.subject.Source != tracker.Str() {
+			fidelity = Translated
+		}
+		t.move(tracker, "/subject/source", "judgement ticket", fidelity)
+	}
+	t.subject = t.marked(t.subject)
+}
+
+// ticketName is updated where the ledger knows the ticket by another event than this one.
+func (t *toCDEvents) ticketName() string {
+	const created, updated = "ticket.created", "ticket.updated"
+	return t.choose("ticket", created, func() string {
+		if known := t.subjectRecord(t.subject).Anchor(t.in.Type); known != nil && known.First != t.in.ID {
+			return updated
+		}
+		return created
+	})
+}
+
+// creator is who defined the issue, as far as Eiffel says: the name of the event's source.
+func (t *toCDEvents) creator() []byte {
+	name := t.in.doc.Root().At("meta", "source", "name")
+	if name.Str() == "" || !t.schema.Allows("/subject/content/creator", name.Str()) {
+		return jsondoc.AppendString(nil, t.in.Source)
+	}
+	t.move(name, "/subject/content/creator", "judgement creator", OneWay)
+	return name.Raw()
+}

@@ -1,0 +1,49 @@
+package translate
+
+import (
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+)
+
+// canceledBeforeStart tells whether the run was queued, as far as the ledger knows never started, and canceled.
+func (t *toEiffel) canceledBeforeStart() bool {
+	outcome := t.in.doc.Root().At("subject", "content", "outcome").Str()
+	if word, _ := t.g.vocabularies["conclusion"].eiffel(outcome); word != "ABORTED" {
+		return false
+	}
+	s := t.subjectRecord(t.subject)
+	queued := s.Anchor(typeActT)
+	return queued != nil && !queued.Synthesized && s.Anchor(typeActS) == nil
+}
+
+// outcomeDescription says what the outcome alone does not: the errors or the reason, and a word that no vocabulary has.
+func (t *toEiffel) outcomeDescription() []byte {
+	content := t.in.doc.Root().At("subject", "content")
+	text := content.Get("errors")
+	if text.Str() == "" {
+		text = content.Get("reason")
+	}
+	const at, rule = "/data/outcome/description", "judgement outcomeDescription"
+	outcome := content.Get("outcome")
+	if _, known := t.g.vocabularies["conclusion"].eiffel(outcome.Str()); known || outcome.Str() == "" {
+		if text.Str() == "" {
+			return nil
+		}
+		t.move(text, at, rule, Exact)
+		return text.Raw()
+	}
+	t.move(outcome, at, rule, OneWay)
+	if text.Str() == "" {
+		return outcome.Raw()
+	}
+	t.move(text, at, rule, OneWay)
+	return jsondoc.AppendString(nil, outcome.Str()+": "+text.Str())
+}
+
+// buildConclusion is a success where the build made an artifact: build.finished has no outcome of its own.
+func (t *toEiffel) buildConclusion() []byte {
+	conclusion := "INCONCLUSIVE"
+	if t.in.doc.Root().At("subject", "content", "artifactId").Str() != "" {
+		conclusion = "SUCCESSFUL"
+	}
+	return jsondoc.AppendString(nil, conclusion)
+}

@@ -1,0 +1,66 @@
+package translate
+
+import (
+	"strconv"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+)
+
+// changeSubject finds the change: a submission's is that of its CHANGE link; else it is named by the tracker's id for it,
+// else by the commit or the revision (section 2).
+func (t *toCDEvents) changeSubject() {
+	data := t.in.doc.Root().Get("data")
+	k := SubjectKey{Kind: kindChange, Source: t.in.Source, ID: urnUUID + t.in.ID}
+	switch id, commit, revision, hg := data.At("change", "id"), data.At("gitIdentifier", "commitId"), data.At("svnIdentifier", "revision"), data.At("hgIdentifier", "commitId"); {
+	case id.Str() != "":
+		k.ID = id.Str()
+		t.moveSubject(id, Exact)
+		if t.markID != "" {
+			t.moveAny(data.At("change", "tracker"), "/subject/source", "judgement change", Exact)
+		}
+	case commit.Str() != "":
+		k.ID = commit.Str()
+		t.moveSubject(commit, OneWay)
+	case revision.Exists():
+		n, _ := revision.Int()
+		k.ID = strconv.FormatInt(n, 10)
+		t.moveSubject(revision, OneWay)
+	case hg.Str() != "":
+		k.ID = hg.Str()
+		t.moveSubject(hg, OneWay)
+	}
+	if t.in.Type == typeSCS {
+		if change := target(t.linksIn(), linkChange); change != "" {
+			t.subject = t.subjectOfTarget(change, k, "/subject/id", typeSCC)
+			return
+		}
+	}
+	t.subject = t.marked(k)
+}
+
+// moveSubject notes which value became the subject's id.
+func (t *toCDEvents) moveSubject(v jsondoc.Value, fidelity Fidelity) {
+	t.move(v, "/subject/id", "judgement "+t.row.Subject, fidelity)
+}
+
+// changeName is updated for a later version.
+func (t *toCDEvents) changeName() string {
+	if target(t.linksIn(), linkPrevious) != "" {
+		return "change.updated"
+	}
+	return "change.created"
+}
+
+// repositoryReference is the repository that the change is in, by its name, else by its URI.
+func (t *toCDEvents) repositoryReference() []byte {
+	data := t.in.doc.Root().Get("data")
+	for _, system := range []string{"gitIdentifier", "svnIdentifier", "hgIdentifier"} {
+		for _, name := range []string{"repoName", "repoUri"} {
+			if v := data.At(system, name); v.Str() != "" {
+				t.move(v, "/subject/content/repository/id", "judgement repository", OneWay)
+				return appendReference(SubjectKey{ID: v.Str()})
+			}
+		}
+	}
+	return nil
+}

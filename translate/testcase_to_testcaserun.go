@@ -1,0 +1,110 @@
+package translate
+
+// testCaseRunSubject finds the test case run: its id is that of its TestCaseTriggered.
+func (t *toCDEvents) testCaseRunSubject() {
+	if t.in.Type == typeTCT {
+		t.subject = t.marked(SubjectKey{Kind: kindTestCaseRun, Source: t.in.Source, ID: t.in.ID})
+	} else {
+		triggered := target(t.linksIn(), linkTestCase)
+		t.subject = t.subjectOfTarget(triggered, SubjectKey{Kind: kindTestCaseRun, Source: t.in.Source, ID: triggered}, "/subject/source", typeTCT)
+	}
+	t.findTestEnvironment()
+}
+
+// canceledName is finished, with the outcome cancel; skipped only for a test of which nothing was said before.
+func (t *toCDEvents) canceledName() string {
+	const finished, skipped = "testcaserun.finished", "testcaserun.skipped"
+	return t.choose("canceled", finished, func() string {
+		if known := t.eiffelEvent(target(t.linksIn(), linkTestCase)); known != nil && known.Synthesized {
+			return skipped
+		}
+		return finished
+	})
+}
+
+// testedBy are the events that lead from one of a test to the deployment which is tested: a test case has an item under
+// test, and a test suite, or the activity that it stands in, the deployment that caused it.
+func testedBy(eiffelType string, links []EiffelLink) []string {
+	switch eiffelType {
+	case typeTCT:
+		return targets(links, linkIUT)
+	case typeTSS, typeActT:
+		return targets(links, linkCause, linkContext)
+	}
+	return targets(links, linkTestCase, linkTestSuite, linkActivity)
+}
+
+// findTestEnvironment finds the environment that a test ran in: that of the ENVIRONMENT link, else the one that the ledger
+// knows for the run, else that of the deployment which is tested.
+func (t *toCDEvents) findTestEnvironment() {
+	links := t.linksIn()
+	linked := target(links, linkEnvironment)
+	choice := t.choose("environment", "", func() string {
+		unknown := ""
+		if linked != "" {
+			known := t.eiffelEvent(linked)
+			if known != nil && known.Subject.Kind == kindEnvironment {
+				return known.Subject.key()
+			}
+			unknown = linked
+		}
+		if environments := t.subjectRecord(t.subject).Environments; len(environments) > 0 {
+			if len(environments) > 1 {
+				t.diagnose("several", "%s %q ran in several environments; the first is named", t.subject.Kind, t.subject.ID)
+			}
+			return environments[0].key()
+		}
+		f := t.follow(testedBy(t.in.Type, links),
+			func(e *EiffelEvent) bool { return e.Type == typeArtD && e.Environment.ID != "" },
+			func(e *EiffelEvent) []string { return testedBy(e.Type, e.Links) })
+		if len(f.ids) > 0 {
+			if e := t.eiffelEvent(f.ids[0]); e != nil {
+				return e.Environment.key()
+			}
+		}
+		fill(&unknown, f.unknown)
+		if unknown != "" {
+			t.miss(eventQuery(unknown), "/subject/content/environment", "the event %s, which may know the environment", unknown)
+		}
+		return unknown
+	})
+	if k, ok := subjectOfKey(kindEnvironment, choice); ok {
+		t.environment = k
+	} else if choice != "" {
+		t.environment = SubjectKey{Kind: kindEnvironment, ID: urnUUID + choice}
+	}
+}
+
+// testEnvironment writes the environment that a test ran in.
+func (t *toCDEvents) testEnvironment() []byte {
+	const at = "/subject/content/environment"
+	id, unknown := uuidOfURN(t.environment.ID)
+	switch {
+	case t.environment.ID == "":
+		return nil
+	case unknown && !t.schema.Requires(at):
+		return nil
+	case unknown:
+		return t.placeholder(at, id)
+	}
+	return appendReference(t.environment)
+}
+
+// testSuiteRunReference is the test suite run in whose CONTEXT a test case stands, as the event or its TestCaseTriggered
+// says.
+func (t *toCDEvents) testSuiteRunReference() []byte {
+	return t.reference("testSuiteRun", "", func() string {
+		contexts := targets(t.linksIn(), linkContext)
+		if triggered := target(t.linksIn(), linkTestCase); triggered != "" {
+			if known := t.eiffelEvent(triggered); known != nil {
+				contexts = append(contexts, targets(known.Links, linkContext)...)
+			}
+		}
+		for _, id := range contexts {
+			if known := t.eiffelEvent(id); known != nil && known.Subject.Kind == kindTestSuiteRun {
+				return known.Subject.key()
+			}
+		}
+		return ""
+	})
+}

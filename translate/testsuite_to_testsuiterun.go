@@ -1,0 +1,33 @@
+package translate
+
+// testSuiteRunSubject finds the test suite run: its id is that of its TestSuiteStarted, or of the activity of kind
+// testsuiterun in whose CONTEXT that stands: both are one subject then.
+func (t *toCDEvents) testSuiteRunSubject() {
+	links := t.linksIn()
+	if t.in.Type != typeTSS {
+		started := target(links, linkTestSuite)
+		t.subject = t.subjectOfTarget(started, SubjectKey{Kind: kindTestSuiteRun, Source: t.in.Source, ID: started}, "/subject/id", typeTSS)
+		t.findTestEnvironment()
+		return
+	}
+	own := t.marked(SubjectKey{Kind: kindTestSuiteRun, Source: t.in.Source, ID: t.in.ID})
+	context := target(links, linkContext)
+	choice := t.choose("subject", own.key(), func() string {
+		if context == "" || t.markID != "" {
+			return own.key()
+		}
+		known := t.eiffelEvent(context)
+		if known == nil {
+			t.miss(eventQuery(context), "/subject/id", "the CONTEXT %s of the test suite", context)
+		}
+		if known == nil || known.Type != typeActT || known.Subject.Kind != kindTestSuiteRun {
+			return own.key()
+		}
+		return known.Subject.key()
+	})
+	t.subject = own
+	if k, ok := subjectOfKey(kindTestSuiteRun, choice); ok {
+		t.subject = k
+	}
+	t.findTestEnvironment()
+}
