@@ -1,7 +1,8 @@
 #!/bin/sh
 # test.sh is `make test`: it installs what the tests need where it is missing, then runs every test with the race
-# detector against servers that the tests start themselves, and every fuzz target for a bounded number of inputs. The last lines
-# say what ran, what failed and what was skipped. On CI nothing that is needed may be missing.
+# detector against servers that the tests start themselves, those without concurrency in full as well, and every fuzz
+# target for a bounded number of inputs. The last lines say what ran, what failed and what was skipped. On CI nothing
+# that is needed may be missing.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -36,6 +37,9 @@ for target in $(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do
 		printf '  %s %s: %s\n' "$package" "$name" "$(printf '%s\n' "$out" | grep -o 'execs: [0-9]*' | tail -n 1)"
 	done
 done
+
+say "what the race detector would only slow down, in full: verdicts of the schemas, laws of the translation"
+go test ./internal/schema/... ./conformance/translator
 
 say "every test, with the race detector"
 EIFFELBRIDGE_REQUIRE_RABBITMQ=1 $gotestsum --format pkgname -- -race -timeout 10m ./...

@@ -1,7 +1,7 @@
 package schema
 
 import (
-	"strconv"
+	"fmt"
 	"strings"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
@@ -101,14 +101,27 @@ var replacements = []string{
 	`[{"type":"CAUSE","target":"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"}]`, `[{"target":"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"}]`,
 }
 
-// mutations yields variants of an event, most of them invalid. Of the replacements, each value gets its share; from says
-// where to begin, so that different events get different shares.
+// wrongTypes has a value of each kind: all but one of them are of another kind than what they replace.
+var wrongTypes = []string{`null`, `true`, `7`, `"x"`, `{}`, `[]`}
+
+// mutations yields variants of an event, most of them invalid: each value missing, of each kind of JSON value and replaced
+// by others; each object with unknown members and with members under other names, each array with more elements. Of the
+// replacements, each value gets its share; from says where to begin, so that different events get different shares.
 func mutations(d *jsondoc.Document, from, share int, yield func([]byte)) {
 	var walk func(v jsondoc.Value)
-	n := from
+	n, position := from, from
+	all := yield
+	yield = func(text []byte) {
+		if text != nil {
+			all(text)
+		}
+	}
 	walk = func(v jsondoc.Value) {
 		if v.Parent().Exists() {
 			yield(jsondoc.AppendReplaced(nil, d, v, nil))
+		}
+		for _, r := range wrongTypes {
+			yield(jsondoc.AppendReplaced(nil, d, v, []byte(r)))
 		}
 		for range share {
 			yield(jsondoc.AppendReplaced(nil, d, v, []byte(replacements[n%len(replacements)])))
@@ -116,11 +129,14 @@ func mutations(d *jsondoc.Document, from, share int, yield func([]byte)) {
 		}
 		switch v.Kind() {
 		case jsondoc.String:
-			// The same text written otherwise, and one that differs in its case or its length.
-			s := v.Str()
-			if s != "" && s[0] < 0x80 {
-				escaped := `"\u00` + strconv.FormatInt(int64(s[0])>>4, 16) + strconv.FormatInt(int64(s[0])&15, 16) + s[1:] + `"`
-				yield(jsondoc.AppendReplaced(nil, d, v, []byte(escaped)))
+			// The same text written otherwise, and one that differs in its case, its length or one character.
+			if s := v.Str(); s != "" {
+				yield(jsondoc.AppendReplaced(nil, d, v, escaped(s)))
+				at := position % len(s)
+				position++
+				for _, c := range []string{"g", "-", "0", "["} {
+					yield(jsondoc.AppendReplaced(nil, d, v, jsondoc.AppendString(nil, s[:at]+c+s[at+1:])))
+				}
 				yield(jsondoc.AppendReplaced(nil, d, v, jsondoc.AppendString(nil, strings.ToUpper(s))))
 				yield(jsondoc.AppendReplaced(nil, d, v, jsondoc.AppendString(nil, s[:len(s)-1])))
 				yield(jsondoc.AppendReplaced(nil, d, v, jsondoc.AppendString(nil, s+"!")))
@@ -140,9 +156,8 @@ func mutations(d *jsondoc.Document, from, share int, yield func([]byte)) {
 			for c := range v.Children() {
 				// A member's name with an escape in it is the same name; in another case it is not.
 				key := c.Key()
-				member := `"` + key + `":`
-				yield([]byte(strings.Replace(string(d.Bytes()), member, `"\u00`+strconv.FormatInt(int64(key[0]), 16)+key[1:]+`":`, 1)))
-				yield([]byte(strings.Replace(string(d.Bytes()), member, `"`+strings.ToUpper(key[:1])+key[1:]+`":`, 1)))
+				yield(renamed(d, c, escaped(key)))
+				yield(renamed(d, c, jsondoc.AppendString(nil, strings.ToUpper(key))))
 			}
 		case jsondoc.Array:
 			rest := string(v.Raw()[1:])
@@ -158,4 +173,34 @@ func mutations(d *jsondoc.Document, from, share int, yield func([]byte)) {
 		}
 	}
 	walk(d.Root())
+}
+
+// escaped writes a string whose first character is an escape, if there is a first one of seven bits.
+func escaped(s string) []byte {
+	text := jsondoc.AppendString(nil, s)
+	if text[1] == '"' || text[1] == '\\' || text[1] >= 0x80 {
+		return text
+	}
+	return fmt.Appendf(nil, `"\u%04x%s`, text[1], text[2:])
+}
+
+// renamed writes a document with another name, as it is written, for one member; nil if that name is there already.
+func renamed(d *jsondoc.Document, member jsondoc.Value, name []byte) []byte {
+	b := []byte{'{'}
+	for c := range member.Parent().Children() {
+		if len(b) > 1 {
+			b = append(b, ',')
+		}
+		if c.Index() == member.Index() {
+			b = append(b, name...)
+		} else {
+			b = jsondoc.AppendString(b, c.Key())
+		}
+		b = append(append(b, ':'), c.Raw()...)
+	}
+	out := jsondoc.AppendReplaced(nil, d, member.Parent(), append(b, '}'))
+	if _, err := jsondoc.Parse(out); err != nil {
+		return nil
+	}
+	return out
 }

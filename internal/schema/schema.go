@@ -188,6 +188,9 @@ func newest(rows []*row, eventType, version string) (*Schema, error) {
 // Editions are the names of the Eiffel editions, oldest first.
 func Editions() []string { return slices.Clone(eiffel.get().head) }
 
+// Specs are the full versions of the CDEvents specifications, "0.3.0", oldest first.
+func Specs() []string { return slices.Clone(cdevents.get().head) }
+
 // EditionVersion is the version that an Eiffel edition has of an event type; false if the edition or the type in it does
 // not exist.
 func EditionVersion(edition, eventType string) (version string, ok bool) {

@@ -178,7 +178,7 @@ func (c *command) root() *cobra.Command {
 
 func (c *command) verbs() []*cobra.Command {
 	return []*cobra.Command{
-		c.translateVerb(), c.explainVerb(), c.validateVerb(), c.mappingsVerb(), c.runVerb(), c.checkVerb(), c.servicesVerb(),
+		c.translateVerb(), c.explainVerb(), c.validateVerb(), c.mappingsVerb(), c.conformanceVerb(), c.runVerb(), c.checkVerb(), c.servicesVerb(),
 		c.ledgerVerb(), c.deadlettersVerb(), c.versionVerb(), c.completionVerb(), c.referenceVerb(),
 	}
 }

@@ -1,0 +1,8 @@
+//go:build !race
+
+package translatorconformance_test
+
+const (
+	randomCases = 3
+	everyNth    = 1
+)

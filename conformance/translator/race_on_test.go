@@ -1,0 +1,10 @@
+//go:build race
+
+package translatorconformance_test
+
+// The race detector makes everything ten times as slow and has nothing to find here, since the kit runs on one goroutine.
+// `make test` runs the tests without it as well.
+const (
+	randomCases = -1 // of each type: none
+	everyNth    = 8  // fault
+)
