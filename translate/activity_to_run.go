@@ -26,6 +26,10 @@ func (t *toCDEvents) activitySubject() {
 // subjectOfTarget is the subject of an event that this one links to; what the ledger does not know of it is missing, and
 // the subject that is given then stands in.
 func (t *toCDEvents) subjectOfTarget(id string, otherwise SubjectKey, want, eiffelType string) SubjectKey {
+	if id == "" { // the first version of an event without link rules
+		otherwise.ID = t.in.ID
+		return t.marked(otherwise)
+	}
 	otherwise = t.marked(otherwise)
 	standard := otherwise.Kind + " " + otherwise.key()
 	choice := t.choose("subject", standard, func() string {

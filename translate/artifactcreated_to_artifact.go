@@ -11,8 +11,12 @@ import (
 func (t *toCDEvents) artifactSubject() {
 	data := t.in.doc.Root().Get("data")
 	if identity := data.Get("identity"); identity.Exists() {
-		t.moveSubject(identity, Exact)
 		t.identity = identity.Str()
+		fidelity := Exact
+		if a, purl := parseArtifact(t.identity, true); !purl || a.text != t.identity {
+			fidelity = Translated
+		}
+		t.moveSubject(identity, fidelity)
 	} else {
 		gav := data.Get("gav")
 		t.moveSubject(gav, OneWay)
@@ -26,7 +30,7 @@ func (t *toCDEvents) artifactSubject() {
 		t.identity = t.artifact.text
 	}
 	t.subject = t.artifact.subject()
-	t.text = t.identity
+	t.text = t.marked(SubjectKey{ID: t.identity}).ID
 }
 
 // changeReference is the change that the artifact was made from: what its composition or its cause leads to (section 6).
@@ -41,6 +45,9 @@ func (t *toCDEvents) changeReference() []byte {
 				}
 				return targets(e.Links, linkComposition, linkCause)
 			})
+		if t.markID != "" && len(f.ids) > 1 {
+			f.ids = f.ids[:1] // the row's own link comes first
+		}
 		var changes []string
 		for _, eiffelType := range []string{typeSCC, typeSCS} {
 			for _, id := range f.ids {

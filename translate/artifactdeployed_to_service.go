@@ -59,6 +59,9 @@ func (t *toCDEvents) serviceSubject() {
 	}
 	own := t.subject.key()
 	choice := t.choose("subject", own, func() string {
+		if t.markID != "" {
+			return own
+		}
 		if !named {
 			if services := t.set(packageQuery(t.environment, t.artifact.pkg)); len(services) == 1 {
 				return services[0]

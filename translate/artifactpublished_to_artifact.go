@@ -26,5 +26,5 @@ func (t *toCDEvents) findArtifact(id, want string) {
 	}
 	t.artifact = t.readArtifact(identity)
 	t.identity = t.artifact.text
-	t.subject, t.text = t.artifact.subject(), t.identity
+	t.subject, t.text = t.artifact.subject(), t.marked(SubjectKey{ID: t.identity}).ID
 }

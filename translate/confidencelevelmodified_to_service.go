@@ -48,23 +48,25 @@ func (t *toCDEvents) confidenceLevelSubject() {
 				return l.Target
 			}
 		}
-		if unknown != "" {
+		if unknown != "" && t.markID == "" {
 			t.miss(eventQuery(unknown), "type", "the subject %s of the confidence level", unknown)
 		}
 		return custom
 	})
-	if choice == custom {
-		return
+	if choice == custom && t.markID == "" {
+		return // with a mark, it was this bridge that wrote the level, for the CDEvent of that kind
 	}
 	t.move(name, "/context/type", "judgement confidenceLevel", Translated)
 	t.move(value, "/context/type", "judgement confidenceLevel", Translated)
-	known := t.eiffelEvent(choice)
 	switch types[0] {
 	case typeArtD:
 		t.name = "service.published"
-		t.subject = SubjectKey{Kind: kindService, Source: t.in.Source, ID: urnUUID + choice}
-		if known != nil && known.Subject.ID != "" { // else the ledger has forgotten it since the event first came
-			t.subject, t.environment = known.Subject, known.Environment
+		t.subject = t.marked(SubjectKey{Kind: kindService, Source: t.in.Source, ID: urnUUID + choice})
+		if choice == custom {
+			return
+		}
+		if known := t.eiffelEvent(choice); known != nil && known.Subject.ID != "" { // else the ledger has forgotten it since the event first came
+			t.subject, t.environment = t.marked(known.Subject), known.Environment
 		}
 	case typeArtC:
 		t.name = "artifact.signed"

@@ -149,6 +149,7 @@ type run struct {
 	choices   Decision
 
 	believed bool   // the event's envelope or mark is believed
+	markAt   int    // index of its value in the event
 	markID   string // the id of the event that it came from, if a mark says so
 	oneWay   bool   // what the row writes is not read back
 	failure  error  // what an expression of an overlay came to that a judgement asked for
@@ -267,7 +268,17 @@ func (r *run) move(from jsondoc.Value, to, rule string, fidelity Fidelity) {
 		if r.oneWay {
 			fidelity = OneWay
 		}
-		r.result.Moves = append(r.result.Moves, Move{From: pointer, To: to, Rule: rule, Fidelity: fidelity})
+		r.result.Moves = append(r.result.Moves, Move{From: pointer, To: to, Out: mainOutput, Rule: rule, Fidelity: fidelity})
+	}
+}
+
+// mainOutput stands for the index of the event that the input itself becomes, until that is known.
+const mainOutput = -1
+
+// moveOf says that the last move leads to another event of the output than the main one.
+func (r *run) moveOf(index int) {
+	if n := len(r.result.Moves); n > 0 {
+		r.result.Moves[n-1].Out = index
 	}
 }
 
@@ -282,7 +293,9 @@ func (r *run) moveAny(from jsondoc.Value, to, rule string, fidelity Fidelity) {
 func (r *run) deliver(e Event) {
 	r.result.Events = append(r.result.Events, e)
 	for i := range r.result.Moves {
-		r.result.Moves[i].Out = len(r.result.Events) - 1
+		if r.result.Moves[i].Out == mainOutput {
+			r.result.Moves[i].Out = len(r.result.Events) - 1
+		}
 	}
 }
 

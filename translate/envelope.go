@@ -32,6 +32,7 @@ const (
 // envelope is what an event carries of the one that it came from.
 type envelope struct {
 	mark     mark
+	at       int    // index of the value in the event
 	original Event  // for markOriginal
 	id       string // the original's id, for markOriginal and markID
 }
@@ -87,7 +88,7 @@ func (r *run) own(key string, v jsondoc.Value) bool {
 	if r.in.Protocol == Eiffel {
 		ours = carriedCDEvent
 	}
-	return key == ours && (nests(v) || r.believed && isEnvelope(v))
+	return key == ours && (nests(v) || r.believed && v.Index() == r.markAt)
 }
 
 func (r *run) ownEntry(entry jsondoc.Value) bool {
@@ -157,7 +158,7 @@ func (g *Engine) envelopeOfCDEvent(in *Event) (envelope, string) {
 		if id.Str() != in.ID || !schema.IsEiffelID(in.ID) {
 			return envelope{}, "its id is not the event's"
 		}
-		return envelope{mark: markID, id: in.ID}, ""
+		return envelope{mark: markID, at: v.Index(), id: in.ID}, ""
 	}
 	if !v.Get("event").Exists() {
 		return envelope{}, "CDEvents are never synthesized"
@@ -175,7 +176,7 @@ func (g *Engine) envelopeOfCDEvent(in *Event) (envelope, string) {
 	}
 	for _, name := range g.cdeventsOf(original.Type) {
 		if nameOfType(in.Type) == name {
-			return envelope{mark: markOriginal, original: original, id: original.ID}, ""
+			return envelope{mark: markOriginal, at: v.Index(), original: original, id: original.ID}, ""
 		}
 	}
 	return envelope{}, "the event's type is not what its original becomes"
@@ -191,6 +192,7 @@ func (g *Engine) envelopeOfEiffel(in *Event) (envelope, string) {
 		}
 		e, why := g.envelopeOfEntry(in, entry.Get("value"))
 		if why == "" {
+			e.at = entry.Get("value").Index()
 			return e, ""
 		}
 		reason = why
@@ -319,7 +321,7 @@ func (g *Engine) subjectOf(e *Event) SubjectKey {
 		return a.subject()
 	}
 	k := SubjectKey{Kind: kind, Source: e.Source, ID: e.Subject}
-	if source := e.doc.Root().At("subject", "source"); source.Exists() {
+	if source := e.doc.Root().At("subject", "source"); source.Str() != "" {
 		k.Source = source.Str()
 	}
 	return k
@@ -371,7 +373,7 @@ func (t *toEiffel) returningRow(eiffelType string) *rowToEiffel {
 
 // believe notes what a believed envelope says about where the event came from.
 func (r *run) believe(e *envelope) {
-	r.believed = e.mark != noMark
+	r.believed, r.markAt = e.mark != noMark, e.at
 	if e.mark == markID {
 		r.markID = e.id
 	}

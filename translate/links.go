@@ -208,11 +208,15 @@ func (t *toCDEvents) makeLinks() ([]byte, error) {
 			kind = "TRIGGER"
 		}
 		id := l.Get("target").Str()
+		if id == t.in.ID {
+			t.lose(l, "link_to_itself")
+			continue
+		}
 		to, rule := "/context/links/"+strconv.Itoa(n), "RELATION of kind "+kind
 		relation(kind, t.choose("context/"+strconv.Itoa(n), id, func() string { return t.contextIDOf(id) }))
 		t.move(l.Get("type"), to+"/linkKind", rule, Exact)
 		t.move(l.Get("target"), to+"/target/contextId", rule, Exact)
-		if domain := l.Get("domainId"); domain.Exists() {
+		if domain := l.Get("domainId"); domain.Str() != "" {
 			t.move(domain, to+"/tags/domainId", rule, Exact)
 			b = append(b, `,"tags":{"domainId":`...)
 			b = append(b, domain.Raw()...)

@@ -6,6 +6,9 @@ import (
 
 // canceledBeforeStart tells whether the run was queued, as far as the ledger knows never started, and canceled.
 func (t *toEiffel) canceledBeforeStart() bool {
+	if t.markID != "" {
+		return false // it came from Eiffel, mostly from an ActivityFinished
+	}
 	outcome := t.in.doc.Root().At("subject", "content", "outcome").Str()
 	if word, _ := t.g.vocabularies["conclusion"].eiffel(outcome); word != "ABORTED" {
 		return false
@@ -28,7 +31,11 @@ func (t *toEiffel) outcomeDescription() []byte {
 		if text.Str() == "" {
 			return nil
 		}
-		t.move(text, at, rule, Exact)
+		fidelity := Exact
+		if !known {
+			fidelity = OneWay // the inconclusive outcome comes back before it
+		}
+		t.move(text, at, rule, fidelity)
 		return text.Raw()
 	}
 	t.move(outcome, at, rule, OneWay)

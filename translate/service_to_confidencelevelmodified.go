@@ -16,6 +16,7 @@ func (t *toEiffel) runningTarget(l *mappings.Link) (to rowTarget) {
 		return to
 	}
 	environment, environmentFrom, missing := t.environmentOfService(service)
+	aliased := len(environmentFrom) > 1 && environmentFrom[1].Str() != environment.Source
 	choice := t.choose("running/"+l.Type, "", func() string {
 		if target, ok := t.twinTarget(l.Type); ok {
 			return target
@@ -42,7 +43,7 @@ func (t *toEiffel) runningTarget(l *mappings.Link) (to rowTarget) {
 	})
 	t.environment = environment
 	if choice != "" {
-		to = rowTarget{id: choice, from: append(from, environmentFrom...), rule: "link to the deployment that runs service " + shorten(service.ID, 80)}
+		to = rowTarget{id: choice, from: append(from, environmentFrom...), aliased: aliased, rule: "link to the deployment that runs service " + shorten(service.ID, 80)}
 		if !t.mayTarget(l.Type, typeArtD) {
 			to.fidelity = OneWay
 		}

@@ -14,6 +14,9 @@ func (t *toCDEvents) testCaseRunSubject() {
 // canceledName is finished, with the outcome cancel; skipped only for a test of which nothing was said before.
 func (t *toCDEvents) canceledName() string {
 	const finished, skipped = "testcaserun.finished", "testcaserun.skipped"
+	if t.markID != "" {
+		return skipped // nothing else becomes a TestCaseCanceled here
+	}
 	return t.choose("canceled", finished, func() string {
 		if known := t.eiffelEvent(target(t.linksIn(), linkTestCase)); known != nil && known.Synthesized {
 			return skipped

@@ -43,6 +43,7 @@ func (g *Engine) translateToCDEvents(in *Event, facts *Facts) (Result, error) {
 	if err := t.chooseName(); err != nil {
 		return t.undecided(err)
 	}
+	t.oneWay = t.comesBackOtherwise()
 	if isCustom(t.name) && len(t.result.Need) == 0 {
 		if done, err := t.unmapped(); err != nil {
 			return Result{}, err
@@ -92,6 +93,16 @@ func (t *toCDEvents) linksIn() []EiffelLink {
 	return t.links
 }
 
+// comesBackOtherwise tells whether the CDEvent becomes an event of another type on the way back, so that nothing of this
+// one survives without the carried original; or if there is no mark to say that it came from Eiffel.
+func (t *toCDEvents) comesBackOtherwise() bool {
+	rows := t.g.rowsOfCDEvent(t.name)
+	if isCustom(t.name) || rows[len(rows)-1].Eiffel != t.in.Type {
+		return true
+	}
+	return t.g.settings.Carry == CarryNone && t.customEntry(carriedEiffel).Exists()
+}
+
 // learnOnly ends the translation of an event that becomes none, but whose facts others need.
 func (t *toCDEvents) learnOnly() Result {
 	t.chain = t.chainID()
@@ -108,10 +119,13 @@ func (t *toCDEvents) learnOnly() Result {
 
 // readHead says where the members went that every Eiffel event has.
 func (t *toCDEvents) readHead() {
-	t.oneWay = isCustom(t.name)
 	meta := t.in.doc.Root().Get("meta")
 	t.move(meta.Get("id"), "/context/id", "kept", Exact)
-	t.move(meta.Get("type"), "/context/type", t.row.rule, Translated)
+	kind := Translated
+	if t.subject.Kind == kindTaskRun {
+		kind = OneWay // no CDEvent tells of the activity that says so
+	}
+	t.move(meta.Get("type"), "/context/type", t.row.rule, kind)
 	t.move(meta.Get("version"), "", bySchema, OneWay)
 	t.move(meta.Get("time"), "/context/timestamp", "as RFC 3339, in UTC", Exact)
 	source := meta.Get("source")
@@ -279,7 +293,6 @@ func (t *toCDEvents) makeContent() ([]byte, error) {
 	root := t.in.doc.Root()
 	if isCustom(t.name) {
 		data := root.Get("data")
-		t.oneWay = true
 		t.move(data, "/subject/content", "custom event: content is data", OneWay)
 		for entry := range data.Get("customData").Children() {
 			if t.ownEntry(entry) {
@@ -327,7 +340,7 @@ func (t *toCDEvents) makeField(f *field[toCDEvents], at string) ([]byte, error) 
 	for _, p := range f.From {
 		v := t.in.doc.Root().Pointed(p)
 		switch {
-		case v.Kind() != jsondoc.String, v.Str() == "" && len(f.From) > 1, f.vocabulary == nil && !t.schema.Allows(at, v.Str()):
+		case v.Kind() != jsondoc.String, v.Str() == "", f.vocabulary == nil && !t.schema.Allows(at, v.Str()):
 			continue
 		case f.Format == "uri" && !isURI(v.Str()), f.Format == "uri-reference" && !isURIReference(v.Str()):
 			t.lose(v, "not_a_uri")
@@ -437,7 +450,11 @@ func (t *toCDEvents) customData() []byte {
 				t.move(entry, "", "custom data "+key, OneWay)
 				continue
 			}
-			t.move(entry, "/customData/"+jsondoc.EscapePointer(key), "custom data, one member per key", Exact)
+			fidelity := Exact
+			if t.repeats(users, key) {
+				fidelity = Translated // its values become an array
+			}
+			t.move(entry, "/customData/"+jsondoc.EscapePointer(key), "custom data, one member per key", fidelity)
 			if values[key] == nil {
 				keys = append(keys, key)
 			}
@@ -485,6 +502,17 @@ func (t *toCDEvents) standsIn(entry jsondoc.Value, key string, users map[string]
 		return false
 	}
 	return key == subjectKey || key == t.g.settings.ServiceIDKey && t.in.Type == typeArtD || key == signatureKey && t.name == "artifact.signed"
+}
+
+// repeats tells whether several entries of custom data have a key.
+func (t *toCDEvents) repeats(entries jsondoc.Value, key string) bool {
+	n := 0
+	for entry := range entries.Children() {
+		if entry.Get("key").Str() == key {
+			n++
+		}
+	}
+	return n > 1
 }
 
 // customEntry is the first entry of a key in the event's custom data.
@@ -552,7 +580,7 @@ func (t *toCDEvents) write(content, links, custom []byte) (Event, error) {
 	b = jsondoc.AppendString(b, id)
 	source := t.subject.Source
 	if source == "" {
-		source = t.in.Source
+		source = t.marked(SubjectKey{Source: t.in.Source}).Source
 	}
 	b = append(b, `,"source":`...)
 	b = jsondoc.AppendString(b, source)

@@ -58,6 +58,7 @@ type toEiffel struct {
 	schema  *schema.Schema // of the output
 	id      string         // of the Eiffel event
 	first   bool           // the event is the first of its anchor
+	linked  bool           // the event came from an Eiffel event, all of whose links it has
 	twin    *EiffelEvent   // what the ledger knows of the very event, if another bridge made it before
 	links   []EiffelLink
 
@@ -72,6 +73,7 @@ func (g *Engine) translateToEiffel(in *Event, s *schema.Schema, facts *Facts) (R
 		return t.result, nil
 	}
 	t.readSubject(s)
+	t.linked = t.markID != "" && (s == nil || s.Has("/context/links"))
 	if err := t.chooseRow(); err != nil {
 		return t.undecided(err)
 	}
@@ -122,10 +124,8 @@ func (t *toEiffel) readSubject(s *schema.Schema) {
 		t.name = nameOfType(t.in.Type)
 	}
 	t.subject = SubjectKey{Kind: kindOf(t.name), Source: t.in.Source, ID: t.in.Subject}
-	if source := t.in.doc.Root().At("subject", "source"); source.Exists() {
-		t.subject.Source = source.Str()
-	}
-	if t.subject.Kind == "artifact" {
+	t.subject.Source = t.ownSource()
+	if t.subject.Kind == kindArtifact {
 		t.readOwnArtifact()
 	}
 }
@@ -155,7 +155,14 @@ func (t *toEiffel) readHead() {
 		t.move(context.Get("id"), "/data/customData/0", "in the mark; meta.id is made from source, id and type, since Eiffel does not accept the id or knows it as another event", OneWay)
 	}
 	t.move(context.Get("source"), "/meta/source/uri", "kept", Exact)
-	t.move(context.Get("type"), "/meta/type", t.row.rule, Translated)
+	kind := Translated
+	if t.row.If != "" {
+		kind = OneWay // the ledger of the other side may judge otherwise
+	}
+	t.move(context.Get("type"), "/meta/type", t.row.rule, kind)
+	if t.row.Eiffel == typeActC {
+		t.moveAny(root.At("subject", "content", "outcome"), "/meta/type", t.row.rule, OneWay)
+	}
 	t.moveAny(context.Get("specversion"), "", bySchema, OneWay)
 	t.moveAny(context.Get("version"), "", bySchema, OneWay)
 	t.moveAny(subject.Get("type"), "", "says what the type says", OneWay)
@@ -298,21 +305,22 @@ func sameID(c *Context, id string) string {
 func (t *toEiffel) stamp() Stamp { return Stamp{t.in.Time, t.id} }
 
 // makeLinks makes the row's own links, then those of the CDEvent. One that came from an Eiffel event says itself which
-// links that one had: only what is missing is made by the row then.
+// links that one had, but for versions of CDEvents without links: only what Eiffel requires is made by the row then, if it is
+// missing.
 func (t *toEiffel) makeLinks() error {
-	if t.markID != "" {
+	if t.linked {
 		t.mergeLinks()
 	}
 	for i := range t.row.Links {
 		l := &t.row.Links[i]
-		if t.markID != "" && target(t.links, l.Type) != "" {
+		if t.linked && (!l.Required || target(t.links, l.Type) != "") {
 			continue
 		}
 		if err := t.makeRowLink(l); err != nil {
 			return err
 		}
 	}
-	if t.markID == "" {
+	if !t.linked {
 		t.mergeLinks()
 	}
 	return nil
@@ -347,7 +355,14 @@ func (t *toEiffel) makeRowLink(l *mappings.Link) error {
 		t.move(jsondoc.Value{}, pointer, "the "+l.Target+" of "+t.row.rule, OneWay)
 	}
 	for _, v := range to.from {
-		t.moveAny(v, pointer, to.rule, to.fidelity)
+		if v.Str() == "" {
+			continue // a source that is empty says nothing
+		}
+		fidelity := to.fidelity
+		if v.Key() == "source" && to.aliased {
+			fidelity = OneWay
+		}
+		t.moveAny(v, pointer, to.rule, fidelity)
 	}
 	t.links = append(t.links, EiffelLink{Type: l.Type, Target: to.id})
 	return nil
@@ -367,6 +382,7 @@ type rowTarget struct {
 	from     []jsondoc.Value
 	rule     string
 	fidelity Fidelity
+	aliased  bool // the reference means a subject of another source than it says
 }
 
 // previousTarget is the last version of the event's own anchor; none for the first, and none if the environment was gone.
@@ -415,11 +431,14 @@ func (t *toEiffel) anchorTarget(l *mappings.Link) (to rowTarget) {
 		k = t.readReference(l.Subject, v)
 		to.from = []jsondoc.Value{v.Get("id"), v.Get("source")}
 		if id, _ = uuidOfURN(k.ID); id != "" {
+			to.fidelity, to.aliased = Translated, true
 			if known := t.eiffelEvent(id); known != nil && known.Subject.Kind == l.Subject {
 				k = known.Subject
 			}
 		} else {
+			source := k.Source
 			k = t.resolve(l.Subject, k)
+			to.aliased = k.Source != source
 		}
 		if l.Subject == kindEnvironment {
 			t.environment = k
@@ -479,7 +498,7 @@ func (t *toEiffel) readReference(kind string, v jsondoc.Value) SubjectKey {
 	if kindOf(t.name) == kindArtifact {
 		k.Source = t.ownSource() // an artifact's key has none
 	}
-	if source := v.Get("source"); source.Exists() {
+	if source := v.Get("source"); source.Str() != "" {
 		k.Source = source.Str()
 	}
 	return k
@@ -487,7 +506,7 @@ func (t *toEiffel) readReference(kind string, v jsondoc.Value) SubjectKey {
 
 // ownSource is the source of the event's subject as the event has it.
 func (t *toEiffel) ownSource() string {
-	if source := t.in.doc.Root().At("subject", "source"); source.Exists() {
+	if source := t.in.doc.Root().At("subject", "source"); source.Str() != "" {
 		return source.Str()
 	}
 	return t.in.Source
@@ -518,7 +537,8 @@ func (t *toEiffel) synthesizeAnchor(l *mappings.Link, id string, k SubjectKey, a
 		case mappings.TargetAnchor:
 			if to := t.anchorTarget(w); to.id != "" && to.id != id {
 				for _, v := range to.from {
-					t.use(v)
+					t.moveAny(v, t.linkPointer("/target"), to.rule, OneWay)
+					t.moveOf(len(t.result.Events))
 				}
 				t.links = append(t.links, EiffelLink{Type: w.Type, Target: to.id})
 			}
@@ -626,7 +646,11 @@ func (t *toEiffel) makeField(f *field[toEiffel], at string) ([]byte, error) {
 		if !t.schema.Allows(at, v.Str()) {
 			continue
 		}
-		t.move(v, at, t.row.rule, Exact)
+		fidelity := Exact
+		if (v.Key() == "uri" || v.Key() == "url") && !isURI(v.Str()) {
+			fidelity = OneWay // Eiffel's are free text; those of CDEvents are mostly not
+		}
+		t.move(v, at, t.row.rule, fidelity)
 		return v.Raw(), nil
 	}
 	switch {
@@ -739,7 +763,7 @@ func (t *toEiffel) identify(entry func(key string, raw []byte) string) {
 	subject := t.in.doc.Root().Get("subject")
 	id, source := subject.Get("id"), subject.Get("source")
 	raw := append([]byte(`{"id":`), id.Raw()...)
-	foreign := source.Exists() && source.Str() != t.in.Source
+	foreign := source.Str() != "" && source.Str() != t.in.Source
 	if foreign {
 		raw = append(append(raw, `,"source":`...), source.Raw()...)
 	}
