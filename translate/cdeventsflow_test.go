@@ -58,7 +58,7 @@ type cdeventsFlow struct {
 	services      []*service
 }
 
-// environment is an environment; runs says what runs in it.
+// environment is an environment; it is gone between its deletion and its next creation.
 type environment struct {
 	who
 	gone bool
@@ -1206,9 +1206,7 @@ func TestFlowOfCDEventsInEveryEdition(t *testing.T) {
 
 // TestFlowOfOlderCDEvents tells the same in the words of older versions of CDEvents.
 func TestFlowOfOlderCDEvents(t *testing.T) {
-	for _, spec := range []string{"0.4", "0.3"} {
-		for _, edition := range []string{"Orizaba", "Agen"} {
-			t.Run(spec+" in "+edition, func(t *testing.T) { playCDEvents(t, tellCDEventsFlow(t, 3, 2, spec, edition)) })
-		}
+	for _, c := range []struct{ spec, edition string }{{"0.4", "Orizaba"}, {"0.4", "Agen"}, {"0.3", "Orizaba"}} {
+		t.Run(c.spec+" in "+c.edition, func(t *testing.T) { playCDEvents(t, tellCDEventsFlow(t, 3, 2, c.spec, c.edition)) })
 	}
 }

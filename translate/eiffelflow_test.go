@@ -301,6 +301,7 @@ type productStory struct {
 	change   who
 	created  *eiffelEvent // the last SourceChangeCreated; nil if the change was pushed
 	merged   *eiffelEvent
+	formerly *eiffelEvent // the SourceChangeSubmitted of the release before
 	build    *run
 	pipeline *run
 	parts    *eiffelEvent // the composition
@@ -362,7 +363,7 @@ func (s *productStory) defineIssue() {
 
 // changeSource tells of the change that the release brings, from its first version to its submission.
 func (s *productStory) changeSource() {
-	formerly := s.merged
+	s.formerly = s.merged
 	repository := map[string]any{"id": "shop/" + s.product.name}
 	identifier := func(data map[string]any, version int) string {
 		commit := fmt.Sprintf("%040x", s.chance.Uint64())
@@ -394,7 +395,7 @@ func (s *productStory) changeSource() {
 			if version > 0 || s.sometimes(2) {
 				cause = s.issue
 			}
-			s.created = s.say(gerrit, "SourceChangeCreated", data, to("PREVIOUS_VERSION", s.created), to("BASE", formerly), to("RESOLVED_ISSUE", s.issue),
+			s.created = s.say(gerrit, "SourceChangeCreated", data, to("PREVIOUS_VERSION", s.created), to("BASE", s.formerly), to("RESOLVED_ISSUE", s.issue),
 				to("CAUSE", cause), to("FLOW_CONTEXT", s.track)).becomes(predicate, subject, map[string]any{"repository": repository})
 		}
 		if s.sometimes(3) {
@@ -412,7 +413,7 @@ func (s *productStory) changeSource() {
 	} else if s.sometimes(2) {
 		by = jenkins // the change stays gerrit's
 	}
-	s.merged = s.say(by, "SourceChangeSubmitted", data, to("CHANGE", s.created), to("PREVIOUS_VERSION", formerly), to("CAUSE", s.issue), to("FLOW_CONTEXT", s.track)).
+	s.merged = s.say(by, "SourceChangeSubmitted", data, to("CHANGE", s.created), to("PREVIOUS_VERSION", s.formerly), to("CAUSE", s.issue), to("FLOW_CONTEXT", s.track)).
 		becomes("change.merged", s.change, map[string]any{"repository": repository})
 }
 
@@ -595,9 +596,12 @@ func (s *productStory) buildArtifact() {
 	case 3: // nothing leads to it
 		create()
 		change = map[string]any{"change": unknown(s.artifact)}
-	case 4: // what was created goes before what was submitted
-		elements := []flowLink{to("ELEMENT", s.merged), to("ELEMENT", s.created)}
-		s.parts = compose(elements...)
+	case 4: // what was created goes before what was submitted: that was the release before
+		before := s.formerly
+		if s.created == nil {
+			before = s.merged
+		}
+		s.parts = compose(to("ELEMENT", before), to("ELEMENT", s.created))
 		create(to("COMPOSITION", s.parts))
 		change03 = map[string]any{"change": unknown(s.parts)}
 	case 5: // in a composition that is part of the composition
@@ -678,7 +682,7 @@ func (s *productStory) configure(in *place) {
 	if !s.sometimes(3) {
 		return
 	}
-	s.deploy(deployer, in, s.n, s.artifact, nil)
+	s.deploy(jenkins, in, s.n, s.artifact, nil) // by another tool, and yet it is the same service
 	purl := fmt.Sprintf("pkg:generic/%s-settings@%d.%d", s.product.name, s.n, len(s.events))
 	config := s.say(jenkins, "ArtifactCreated", map[string]any{"identity": purl}, to("CAUSE", s.issue))
 	config.becomes("artifact.packaged", who{purl, jenkins.source}, map[string]any{"change": unknown(config)})
@@ -911,7 +915,7 @@ func (f *eiffelFlow) wanted(e *eiffelEvent, spec string) told {
 // TestFlowOfEiffel: an Eiffel flow of more than a thousand events to CDEvents, with subjects, outcomes, environments, links
 // and chains right to the last member, and back to the byte.
 func TestFlowOfEiffel(t *testing.T) {
-	f := tellEiffelFlow(t, 1, 4)
+	f := tellEiffelFlow(t, 1, 3)
 	types, names := tally{}, tally{}
 	for _, e := range f.events {
 		types[e.typ]++
