@@ -1210,3 +1210,49 @@ func TestFlowOfOlderCDEvents(t *testing.T) {
 		t.Run(c.spec+" in "+c.edition, func(t *testing.T) { playCDEvents(t, tellCDEventsFlow(t, 3, 2, c.spec, c.edition)) })
 	}
 }
+
+// TestFlowOfTestsAfterDeployments: a test that a PATH or RELATION puts after a deployment is of what runs in the environment
+// that it names. Links name an item under test where they lead to an artifact, a composition or a change (section 6, IUT); a
+// deployment says where something went, which need not be where the test runs, nor all that runs there.
+func TestFlowOfTestsAfterDeployments(t *testing.T) {
+	for _, c := range []struct{ name, environment, linkType string }{
+		{"a PATH from a deployment into another environment", "prod", "PATH"},
+		{"a TRIGGER from a deployment into another environment", "prod", "RELATION"},
+		{"a PATH from one of two deployments into the environment", "stage", "PATH"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSession(t, translate.Settings{})
+			ran := map[string][]string{}
+			deploy := func(n int, service, environment string) {
+				content := map[string]any{"environment": map[string]any{"id": environment}, "artifactId": "pkg:oci/" + service + "@1.0.0"}
+				e := last(t, through(t, s, goldenCDEvent(t, uuid(n), fromDeployer, deployedType, service, fromDeployer, content)))
+				ran[environment] = append(ran[environment], e.ID, target(t, e, "ARTIFACT"))
+			}
+			deploy(1, "shop", "stage")
+			deploy(2, "cart", "stage")
+			deploy(3, "shop", "prod")
+			event := edit(t, goldenCDEvent(t, uuid(4), fromDeployer, "dev.cdevents.testcaserun.queued.0.3.0", "case", fromDeployer,
+				map[string]any{"environment": map[string]any{"id": c.environment}}), func(event map[string]any) {
+				l := path(uuid(1))
+				if c.linkType == "RELATION" {
+					l = relation("TRIGGER", uuid(1))
+				}
+				object(event, "context")["links"] = []any{l}
+			})
+			r := through(t, s, event)
+			tested := target(t, last(t, r), "IUT")
+			if c.environment == "prod" {
+				if tested != ran["prod"][0] {
+					t.Errorf("the item under test is %s, want the deployment in prod, %s: %s", tested, ran["prod"][0], last(t, r).JSON)
+				}
+				return
+			}
+			composition := r.Events[0]
+			want := []string{"ELEMENT " + ran["stage"][1], "ELEMENT " + ran["stage"][3]}
+			slices.Sort(want)
+			if tested != composition.ID || !slices.Equal(links(t, composition), want) {
+				t.Errorf("the item under test is %s, want a composition of all that runs in stage:\n%s", tested, texts(r.Events))
+			}
+		})
+	}
+}
