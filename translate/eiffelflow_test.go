@@ -192,9 +192,10 @@ func (s *teller) say(by tool, what string, data map[string]any, links ...flowLin
 	return e
 }
 
-// chainOf is the chain of the event's line of CONTEXT, else of its first CAUSE; a root begins its own (section 4).
+// chainOf is the chain of the event's line of CONTEXT, else of its first CAUSE, else of what was triggered; a root begins its own
+// (section 4).
 func (f *eiffelFlow) chainOf(e *eiffelEvent) string {
-	for _, kind := range []string{"CONTEXT", "CAUSE"} {
+	for _, kind := range []string{"CONTEXT", "CAUSE", "ACTIVITY_EXECUTION", "TEST_CASE_EXECUTION", "TEST_SUITE_EXECUTION"} {
 		for _, l := range e.links {
 			if l.kind == kind {
 				if parent := f.known[l.to]; parent != nil {

@@ -250,26 +250,14 @@ func (t *toCDEvents) contextIDOf(id string) string {
 }
 
 // chainID is the chain of the event's line of CONTEXT, else of its first CAUSE: the known parent's chain, else the
-// parent's id; a root begins a chain of its own (section 4).
+// parent's id; a root begins a chain of its own (section 4). What was started, finished or canceled is no root but
+// belongs to what was triggered.
 func (t *toCDEvents) chainID() string {
-	parent := ""
-	for l := range t.in.doc.Root().Get("links").Children() {
-		switch l.Get("type").Str() {
-		case linkContext:
-			parent = l.Get("target").Str()
-		case linkCause:
-			if parent == "" {
-				parent = l.Get("target").Str()
-			}
-			continue
-		default:
-			continue
-		}
-		break
-	}
-	if parent == "" {
+	parents := targets(t.linksIn(), linkContext, linkCause, linkActivity, linkTestCase, linkTestSuite)
+	if len(parents) == 0 || parents[0] == t.in.ID {
 		return t.in.ID
 	}
+	parent := parents[0]
 	return t.choose("chain", parent, func() string {
 		if known := t.eiffelEvent(parent); known != nil {
 			if known.Chain != "" {

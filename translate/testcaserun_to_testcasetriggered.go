@@ -63,11 +63,6 @@ func (t *toEiffel) testedByLinks(rules []schema.LinkRule, linkType string) strin
 		case id == "" || id == t.id || !mayBeTested(eiffelType):
 		case mayTarget(rules, linkType, eiffelType):
 			return id
-		case eiffelType == typeArtD:
-			// Before Orizaba what is deployed can be tested, but not the deployment.
-			if known := t.eiffelEvent(id); known != nil && target(known.Links, linkArtifact) != "" {
-				return target(known.Links, linkArtifact)
-			}
 		case t.mayBeElement(eiffelType):
 			return "+" + id // a composition around a change
 		}
@@ -75,9 +70,10 @@ func (t *toEiffel) testedByLinks(rules []schema.LinkRule, linkType string) strin
 	return ""
 }
 
-// mayBeTested tells whether a type is one that a test case may be about, in any edition.
+// mayBeTested tells whether an event of a type that a link names is what is tested: an artifact, a composition or a change.
+// A deployment is what runs in the environment, whatever the links say.
 func mayBeTested(eiffelType string) bool {
-	return slices.Contains([]string{typeArtC, typeArtD, typeCD, typeSCC, typeSCS}, eiffelType)
+	return slices.Contains([]string{typeArtC, typeCD, typeSCC, typeSCS}, eiffelType)
 }
 
 func (t *toEiffel) mayBeElement(eiffelType string) bool {

@@ -120,7 +120,11 @@ func (t *toCDEvents) learnOnly() Result {
 // readHead says where the members went that every Eiffel event has.
 func (t *toCDEvents) readHead() {
 	meta := t.in.doc.Root().Get("meta")
-	t.move(meta.Get("id"), "/context/id", "kept", Exact)
+	id := Exact
+	if slices.ContainsFunc(t.linksIn(), func(l EiffelLink) bool { return l.Target == t.in.ID }) {
+		id = OneWay // an event that links to itself gets another id on the way back
+	}
+	t.move(meta.Get("id"), "/context/id", "kept", id)
 	kind := Translated
 	if t.subject.Kind == kindTaskRun {
 		kind = OneWay // no CDEvent tells of the activity that says so

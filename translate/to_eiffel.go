@@ -432,7 +432,11 @@ func (t *toEiffel) anchorTarget(l *mappings.Link) (to rowTarget) {
 		to.from = []jsondoc.Value{v.Get("id"), v.Get("source")}
 		if id, _ = uuidOfURN(k.ID); id != "" {
 			to.fidelity, to.aliased = Translated, true
-			if known := t.eiffelEvent(id); known != nil && known.Subject.Kind == l.Subject {
+			known := t.eiffelEvent(id)
+			if known == nil && !l.Required {
+				to.fidelity = OneWay
+			}
+			if known != nil && known.Subject.Kind == l.Subject {
 				k = known.Subject
 			}
 		} else {

@@ -248,7 +248,7 @@ const forAllEvents = `## For all events
 | ` + "`context.source`" + ` | ` + "`meta.source.uri`" + ` | To CDEvents: else ` + "`urn:eiffel:domain:<domainId>`, else `urn:eiffel:host:<host>`, else `urn:eiffel`" + `. What is no URI is percent-encoded. |
 | ` + "`context.timestamp`" + ` | ` + "`meta.time`" + ` | RFC 3339 and milliseconds: rounded down; in UTC with three digits on the way back. |
 | ` + "`context.type`, `context.specversion`" + ` | ` + "`meta.type`, `meta.version`" + ` | By the row; in the version that ` + "`spec` or `edition`" + ` asks for. |
-| ` + "`context.chainId`" + ` | – | To CDEvents: the chain of the event's CONTEXT, else of its first CAUSE; an event without either begins a chain. |
+| ` + "`context.chainId`" + ` | – | To CDEvents: the chain of the event's CONTEXT, else of its first CAUSE, else of the activity, test case or test suite that it started or ended; any other event begins a chain. |
 | ` + "`context.links`" + ` | ` + "`links`" + ` | See [links](#links). |
 | ` + "`subject.id`, `subject.source`" + ` | – | What the event is about: the ledger finds its Eiffel event by it. |
 | – | ` + "`meta.source.serializer`" + ` | The bridge writes itself. |

@@ -1,0 +1,48 @@
+package translatorconformance_test
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+
+	translatorconformance "github.com/eiffelbridge/eiffelbridge/conformance/translator"
+	"github.com/eiffelbridge/eiffelbridge/internal/schema"
+	"github.com/eiffelbridge/eiffelbridge/internal/schema/generate"
+)
+
+// rapidChooser lets rapid choose, so that it can make a failing stream smaller.
+type rapidChooser struct{ rt *rapid.T }
+
+func (c rapidChooser) IntN(n int) int { return rapid.IntRange(0, n-1).Draw(c.rt, "choice") }
+
+// TestLaws holds our translator to every law with random streams of any types and versions of a protocol.
+func TestLaws(t *testing.T) {
+	protocols := map[string][]*schema.Schema{}
+	for _, s := range generate.Schemas() {
+		name := "Eiffel"
+		if s.SpecVersions() != nil {
+			name = "CDEvents"
+		}
+		protocols[name] = append(protocols[name], s)
+	}
+	for name, schemas := range protocols {
+		t.Run(name, func(t *testing.T) {
+			rapid.Check(t, func(rt *rapid.T) {
+				w := generate.NewWriter(rapidChooser{rt})
+				c := translatorconformance.Case{Name: "random stream"}
+				for range rapid.IntRange(1, 6).Draw(rt, "events") {
+					s := rapid.SampledFrom(schemas).Draw(rt, "schema")
+					mode := rapid.SampledFrom([]generate.Mode{generate.Minimal, generate.Full, generate.Random, generate.Random}).Draw(rt, "mode")
+					c.Events = append(c.Events, w.Event(s, mode))
+				}
+				report, err := translatorconformance.Test(t.Context(), ours, translatorconformance.Options{Cases: []translatorconformance.Case{c}})
+				if err != nil {
+					rt.Fatal(err)
+				}
+				for _, f := range report.Findings {
+					rt.Errorf("%v\n%s", f, c.Events[f.Event])
+				}
+			})
+		})
+	}
+}
