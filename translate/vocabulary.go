@@ -33,16 +33,6 @@ func (v vocabulary) cdevents(word string, allowed []string) (cdevents string, kn
 	return v.Otherwise.CDEvents, false
 }
 
-// spelling gives the word of the same meaning that is among allowed: 0.3 and 0.4 call a test's success a pass.
-func (v vocabulary) spelling(word string, allowed []string) string {
-	for _, w := range v.Words {
-		if slices.Contains(w.CDEvents, word) {
-			return writable(w.CDEvents, allowed)
-		}
-	}
-	return word
-}
-
 func writable(words, allowed []string) string {
 	for _, w := range words {
 		if allowed == nil || slices.Contains(allowed, w) {
