@@ -416,7 +416,8 @@ func TestDroppedTeachesAsMuch(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dropping := c.settings
 			dropping.Returning = translate.ReturningDrop
-			first, second := newSession(t, c.settings), newSession(t, dropping)
+			asked := newEngine(t, dropping)
+			first, second := newSession(t, c.settings), fresh(asked)
 			n := &names{map[string]string{}}
 			for _, step := range c.steps {
 				text := step.input(t, n)
@@ -432,7 +433,7 @@ func TestDroppedTeachesAsMuch(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				got, err := translate.Ask(context.Background(), newEngine(t, dropping), second.Ledger(), event)
+				got, err := translate.Ask(context.Background(), asked, second.Ledger(), event)
 				if err != nil {
 					t.Fatal(err)
 				}
