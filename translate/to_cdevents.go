@@ -28,7 +28,6 @@ type toCDEvents struct {
 	title       string // data.name of an activity
 	links       []EiffelLink
 	unresolved  bool // ARTIFACT or ENVIRONMENT of a deployment is unknown
-	deployment  *EiffelEvent
 }
 
 func (g *Engine) translateToCDEvents(in *Event, facts *Facts) (Result, error) {
