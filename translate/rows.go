@@ -38,6 +38,25 @@ type field[T any] struct {
 	vocabulary *vocabulary
 }
 
+// rest gives the value of a field that no member of the input gives: what its judgement says, its constant, or the word of
+// its vocabulary that stands for all others; nil for none.
+func (f *field[T]) rest(t *T, r *run, at, rule string, otherwise func(*vocabulary) string) []byte {
+	switch {
+	case f.by != nil:
+		raw := f.by(t)
+		if raw != nil {
+			r.move(jsondoc.Value{}, at, f.rule, OneWay)
+		}
+		return raw
+	case f.fixed != nil:
+		r.move(jsondoc.Value{}, at, rule, OneWay)
+		return f.fixed
+	case f.vocabulary != nil:
+		return textOrNone(otherwise(f.vocabulary))
+	}
+	return nil
+}
+
 // needed are the vocabularies that judgements look into.
 var needed = []string{"conclusion", "verdict", "testConclusion", "trigger"}
 

@@ -358,20 +358,7 @@ func (t *toCDEvents) makeField(f *field[toCDEvents], at string) ([]byte, error) 
 		t.move(v, at, t.row.rule, Exact)
 		return v.Raw(), nil
 	}
-	switch {
-	case f.by != nil:
-		raw := f.by(t)
-		if raw != nil {
-			t.move(jsondoc.Value{}, at, f.rule, OneWay)
-		}
-		return raw, nil
-	case f.fixed != nil:
-		t.move(jsondoc.Value{}, at, t.row.rule, OneWay)
-		return f.fixed, nil
-	case f.vocabulary != nil:
-		return textOrNone(f.vocabulary.Otherwise.CDEvents), nil
-	}
-	return nil, nil
+	return f.rest(t, &t.run, at, t.row.rule, func(v *vocabulary) string { return v.Otherwise.CDEvents }), nil
 }
 
 // fillIn makes a placeholder for a required member that identifies something: the id of the event that would know, of the

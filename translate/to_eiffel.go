@@ -657,20 +657,7 @@ func (t *toEiffel) makeField(f *field[toEiffel], at string) ([]byte, error) {
 		t.move(v, at, t.row.rule, fidelity)
 		return v.Raw(), nil
 	}
-	switch {
-	case f.by != nil:
-		raw := f.by(t)
-		if raw != nil {
-			t.move(jsondoc.Value{}, at, f.rule, OneWay)
-		}
-		return raw, nil
-	case f.fixed != nil:
-		t.move(jsondoc.Value{}, at, t.row.rule, OneWay)
-		return f.fixed, nil
-	case f.vocabulary != nil:
-		return textOrNone(f.vocabulary.Otherwise.Eiffel), nil
-	}
-	return nil, nil
+	return f.rest(t, &t.run, at, t.row.rule, func(v *vocabulary) string { return v.Otherwise.Eiffel }), nil
 }
 
 // textOrNone writes a string as JSON; nil for none.
