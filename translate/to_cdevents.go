@@ -672,6 +672,9 @@ func (t *toCDEvents) learnOriginal(e *envelope, restored bool) {
 func (t *toCDEvents) learnSynthesized() {
 	record := EiffelEvent{Type: t.in.Type, Time: t.in.Time, Links: t.linksIn(), Synthesized: true}
 	if k, ok := t.g.subjectOfAnchor(t.in); ok {
+		if t.in.Type == typeActT && t.customEntry(subjectKey).Exists() {
+			record.Name = t.in.doc.Root().At("data", "name").Str()
+		}
 		record.Subject = k
 		s := Subject{Anchors: []Anchor{{Type: t.in.Type, First: t.in.ID, Last: t.in.ID, Synthesized: true}}}
 		if k.Kind == kindArtifact {

@@ -288,6 +288,12 @@ func (s *Schema) Requires(pointer string) bool {
 	return i >= 0 && n.required&(1<<i) != 0
 }
 
+// IsText tells whether the schema names a member at a JSON pointer that is a string.
+func (s *Schema) IsText(pointer string) bool {
+	n := find(s.root, pointer)
+	return n != nil && (n.op == opString || n.op == opType || n.op == opVersion)
+}
+
 // Allows tells whether the string at a JSON pointer may be s, as far as its length goes and the words that are allowed.
 // It is true for what is no string, and for what the schema does not name.
 func (s *Schema) Allows(pointer, text string) bool {
