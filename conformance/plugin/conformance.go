@@ -162,7 +162,8 @@ type trial struct {
 	process     *host.Process
 	description *pluginv1.DescribeResponse
 	start       time.Duration
-	noise       int
+	mu          sync.Mutex
+	noise       int  // guarded by mu
 	gone        bool // it did not start again
 	events      [][]byte
 }
@@ -179,7 +180,9 @@ func (t *trial) present(ctx context.Context) (*host.Incarnation, error) {
 	defer cancel()
 	i, err := t.process.Wait(ctx)
 	if err == nil {
+		t.mu.Lock()
 		t.noise = max(t.noise, i.Noise())
+		t.mu.Unlock()
 	}
 	return i, err
 }
