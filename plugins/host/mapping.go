@@ -67,6 +67,7 @@ type call struct {
 	item   *pluginv1.DecorateItem
 	size   int
 	deaths int // how often the plugin failed while it had nothing else to do
+	blame  int // of these, ten for each that may be the event's doing, and one for each time that somebody killed the plugin
 	done   chan struct{}
 	result *pluginv1.TranslateResult
 	err    error
@@ -279,7 +280,11 @@ func (m *Mapping) converse(i *Incarnation) {
 			err = e // the first reason is the best
 		}
 		m.trouble.Store(&err)
-		m.suspect(underway, err)
+		blame := 10
+		if i.killedFromOutside() {
+			blame = 1
+		}
+		m.suspect(underway, blame, err)
 	}
 	for {
 		for len(underway) < window {
@@ -356,13 +361,14 @@ func (m *Mapping) converse(i *Incarnation) {
 
 // suspect takes back what was under way when the plugin failed. It is asked again, one by one; what was alone when
 // the plugin failed, and that time after time, is what it fails of.
-func (m *Mapping) suspect(underway [][]*call, err error) {
+func (m *Mapping) suspect(underway [][]*call, blame int, err error) {
 	var calls []*call
 	for _, batch := range underway {
 		calls = append(calls, batch...)
 	}
 	if len(calls) == 1 {
-		if calls[0].deaths++; calls[0].deaths >= m.settings.Attempts {
+		calls[0].deaths++
+		if calls[0].blame += blame; calls[0].blame >= 10*m.settings.Attempts {
 			m.failed.Add(1)
 			calls[0].finish(nil, &translate.EventError{Code: CodePluginFailed,
 				Message: fmt.Sprintf("plugin %s failed each of the %d times that it was asked about this event alone: %v", m.process.Name(), calls[0].deaths, err)})

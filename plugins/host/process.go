@@ -97,6 +97,16 @@ func (i *Incarnation) Unready() string {
 // Noise counts the lines that the plugin wrote to its standard output after the handshake; there should be none.
 func (i *Incarnation) Noise() int { return int(i.child.noise.Load()) }
 
+// killedFromOutside tells whether somebody else killed the process, which says little about what it was doing.
+func (i *Incarnation) killedFromOutside() bool {
+	select {
+	case <-i.child.done:
+		return !i.child.killed.Load() && i.child.state != nil && i.child.state.String() == "signal: killed"
+	default:
+		return false
+	}
+}
+
 // Killed tells whether the process had to be killed.
 func (i *Incarnation) Killed() bool { return i.child.killed.Load() }
 
