@@ -1,0 +1,162 @@
+// Package plugintest puts the plugin protocol between a transport driver and its test: in process, over a connection in memory, so that
+// the tests of a driver can show that it is the same driver as a plugin.
+package plugintest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/transportplugin/client"
+	"github.com/eiffelbridge/eiffelbridge/internal/transportplugin/server"
+	"github.com/eiffelbridge/eiffelbridge/internal/transportplugin/wire"
+	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
+)
+
+// Plugin is a transport plugin without a process. It can be restarted as one can be killed: what it holds is closed without any word to
+// the host.
+type Plugin struct {
+	options server.Options
+	source  bool
+	sink    bool
+
+	lock     sync.Mutex
+	instance *instance
+	closed   bool
+	Failed   []error // why the host wanted another incarnation
+}
+
+// instance is what stands for a process.
+type instance struct {
+	server *grpc.Server
+	driver *server.Server
+	conn   *grpc.ClientConn
+	ended  chan struct{}
+}
+
+// Source makes a source behind the protocol. The plugin ends when the source is closed.
+func Source(make func() (transport.Source, error)) (transport.Source, *Plugin, error) {
+	p := &Plugin{source: true, options: server.Options{Source: func([]byte) (transport.Source, error) { return make() }}}
+	if err := p.start(); err != nil {
+		return nil, nil, err
+	}
+	return client.NewSource("test", p, slog.New(slog.DiscardHandler)), p, nil
+}
+
+// Sink makes a sink behind the protocol. The plugin ends when the sink is closed.
+func Sink(ordered bool, make func() (transport.Sink, error)) (transport.Sink, *Plugin, error) {
+	p := &Plugin{sink: true, options: server.Options{Ordered: ordered, Sink: func([]byte) (transport.Sink, error) { return make() }}}
+	if err := p.start(); err != nil {
+		return nil, nil, err
+	}
+	return client.NewSink("test", ordered, p, slog.New(slog.DiscardHandler)), p, nil
+}
+
+func (p *Plugin) start() error {
+	i := &instance{
+		driver: server.New(p.options), ended: make(chan struct{}),
+		server: grpc.NewServer(grpc.MaxRecvMsgSize(wire.MaxMessage), grpc.MaxSendMsgSize(wire.MaxMessage)),
+	}
+	if err := i.driver.Configure(nil, p.source, p.sink); err != nil {
+		return err
+	}
+	i.driver.Register(i.server)
+	listener := bufconn.Listen(1 << 20)
+	go func() {
+		defer close(i.ended)
+		_ = i.server.Serve(listener)
+	}()
+	var err error
+	i.conn, err = grpc.NewClient("passthrough:///test",
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }),
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(wire.MaxMessage), grpc.MaxCallSendMsgSize(wire.MaxMessage)))
+	if err != nil {
+		i.server.Stop()
+		return err
+	}
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	p.instance = i
+	return nil
+}
+
+// kill ends an instance. What its drivers hold goes with it, as with a process.
+func (i *instance) kill() {
+	i.server.Stop()
+	<-i.ended
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = i.driver.Shutdown(gone)
+	i.conn.Close()
+}
+
+// Kill ends the plugin's incarnation; the next one is there when it is asked for.
+func (p *Plugin) Kill() error {
+	p.lock.Lock()
+	i := p.instance
+	p.instance = nil
+	p.lock.Unlock()
+	if i != nil {
+		i.kill()
+	}
+	return nil
+}
+
+// Connect implements [client.Link].
+func (p *Plugin) Connect(ctx context.Context) (client.Connection, error) {
+	for {
+		p.lock.Lock()
+		i, closed := p.instance, p.closed
+		p.lock.Unlock()
+		switch {
+		case closed:
+			return client.Connection{}, errors.New("the plugin has ended")
+		case i != nil:
+			return client.Connection{ClientConnInterface: i.conn, Fail: func(reason error) {
+				p.lock.Lock()
+				p.Failed = append(p.Failed, reason)
+				p.lock.Unlock()
+				_ = p.Kill()
+			}}, nil
+		}
+		if err := p.start(); err != nil {
+			select {
+			case <-ctx.Done():
+				return client.Connection{}, ctx.Err()
+			case <-time.After(5 * time.Millisecond): // what the last one held may not be free yet
+			}
+		}
+	}
+}
+
+// Health implements [client.Link].
+func (p *Plugin) Health() error {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	if p.instance == nil {
+		return errors.New("the plugin is not running")
+	}
+	return nil
+}
+
+// Release implements [client.Link].
+func (p *Plugin) Release(ctx context.Context) error {
+	p.lock.Lock()
+	i := p.instance
+	p.instance, p.closed = nil, true
+	p.lock.Unlock()
+	if i == nil {
+		return nil
+	}
+	err := i.driver.Shutdown(ctx)
+	i.kill()
+	return err
+}
