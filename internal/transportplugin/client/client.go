@@ -28,7 +28,8 @@ type Link interface {
 // Connection is that to one incarnation.
 type Connection struct {
 	grpc.ClientConnInterface
-	Fail func(reason error) // the incarnation breaks the protocol, or hangs: it is to be replaced
+	Worked func()             // the plugin has done something useful; may be called often
+	Fail   func(reason error) // the incarnation breaks the protocol, or hangs: it is to be replaced
 }
 
 // The pauses before a stream is opened again that has just failed: the process has its own before it is started again.

@@ -306,7 +306,7 @@ func (s *Sink) serve(c Connection) error {
 	if err != nil {
 		return err
 	}
-	p := &publishing{sink: s, stream: stream, cancel: cancel, open: map[uint64]*pending{}, out: make(chan struct{}, 1)}
+	p := &publishing{sink: s, stream: stream, cancel: cancel, worked: c.Worked, open: map[uint64]*pending{}, out: make(chan struct{}, 1)}
 	s.set(p, nil)
 	var workers sync.WaitGroup
 	workers.Go(p.write)
@@ -338,6 +338,7 @@ type publishing struct {
 	sink   *Sink
 	stream grpc.BidiStreamingClient[pluginv1.PublishRequest, pluginv1.PublishResponse]
 	cancel context.CancelFunc
+	worked func()
 	out    chan struct{} // queue is not empty
 
 	lock  sync.Mutex
@@ -423,6 +424,7 @@ func (p *publishing) read() error {
 			if entry == nil {
 				return violated("an outcome for tag %d, which is not open", tag)
 			}
+			p.worked()
 			p.finish(entry, wire.ToError(m.GetOutcome()))
 		case m.GetHealth() != nil:
 			var obstacle error

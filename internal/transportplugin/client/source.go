@@ -183,7 +183,7 @@ func (s *Source) serve(ctx context.Context, c Connection, handle transport.Handl
 		return false, err
 	}
 	r := &receiving{
-		source: s, stream: stream, cancel: cancel,
+		source: s, stream: stream, cancel: cancel, worked: c.Worked,
 		open: map[uint64]*pluginv1.Delivery{}, out: make(chan struct{}, 1), arrived: make(chan struct{}, 1), room: make(chan struct{}, 1),
 		lost: make(chan struct{}), idle: make(chan struct{}),
 	}
@@ -209,6 +209,7 @@ type receiving struct {
 	source *Source
 	stream grpc.BidiStreamingClient[pluginv1.ReceiveRequest, pluginv1.ReceiveResponse]
 	cancel context.CancelFunc
+	worked func()
 
 	arrived chan struct{} // queue is not empty
 	room    chan struct{} // there is less in the queue
@@ -387,6 +388,7 @@ func (r *receiving) offer(ctx context.Context, handle transport.Handler, d *plug
 		delivery.Defect = &transport.Defect{Code: transport.CodeTooLarge,
 			Message: fmt.Sprintf("%d bytes are more than the %d that an event may have", len(delivery.Message.Data), wire.MaxEvent)}
 	}
+	r.worked()
 	err := handle(ctx, delivery)
 	if err == nil {
 		return

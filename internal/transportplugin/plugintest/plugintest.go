@@ -120,7 +120,7 @@ func (p *Plugin) Connect(ctx context.Context) (client.Connection, error) {
 		case closed:
 			return client.Connection{}, errors.New("the plugin has ended")
 		case i != nil:
-			return client.Connection{ClientConnInterface: i.conn, Fail: func(reason error) {
+			return client.Connection{ClientConnInterface: i.conn, Worked: func() {}, Fail: func(reason error) {
 				p.lock.Lock()
 				p.Failed = append(p.Failed, reason)
 				p.lock.Unlock()
