@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"testing"
 	"time"
 
 	"google.golang.org/grpc"
@@ -160,3 +161,43 @@ func (p *Plugin) Release(ctx context.Context) error {
 	i.kill()
 	return err
 }
+
+// Config is a transport's section of a configuration.
+type Config map[string]any
+
+// Way is how a test reaches a driver.
+type Way struct {
+	Name   string
+	Source func(config Config, make func() (transport.Source, error)) (transport.Source, error)
+	Sink   func(config Config, ordered bool, make func() (transport.Sink, error)) (transport.Sink, error)
+	// Kill ends the plugin that the last source or sink is in, as SIGKILL does; nil if there is none.
+	Kill func() error
+}
+
+// Direct is without a plugin.
+func Direct() *Way {
+	return &Way{
+		Name:   "direct",
+		Source: func(_ Config, make func() (transport.Source, error)) (transport.Source, error) { return make() },
+		Sink:   func(_ Config, _ bool, make func() (transport.Sink, error)) (transport.Sink, error) { return make() },
+	}
+}
+
+// InMemory has the protocol between the test and the driver, and no process.
+func InMemory() *Way {
+	w := &Way{Name: "in_memory"}
+	var plugin *Plugin
+	w.Kill = func() error { return plugin.Kill() }
+	w.Source = func(_ Config, make func() (transport.Source, error)) (source transport.Source, err error) {
+		source, plugin, err = Source(make)
+		return source, err
+	}
+	w.Sink = func(_ Config, ordered bool, make func() (transport.Sink, error)) (sink transport.Sink, err error) {
+		sink, plugin, err = Sink(ordered, make)
+		return sink, err
+	}
+	return w
+}
+
+// Plugins are all the ways that have a plugin in them.
+func Plugins(t *testing.T) []*Way { return []*Way{InMemory()} }
