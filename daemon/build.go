@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/eiffelbridge/eiffelbridge/daemon/deadletters"
@@ -34,18 +33,7 @@ func (c *Config) Settings(o BuildOptions) (s Settings, err error) {
 	if err := c.err(); err != nil {
 		return Settings{}, err
 	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.Clock == nil {
-		o.Clock = SystemClock()
-	}
-	if o.Stdin == nil {
-		o.Stdin = os.Stdin
-	}
-	if o.Stdout == nil {
-		o.Stdout = os.Stdout
-	}
+	o = o.withDefaults()
 	s = Settings{
 		Sources: map[string]transport.Source{}, Sinks: map[string]transport.Sink{},
 		Admin:     AdminSettings{Listen: c.Admin.Listen, Token: c.Admin.Token},

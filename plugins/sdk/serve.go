@@ -53,8 +53,9 @@ type served struct {
 	description *pluginv1.DescribeResponse
 	configure   func(context.Context, *pluginv1.ConfigureRequest) error // may be nil; an error is the configuration's
 	register    func(*grpc.Server)
-	readiness   func() string // may be nil: why it is not ready, empty if it is
-	close       func()        // may be nil; called at the end
+	readiness   func() string         // may be nil: why it is not ready, empty if it is
+	stop        func(context.Context) // may be nil; ends what is under way, calls included, before ctx does
+	close       func()                // may be nil; called at the end
 }
 
 // serve serves the plugin until its host is gone.
@@ -131,6 +132,11 @@ func serve(s served) error {
 		p.drain(gone)
 	}
 	p.shutdown() // ends the lease, if there still is one
+	if s.stop != nil {
+		stopping, cancel := context.WithTimeout(context.Background(), stopTime)
+		s.stop(stopping)
+		cancel()
+	}
 	stopped := make(chan struct{})
 	go func() { server.GracefulStop(); close(stopped) }()
 	select {

@@ -2,6 +2,7 @@ package file
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	transportconformance "github.com/eiffelbridge/eiffelbridge/conformance/transport"
@@ -9,67 +10,66 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 )
 
-// pluginSource is the harness with the plugin protocol between the kit and the source.
-type pluginSource struct {
+// overSource is the harness with the plugin protocol between the kit and the source.
+type overSource struct {
 	*sourceHarness
-	outer  transport.Source
-	plugin *plugintest.Plugin
+	outer transport.Source
+	kill  func() error
 }
 
-func (h *pluginSource) Source() transport.Source { return h.outer }
-func (h *pluginSource) Close() error             { return h.outer.Close() }
+func (h *overSource) Source() transport.Source { return h.outer }
+func (h *overSource) Close() error             { return h.outer.Close() }
 
 // Break kills the plugin: the file is read again from its beginning.
-func (h *pluginSource) Break() error { return h.plugin.Kill() }
+func (h *overSource) Break() error { return h.kill() }
 
-type pluginSink struct {
+type overSink struct {
 	*sinkHarness
-	outer  transport.Sink
-	plugin *plugintest.Plugin
+	outer transport.Sink
+	kill  func() error
 }
 
-func (h *pluginSink) Sink() transport.Sink { return h.outer }
-func (h *pluginSink) Close() error         { return h.outer.Close(context.Background()) }
-func (h *pluginSink) Break() error         { return h.plugin.Kill() }
+func (h *overSink) Sink() transport.Sink { return h.outer }
+func (h *overSink) Close() error         { return h.outer.Close(context.Background()) }
+func (h *overSink) Break() error         { return h.kill() }
 
-func TestSourceConformanceAsPlugin(t *testing.T) {
-	for name, follow := range map[string]bool{"once": false, "follow": true} {
-		t.Run(name, func(t *testing.T) {
-			newHarness := newSourceHarness(t, follow)
-			transportconformance.RunSource(t, func(ctx context.Context) (transportconformance.SourceHarness, error) {
+func TestConformanceAsPlugin(t *testing.T) {
+	for _, way := range plugintest.Plugins(t) {
+		for _, follow := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/source/follow_%v", way.Name, follow), func(t *testing.T) {
+				newHarness := newSourceHarness(t, follow)
+				transportconformance.RunSource(t, func(ctx context.Context) (transportconformance.SourceHarness, error) {
+					h, err := newHarness(ctx)
+					if err != nil {
+						return nil, err
+					}
+					over := &overSource{sourceHarness: h.(*sourceHarness), kill: way.Kill}
+					over.source.Close()
+					over.outer, err = way.Source(plugintest.Config{"type": "file", "path": over.path, "follow": follow}, func() (transport.Source, error) {
+						settings := DefaultSourceSettings(over.path)
+						settings.Follow = follow
+						return Open(settings, quiet)
+					})
+					return over, err
+				}, transportconformance.Options{})
+			})
+		}
+		t.Run(way.Name+"/sink", func(t *testing.T) {
+			newHarness := newSinkHarness(t)
+			transportconformance.RunSink(t, func(ctx context.Context) (transportconformance.SinkHarness, error) {
 				h, err := newHarness(ctx)
 				if err != nil {
 					return nil, err
 				}
-				inner := h.(*sourceHarness)
-				inner.source.Close()
-				p := &pluginSource{sourceHarness: inner}
-				p.outer, p.plugin, err = plugintest.Source(func() (transport.Source, error) {
-					settings := DefaultSourceSettings(inner.path)
-					settings.Follow = follow
-					return Open(settings, quiet)
+				over := &overSink{sinkHarness: h.(*sinkHarness), kill: way.Kill}
+				if err := over.sink.Close(ctx); err != nil {
+					return nil, err
+				}
+				over.outer, err = way.Sink(plugintest.Config{"type": "file", "path": over.path}, true, func() (transport.Sink, error) {
+					return Create(DefaultSinkSettings(over.path), quiet)
 				})
-				return p, err
+				return over, err
 			}, transportconformance.Options{})
 		})
 	}
-}
-
-func TestSinkConformanceAsPlugin(t *testing.T) {
-	newHarness := newSinkHarness(t)
-	transportconformance.RunSink(t, func(ctx context.Context) (transportconformance.SinkHarness, error) {
-		h, err := newHarness(ctx)
-		if err != nil {
-			return nil, err
-		}
-		inner := h.(*sinkHarness)
-		if err := inner.sink.Close(ctx); err != nil {
-			return nil, err
-		}
-		p := &pluginSink{sinkHarness: inner}
-		p.outer, p.plugin, err = plugintest.Sink(true, func() (transport.Sink, error) {
-			return Create(DefaultSinkSettings(inner.path), quiet)
-		})
-		return p, err
-	}, transportconformance.Options{})
 }

@@ -4,10 +4,15 @@ package plugintest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"os/exec"
+	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,6 +23,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/transportplugin/client"
 	"github.com/eiffelbridge/eiffelbridge/internal/transportplugin/server"
 	"github.com/eiffelbridge/eiffelbridge/internal/transportplugin/wire"
+	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 )
 
@@ -199,5 +205,48 @@ func InMemory() *Way {
 	return w
 }
 
+// Process has the driver in a process of the command, as a user has it.
+func Process(t *testing.T) *Way {
+	binary := command(t)
+	w := &Way{Name: "process"}
+	var process *host.Process
+	start := func(config Config, settings host.Settings) error {
+		text, err := json.Marshal(config)
+		if err != nil {
+			return err
+		}
+		settings.Name, settings.Path, settings.Args = "test", binary, []string{"plugins", "serve", fmt.Sprint(config["type"])}
+		settings.Dev, settings.Config = true, text
+		settings.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+		process, err = host.Start(settings)
+		return err
+	}
+	w.Kill = func() error { return syscall.Kill(process.Stats().PID, syscall.SIGKILL) }
+	w.Source = func(config Config, _ func() (transport.Source, error)) (transport.Source, error) {
+		if err := start(config, host.Settings{AsSource: true}); err != nil {
+			return nil, err
+		}
+		return host.NewSource(process, process.Close), nil
+	}
+	w.Sink = func(config Config, _ bool, _ func() (transport.Sink, error)) (transport.Sink, error) {
+		if err := start(config, host.Settings{AsSink: true}); err != nil {
+			return nil, err
+		}
+		return host.NewSink(t.Context(), process, process.Close), nil
+	}
+	return w
+}
+
+// command builds the command, which the build cache makes fast.
+func command(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "eiffelbridge")
+	out, err := exec.Command("go", "build", "-o", path, "github.com/eiffelbridge/eiffelbridge/cmd/eiffelbridge").CombinedOutput()
+	if err != nil {
+		t.Fatalf("build the command: %v\n%s", err, out)
+	}
+	return path
+}
+
 // Plugins are all the ways that have a plugin in them.
-func Plugins(t *testing.T) []*Way { return []*Way{InMemory()} }
+func Plugins(t *testing.T) []*Way { return []*Way{InMemory(), Process(t)} }

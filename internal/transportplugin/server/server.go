@@ -28,7 +28,7 @@ type Options struct {
 	Sink func(config []byte) (transport.Sink, error)
 	// Ordered is what the sink's Ordered says.
 	Ordered bool
-	Logger  *slog.Logger // nil: nothing is logged
+	Logger  func() *slog.Logger // nil: nothing is logged
 }
 
 // healthEvery is how often a driver is asked for its health, which has no notification. The first looks come sooner.
@@ -55,7 +55,8 @@ type Server struct {
 // New makes a server that must be configured.
 func New(o Options) *Server {
 	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
+		discard := slog.New(slog.DiscardHandler)
+		o.Logger = func() *slog.Logger { return discard }
 	}
 	return &Server{
 		options: o, closing: make(chan struct{}), ended: make(chan struct{}), receiving: make(chan struct{}, 1),
@@ -222,7 +223,7 @@ func (s *sourceServer) Receive(stream grpc.BidiStreamingServer[pluginv1.ReceiveR
 		r.read(drain)
 		r.end()
 		if err := source.Close(); err != nil {
-			s.options.Logger.Warn("closing the source", "error", err)
+			s.options.Logger().Warn("closing the source", "error", err)
 		}
 		<-s.receiving
 	}()
