@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -162,9 +163,47 @@ func (s *Server) source() (transport.Source, error) {
 	return s.options.Source(s.config)
 }
 
-// watchHealth sends a driver's health when it has changed, and at the beginning.
-func watchHealth(stop <-chan struct{}, health func() error, send func(*pluginv1.Health) error) {
-	last, known := "", false
+// teller tells the host about a driver's health: at the beginning, and when it has changed.
+type teller struct {
+	health func() error
+	send   func(*pluginv1.Health) error
+
+	lock sync.Mutex
+	last string
+	told bool
+	sick atomic.Bool // as far as the host knows
+}
+
+func newTeller(health func() error, send func(*pluginv1.Health) error) *teller {
+	t := &teller{health: health, send: send}
+	t.sick.Store(true)
+	return t
+}
+
+func (t *teller) tell() error {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	reason := wire.Reason(t.health())
+	if t.told && reason == t.last {
+		return nil
+	}
+	if err := t.send(&pluginv1.Health{Reason: reason}); err != nil {
+		return err
+	}
+	t.last, t.told = reason, true
+	t.sick.Store(reason != "")
+	return nil
+}
+
+// works is called when something has come through, before the host hears of that: it must not believe then that nothing can.
+func (t *teller) works() {
+	if t.sick.Load() {
+		_ = t.tell() // an error of the stream shows elsewhere
+	}
+}
+
+// watch looks until stop is closed.
+func (t *teller) watch(stop <-chan struct{}) {
 	pause := time.Millisecond
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -174,11 +213,8 @@ func watchHealth(stop <-chan struct{}, health func() error, send func(*pluginv1.
 			return
 		case <-timer.C:
 		}
-		if reason := wire.Reason(health()); !known || reason != last {
-			if send(&pluginv1.Health{Reason: reason}) != nil {
-				return
-			}
-			last, known = reason, true
+		if t.tell() != nil {
+			return
 		}
 		pause = min(2*pause, healthEvery)
 		timer.Reset(pause)
@@ -212,6 +248,9 @@ func (s *sourceServer) Receive(stream grpc.BidiStreamingServer[pluginv1.ReceiveR
 		return status.Error(codes.Unavailable, err.Error()) // as it was made once, it may be again
 	}
 	r := &receiving{stream: stream, open: map[uint64]func(transport.Settlement){}, void: make(chan struct{})}
+	r.teller = newTeller(source.Health, func(h *pluginv1.Health) error {
+		return r.send(&pluginv1.ReceiveResponse{Kind: &pluginv1.ReceiveResponse_Health{Health: h}})
+	})
 	ctx, drain := context.WithCancel(context.WithoutCancel(stream.Context()))
 	defer drain()
 	defer context.AfterFunc(stream.Context(), func() {
@@ -229,11 +268,7 @@ func (s *sourceServer) Receive(stream grpc.BidiStreamingServer[pluginv1.ReceiveR
 	}()
 	stop := make(chan struct{})
 	var watching sync.WaitGroup
-	watching.Go(func() {
-		watchHealth(stop, source.Health, func(h *pluginv1.Health) error {
-			return r.send(&pluginv1.ReceiveResponse{Kind: &pluginv1.ReceiveResponse_Health{Health: h}})
-		})
-	})
+	watching.Go(func() { r.teller.watch(stop) })
 	watching.Go(func() {
 		select {
 		case <-s.closing:
@@ -265,6 +300,7 @@ func (s *sourceServer) Receive(stream grpc.BidiStreamingServer[pluginv1.ReceiveR
 // receiving is one stream of deliveries.
 type receiving struct {
 	stream grpc.BidiStreamingServer[pluginv1.ReceiveRequest, pluginv1.ReceiveResponse]
+	teller *teller
 	void   chan struct{} // closed when the stream is of no use any more
 
 	sending sync.Mutex // one Send at a time, none after the end
@@ -387,6 +423,7 @@ func (r *receiving) handle(ctx context.Context, d transport.Delivery) error {
 		}
 		out.Message.Data = out.Message.Data[:wire.MaxEvent]
 	}
+	r.teller.works()
 	if err := r.send(&pluginv1.ReceiveResponse{Kind: &pluginv1.ReceiveResponse_Delivery{Delivery: out}}); err != nil {
 		r.note(func() { delete(r.open, tag) })
 		return err
@@ -412,15 +449,14 @@ func (s *sinkServer) Publish(stream grpc.BidiStreamingServer[pluginv1.PublishReq
 		return status.Error(codes.FailedPrecondition, "the plugin is not configured as a sink")
 	}
 	p := &publishing{stream: stream, idle: make(chan struct{})}
+	p.teller = newTeller(sink.Health, func(h *pluginv1.Health) error {
+		return p.send(&pluginv1.PublishResponse{Kind: &pluginv1.PublishResponse_Health{Health: h}})
+	})
 	read := make(chan error, 1)
 	go func() { read <- p.read(stream.Context(), sink) }()
 	stop := make(chan struct{})
 	var watching sync.WaitGroup
-	watching.Go(func() {
-		watchHealth(stop, sink.Health, func(h *pluginv1.Health) error {
-			return p.send(&pluginv1.PublishResponse{Kind: &pluginv1.PublishResponse_Health{Health: h}})
-		})
-	})
+	watching.Go(func() { p.teller.watch(stop) })
 	err := func() error {
 		select {
 		case err := <-read:
@@ -447,6 +483,7 @@ func (s *sinkServer) Publish(stream grpc.BidiStreamingServer[pluginv1.PublishReq
 // publishing is one stream of messages.
 type publishing struct {
 	stream grpc.BidiStreamingServer[pluginv1.PublishRequest, pluginv1.PublishResponse]
+	teller *teller
 
 	sending sync.Mutex // one Send at a time, none after the end
 	ended   bool
@@ -499,6 +536,9 @@ func (p *publishing) read(ctx context.Context, sink transport.Sink) error {
 			once.Unlock()
 			if again {
 				return
+			}
+			if err == nil {
+				p.teller.works()
 			}
 			// An error of the stream shows in the reading too.
 			_ = p.send(&pluginv1.PublishResponse{Kind: &pluginv1.PublishResponse_Outcome{Outcome: wire.FromError(items[i].GetTag(), err)}})
