@@ -43,3 +43,9 @@ go test ./internal/schema/... ./conformance/translator
 
 say "every test, with the race detector"
 EIFFELBRIDGE_REQUIRE_RABBITMQ=1 $gotestsum --format pkgname -- -race -timeout 10m ./...
+
+say "the examples that are modules of their own"
+find examples -name go.mod | sort | while read -r module; do
+	say "$(dirname "$module")"
+	(cd "$(dirname "$module")" && go mod verify >/dev/null && go vet ./... && $gotestsum --format pkgname -- -race -timeout 10m ./...)
+done
