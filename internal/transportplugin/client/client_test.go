@@ -187,7 +187,11 @@ func TestSourceSurvivesPluginsThatBreakTheProtocol(t *testing.T) {
 			good := 0
 			returned := make(chan error, 1)
 			go func() {
-				returned <- source.Receive(ctx, func(_ context.Context, d transport.Delivery) error {
+				returned <- source.Receive(ctx, func(ctx context.Context, d transport.Delivery) error {
+					if name == "more than its credit" && string(d.Message.Data) == "bad" {
+						<-ctx.Done() // what is taken is good for new credit
+						return ctx.Err()
+					}
 					lock.Lock()
 					defer lock.Unlock()
 					if string(d.Message.Data) == "good" {
