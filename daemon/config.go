@@ -278,7 +278,7 @@ func (c *Config) check() {
 
 // readTransports decodes every transport in the form of its driver.
 func (c *Config) readTransports() {
-	known := drivers()
+	known := c.transportTypes()
 	for _, name := range slices.Sorted(maps.Keys(c.Transports)) {
 		section := c.Transports[name]
 		if section == nil {
