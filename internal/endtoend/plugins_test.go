@@ -79,7 +79,7 @@ func TestKilledTransportPlugins(t *testing.T) {
 	go func() {
 		defer close(killed)
 		for n := 0; n < kills; {
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(400 * time.Millisecond)
 			for _, pid := range b.children([]string{"amqp091", "cloudevents_http"}[n%2]) {
 				if syscall.Kill(pid, syscall.SIGKILL) == nil {
 					n++

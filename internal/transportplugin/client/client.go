@@ -32,24 +32,29 @@ type Connection struct {
 	Fail   func(reason error) // the incarnation breaks the protocol, or hangs: it is to be replaced
 }
 
-// The pauses before a stream is opened again that has just failed: the process has its own before it is started again.
+// The pauses before a stream is opened again on an incarnation that has just lost one, or after there was none at all. A
+// new incarnation needs none: its process has pauses of its own.
 const (
 	streamRetryFirst = 20 * time.Millisecond
-	streamRetryMax   = 5 * time.Second
+	streamRetryMax   = time.Second
 	// streamSteady is how long a stream must have lived to count as one that worked.
 	streamSteady = 5 * time.Second
 )
 
 // backoff makes pauses that double, with jitter.
-type backoff struct{ failures int }
+type backoff struct {
+	last     grpc.ClientConnInterface // of the incarnation that failed last
+	failures int
+}
 
-func (b *backoff) next() time.Duration {
-	if b.failures == 0 {
-		// The first stream after one that worked: most probably the plugin has died, and what takes time is its start.
-		b.failures++
+// failed gives the pause after a failure on an incarnation, whose connection is nil if there was none.
+func (b *backoff) failed(on grpc.ClientConnInterface) time.Duration {
+	if on != nil && on != b.last {
+		// Most probably it has died, and what takes time is the start of the next.
+		b.last, b.failures = on, 0
 		return 0
 	}
-	pause := min(streamRetryMax, streamRetryFirst<<min(b.failures-1, 10))
+	pause := min(streamRetryMax, streamRetryFirst<<min(b.failures, 10))
 	b.failures++
 	return pause/2 + rand.N(pause/2+1)
 }

@@ -270,20 +270,20 @@ func (s *Sink) run() {
 	var b backoff
 	said := "" // the log is to say once what goes on
 	for {
-		began := time.Now()
 		c, err := s.link.Connect(s.life)
 		if err == nil {
+			began := time.Now()
 			err = s.serve(c)
+			if time.Since(began) > streamSteady {
+				b, said = backoff{}, ""
+			}
 		}
 		if s.life.Err() != nil {
 			s.set(nil, errSinkClosed)
 			return
 		}
-		if time.Since(began) > streamSteady {
-			b, said = backoff{}, ""
-		}
 		reason := lossReason(err)
-		wait := b.next()
+		wait := b.failed(c.ClientConnInterface)
 		if wait > 0 {
 			s.set(nil, reason) // else the next attempt is worth waiting for
 		}

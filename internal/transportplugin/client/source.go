@@ -105,11 +105,14 @@ func (s *Source) receive(ctx context.Context, handle transport.Handler) error {
 	var b backoff
 	said := "" // the log is to say once what goes on
 	for {
-		began := time.Now()
 		c, err := s.link.Connect(ctx)
 		if err == nil {
 			var finished bool
+			began := time.Now()
 			finished, err = s.serve(ctx, c, handle)
+			if time.Since(began) > streamSteady {
+				b, said = backoff{}, ""
+			}
 			if finished {
 				return nil
 			}
@@ -120,16 +123,13 @@ func (s *Source) receive(ctx context.Context, handle transport.Handler) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if time.Since(began) > streamSteady {
-			b, said = backoff{}, ""
-		}
 		reason := lossReason(err)
 		s.setObstacle(reason)
 		if reason.Error() != said {
 			s.log.Warn("no deliveries; trying on", "error", reason)
 			said = reason.Error()
 		}
-		if !pause(ctx, b.next()) {
+		if !pause(ctx, b.failed(c.ClientConnInterface)) {
 			return nil
 		}
 	}
