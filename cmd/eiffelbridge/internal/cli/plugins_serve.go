@@ -16,12 +16,13 @@ func (c *command) pluginsServeVerb() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve TYPE",
 		Short: "Be a transport plugin around a built-in transport",
-		Long: `Serve a built-in transport as a plugin, in a process of its own: the relay is not hurt by what befalls
-it. A host of plugins starts this, not a person. TYPE is one of ` + strings.Join(daemon.DriverTypes(), ", ") + `; the
-plugin's config is what stands beside the type in the configuration of such a transport.
+		Long: `Serve a built-in transport as a plugin, in a process of its own: the relay is not hurt by what
+befalls it. A host of plugins starts this, not a person. TYPE is one of
+` + strings.Join(daemon.DriverTypes(), ", ") + `; the plugin's config is what stands beside the type in the
+configuration of such a transport.
 
-stdio has nothing to serve as a plugin, whose standard streams belong to its host: use file with a named
-pipe.`,
+stdio has nothing to serve as a plugin, whose standard streams belong to its host: use file with a
+named pipe.`,
 		Example: `  plugins:
     bus:
       path: /usr/bin/eiffelbridge
