@@ -48,7 +48,7 @@ func TestExample(t *testing.T) {
 	flatten(shown, "", text)
 	// The example says so itself, or a variable stands there.
 	other := []string{"cloudevents_http.listen", "cloudevents_http.target", "cloudevents_http.headers", "amqp091.url", "amqp091.queue",
-		"amqp091.dead_letter_exchange", "file.path", "file.follow", "admin.token", "relays[].retry.give_up_after"}
+		"amqp091.dead_letter_exchange", "file.path", "file.follow", "plugin.plugin", "plugin.config", "plugins.path", "plugins.config", "plugins.dev", "relays[].plugins[].name", "relays[].plugins[].mode", "admin.token", "relays[].retry.give_up_after"}
 	for _, s := range sections() {
 		keys, err := keysOf(root, s)
 		if err != nil {
@@ -90,6 +90,12 @@ func flatten(out map[string][]any, prefix string, from map[string]any) {
 					flatten(out, transport["type"].(string)+".", transport)
 				}
 				continue
+			case prefix == "" && name == "plugins":
+				for _, one := range value {
+					flatten(out, "plugins.", one.(map[string]any))
+				}
+				continue
+			case prefix == "plugins." || prefix == "plugin.": // a mapping is a value
 			case name != "headers":
 				flatten(out, prefix+name+".", value)
 				continue
@@ -98,6 +104,12 @@ func flatten(out map[string][]any, prefix string, from map[string]any) {
 			if name == "relays" {
 				for _, one := range value {
 					flatten(out, "relays[].", one.(map[string]any))
+				}
+				continue
+			}
+			if name == "plugins" {
+				for _, one := range value {
+					flatten(out, "relays[].plugins[].", one.(map[string]any))
 				}
 				continue
 			}

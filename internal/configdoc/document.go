@@ -294,7 +294,12 @@ func kindOf(t reflect.Type) string {
 		return "number"
 	case reflect.Slice:
 		return "list of " + kindOf(t.Elem())
+	case reflect.Interface:
+		return "any"
 	case reflect.Map:
+		if t.Elem().Kind() == reflect.String && t.Elem() != reflect.TypeFor[strictyaml.Secret]() && t.Elem().PkgPath() == "" {
+			return "mapping of names to text"
+		}
 		return "mapping of names to " + kindOf(t.Elem()) + ", secrets"
 	}
 	return t.String()
