@@ -452,7 +452,11 @@ type SourceServiceClient interface {
 	// Receive is open while deliveries are wanted. The host gives credit; the plugin makes as many deliveries, each with a
 	// tag that is new on this stream; the host settles each tag once, in any order. Tags are void when the stream ends, and
 	// what is not settled then is delivered again by the next stream. After Drain the plugin makes no more deliveries, and ends
-	// the stream when all that it made are settled.
+	// the stream when all that it made are settled. One stream is open at a time.
+	//
+	// The plugin tells its health at the beginning, whenever it has changed, and before a delivery that shows that it has. It ends
+	// the stream with FAILED_PRECONDITION if it can never work; after any other end the host opens another one. A source that
+	// comes to its end, such as a file, sends Finished when all is settled, and nothing after it.
 	Receive(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ReceiveRequest, ReceiveResponse], error)
 }
 
@@ -486,7 +490,11 @@ type SourceServiceServer interface {
 	// Receive is open while deliveries are wanted. The host gives credit; the plugin makes as many deliveries, each with a
 	// tag that is new on this stream; the host settles each tag once, in any order. Tags are void when the stream ends, and
 	// what is not settled then is delivered again by the next stream. After Drain the plugin makes no more deliveries, and ends
-	// the stream when all that it made are settled.
+	// the stream when all that it made are settled. One stream is open at a time.
+	//
+	// The plugin tells its health at the beginning, whenever it has changed, and before a delivery that shows that it has. It ends
+	// the stream with FAILED_PRECONDITION if it can never work; after any other end the host opens another one. A source that
+	// comes to its end, such as a file, sends Finished when all is settled, and nothing after it.
 	Receive(grpc.BidiStreamingServer[ReceiveRequest, ReceiveResponse]) error
 	mustEmbedUnimplementedSourceServiceServer()
 }
@@ -558,7 +566,11 @@ const (
 // SinkService is served by a transport plugin that can be a sink.
 type SinkServiceClient interface {
 	// Publish takes batches of messages that belong together, in their order, each message with a tag that is new on this
-	// stream; the plugin answers each tag once, in any order: delivered means durable at the far side.
+	// stream; the plugin answers each tag once, in any order: delivered means durable at the far side. A plugin that has no room
+	// stops to read. What is not answered when the stream ends may or may not have been published; the host publishes it again.
+	// When the host has sent everything it ends its side, and the plugin answers the rest and ends the stream.
+	//
+	// The plugin tells its health at the beginning, whenever it has changed, and before an outcome that shows that it has.
 	Publish(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PublishRequest, PublishResponse], error)
 }
 
@@ -590,7 +602,11 @@ type SinkService_PublishClient = grpc.BidiStreamingClient[PublishRequest, Publis
 // SinkService is served by a transport plugin that can be a sink.
 type SinkServiceServer interface {
 	// Publish takes batches of messages that belong together, in their order, each message with a tag that is new on this
-	// stream; the plugin answers each tag once, in any order: delivered means durable at the far side.
+	// stream; the plugin answers each tag once, in any order: delivered means durable at the far side. A plugin that has no room
+	// stops to read. What is not answered when the stream ends may or may not have been published; the host publishes it again.
+	// When the host has sent everything it ends its side, and the plugin answers the rest and ends the stream.
+	//
+	// The plugin tells its health at the beginning, whenever it has changed, and before an outcome that shows that it has.
 	Publish(grpc.BidiStreamingServer[PublishRequest, PublishResponse]) error
 	mustEmbedUnimplementedSinkServiceServer()
 }
