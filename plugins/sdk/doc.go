@@ -1,5 +1,6 @@
 // Package sdk is all that the author of a plugin imports. A plugin is a program whose main hands something to a Serve
-// function: a translator to [ServeMapping], an edit of another translator's results to [ServeDecorator].
+// function: a translator to [ServeMapping], an edit of another translator's results to [ServeDecorator],
+// the drivers of a transport to [ServeTransport].
 //
 //	func main() {
 //		err := sdk.ServeMapping(sdk.MappingOptions{Name: "deploytool", Version: "1.0.0", Translator: deploytool{}})

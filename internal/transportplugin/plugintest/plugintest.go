@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -221,7 +221,13 @@ func Process(t *testing.T) *Way {
 		process, err = host.Start(settings)
 		return err
 	}
-	w.Kill = func() error { return syscall.Kill(process.Stats().PID, syscall.SIGKILL) }
+	w.Kill = func() error {
+		running, err := os.FindProcess(process.Stats().PID)
+		if err != nil {
+			return err
+		}
+		return running.Kill()
+	}
 	w.Source = func(config Config, _ func() (transport.Source, error)) (transport.Source, error) {
 		if err := start(config, host.Settings{AsSource: true}); err != nil {
 			return nil, err

@@ -46,6 +46,7 @@ type Server struct {
 	streams   sync.WaitGroup
 
 	lock   sync.Mutex
+	source bool             // it is used as one
 	first  transport.Source // made by Configure, for the first stream
 	sink   transport.Sink
 	refuse error // why there are no streams (any more)
@@ -85,7 +86,7 @@ func (s *Server) Configure(config []byte, asSource, asSink bool) (err error) {
 	}
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	s.config = config
+	s.config, s.source = config, asSource
 	if asSource {
 		if s.first, err = s.options.Source(config); err != nil {
 			return err
@@ -151,8 +152,8 @@ func (s *Server) begin() error {
 	return nil
 }
 
-// source gives the source for a stream of deliveries.
-func (s *Server) source() (transport.Source, error) {
+// newSource gives the source for a stream of deliveries.
+func (s *Server) newSource() (transport.Source, error) {
 	s.lock.Lock()
 	source := s.first
 	s.first = nil
@@ -234,6 +235,12 @@ func (s *sourceServer) Receive(stream grpc.BidiStreamingServer[pluginv1.ReceiveR
 		return err
 	}
 	defer s.streams.Done()
+	s.lock.Lock()
+	configured := s.source
+	s.lock.Unlock()
+	if !configured {
+		return status.Error(codes.FailedPrecondition, "the plugin is not configured as a source")
+	}
 	// An older stream may be on its way out.
 	select {
 	case s.receiving <- struct{}{}:
@@ -242,7 +249,7 @@ func (s *sourceServer) Receive(stream grpc.BidiStreamingServer[pluginv1.ReceiveR
 	case <-stream.Context().Done():
 		return status.FromContextError(stream.Context().Err()).Err()
 	}
-	source, err := s.source()
+	source, err := s.newSource()
 	if err != nil {
 		<-s.receiving
 		return status.Error(codes.Unavailable, err.Error()) // as it was made once, it may be again
