@@ -365,11 +365,15 @@ func (t *trial) translates() error {
 
 // ask sends batches on one stream and gives all results.
 func (t *trial) ask(ctx context.Context, batches [][][]byte) ([]*pluginv1.TranslateResult, error) {
+	return t.askWithin(ctx, t.options.Patience, batches)
+}
+
+func (t *trial) askWithin(ctx context.Context, patience time.Duration, batches [][][]byte) ([]*pluginv1.TranslateResult, error) {
 	i, err := t.present(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, t.options.Patience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var send func([][]byte) error
 	var receive func() ([]*pluginv1.TranslateResult, error)
@@ -418,7 +422,7 @@ func (t *trial) ask(ctx context.Context, batches [][][]byte) ([]*pluginv1.Transl
 		results, err := receive()
 		if err != nil {
 			if ctx.Err() != nil {
-				err = fmt.Errorf("no answer within %s", t.options.Patience)
+				err = fmt.Errorf("no answer within %s", patience)
 			}
 			return nil, fmt.Errorf("batch %d: %w", n, err)
 		}
@@ -500,7 +504,7 @@ func checkLarge(ctx context.Context, t *trial) error {
 	}
 	for _, size := range []int{5 << 20, 16 << 20} {
 		large := enlarge(t.events[0], size)
-		if _, err := t.ask(ctx, [][][]byte{{large}}); err != nil {
+		if _, err := t.askWithin(ctx, 4*t.options.Patience, [][][]byte{{large}}); err != nil {
 			return fmt.Errorf("an event of %d MiB: %w", size>>20, err)
 		}
 	}

@@ -211,8 +211,12 @@ func TestFaults(t *testing.T) {
 	for name, want := range faults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			patience := 15 * time.Second // of which only those need all that fail
+			if name == "hangs" {
+				patience = 5 * time.Second
+			}
 			report, err := pluginconformance.Test(t.Context(), pluginconformance.Options{
-				Path: path, Env: map[string]string{"TEST_PLUGIN": name, "LOCK": filepath.Join(t.TempDir(), "lock")}, Events: [][]byte{event}, Patience: 3 * time.Second,
+				Path: path, Env: map[string]string{"TEST_PLUGIN": name, "LOCK": filepath.Join(t.TempDir(), "lock")}, Events: [][]byte{event}, Patience: patience,
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -242,7 +246,7 @@ func TestHostKilled(t *testing.T) {
 	}
 	for _, what := range []string{"good", "orphan"} { // the latter knows no lease
 		cmd := exec.Command(path)
-		cmd.Env = append(os.Environ(), "TEST_PLUGIN=", "TEST_HOST="+what)
+		cmd.Env = append(os.Environ(), "TEST_PLUGIN=", "TEST_HOST="+what, "TMPDIR="+t.TempDir()) // what a killed host leaves
 		cmd.Args = append(cmd.Args, "-test.run=TestBeHost")
 		out, err := cmd.StdoutPipe()
 		if err != nil {
