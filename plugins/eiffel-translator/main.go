@@ -47,7 +47,9 @@ func run(args []string, lookup func(string) (string, bool), stderr io.Writer) in
 		fmt.Fprintln(stderr, "eiffel-translator: started by hand; the CDEvents webhook adapter is to start it (eiffel-translator -h says more)")
 		return 2
 	}
-	t, err := newTranslator(o)
+	// The adapter writes what its translators say on standard error into its own log.
+	logger := hclog.New(&hclog.LoggerOptions{Name: "eiffel-translator", Level: hclog.Warn, Output: stderr, JSONFormat: true})
+	t, err := newTranslator(o, logger)
 	if err != nil {
 		fmt.Fprintln(stderr, "eiffel-translator:", err)
 		return 1
@@ -69,7 +71,7 @@ func run(args []string, lookup func(string) (string, bool), stderr io.Writer) in
 		GRPCServer: func(options []grpc.ServerOption) *grpc.Server {
 			return grpc.NewServer(append(options, grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage))...)
 		},
-		Logger: hclog.New(&hclog.LoggerOptions{Name: "eiffel-translator", Level: hclog.Warn, Output: stderr, JSONFormat: true}),
+		Logger: logger,
 	})
 	if err := t.close(); err != nil {
 		fmt.Fprintln(stderr, "eiffel-translator:", err)
@@ -150,7 +152,7 @@ func orphaned(ctx context.Context) bool {
 	}
 }
 
-func newTranslator(o options) (*translator, error) {
+func newTranslator(o options, logger hclog.Logger) (*translator, error) {
 	settings := translate.DefaultSettings()
 	settings.Spec = o.spec
 	if o.carry == "none" {
@@ -164,11 +166,11 @@ func newTranslator(o options) (*translator, error) {
 		return nil, err
 	}
 	if o.ledger == "" {
-		return &translator{session: translate.NewSession(engine, translate.NewMemoryLedger()), close: func() error { return nil }}, nil
+		return &translator{session: translate.NewSession(engine, translate.NewMemoryLedger()), log: logger, close: func() error { return nil }}, nil
 	}
 	store, err := openLedger(o.ledger, o.wait)
 	if err != nil {
 		return nil, err
 	}
-	return &translator{session: translate.NewSession(engine, store), close: store.Close}, nil
+	return &translator{session: translate.NewSession(engine, store), log: logger, close: store.Close}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -17,6 +18,7 @@ import (
 type translator struct {
 	webhookv1.UnimplementedEventTranslatorServer
 	session *translate.Session
+	log     hclog.Logger
 	close   func() error
 }
 
@@ -25,6 +27,14 @@ var _ webhookv1.EventTranslatorServer = (*translator)(nil)
 // TranslateEvent fails with INVALID_ARGUMENT if the event can never be translated, with FAILED_PRECONDITION if it becomes none
 // or several, which the protocol cannot carry, and with UNAVAILABLE if the ledger is at fault.
 func (t *translator) TranslateEvent(ctx context.Context, request *webhookv1.TranslateEventRequest) (*webhookv1.TranslateEventResponse, error) {
+	response, err := t.translate(ctx, request)
+	if err != nil {
+		t.log.Warn("an event is not translated", "reason", status.Convert(err).Message())
+	}
+	return response, err
+}
+
+func (t *translator) translate(ctx context.Context, request *webhookv1.TranslateEventRequest) (*webhookv1.TranslateEventResponse, error) {
 	event, err := translate.Decode([]byte(request.GetEvent()))
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
