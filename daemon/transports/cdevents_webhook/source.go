@@ -174,9 +174,9 @@ type refusedError struct{ reason string }
 
 func (e *refusedError) Error() string { return e.reason }
 
-// attempts is how often a request is translated whose translator dies over it. More would let one request that kills its
-// translator keep it from the others for longer.
-const attempts = 2
+// attempts is how often a request is translated whose translator dies over it: once more than one death needs, since the first may
+// be one that was not noticed yet. More would let one request that kills its translator keep it from the others for longer.
+const attempts = 3
 
 func (f *front) translate(ctx context.Context, p *host.Process, request *webhookv1.TranslateEventRequest) (string, error) {
 	for attempt := 1; ; attempt++ {
@@ -198,7 +198,7 @@ func (f *front) translate(ctx context.Context, p *host.Process, request *webhook
 			return "", fmt.Errorf("no answer within %v", f.timeout)
 		case ctx.Err() != nil:
 			return "", ctx.Err() // the client is gone
-		case code == codes.Unavailable:
+		case code == codes.Unavailable || code == codes.Canceled || incarnation.Err() != nil: // gRPC calls a closed connection canceled
 			select {
 			case <-incarnation.Done():
 			case <-time.After(time.Second): // its own Unavailable, or a connection that broke
