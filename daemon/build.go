@@ -11,6 +11,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/daemon/deadletters"
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/amqp091"
+	cdeventswebhook "github.com/eiffelbridge/eiffelbridge/daemon/transports/cdevents_webhook"
 	cloudeventshttp "github.com/eiffelbridge/eiffelbridge/daemon/transports/cloudevents_http"
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/file"
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/stdio"
@@ -177,9 +178,10 @@ func drivers() map[string]func() transportConfig {
 		"cloudevents_http": func() transportConfig {
 			return &httpTransport{in: cloudeventshttp.DefaultSourceSettings(), out: cloudeventshttp.DefaultSinkSettings("")}
 		},
-		"amqp091": func() transportConfig { return &amqpTransport{settings: amqp091.DefaultSettings()} },
-		"stdio":   func() transportConfig { return &stdioTransport{in: stdio.DefaultSourceSettings()} },
-		"file":    func() transportConfig { return &fileTransport{in: file.DefaultSourceSettings("")} },
+		"cdevents_webhook": func() transportConfig { return &webhookTransport{in: cdeventswebhook.DefaultSettings()} },
+		"amqp091":          func() transportConfig { return &amqpTransport{settings: amqp091.DefaultSettings()} },
+		"stdio":            func() transportConfig { return &stdioTransport{in: stdio.DefaultSourceSettings()} },
+		"file":             func() transportConfig { return &fileTransport{in: file.DefaultSourceSettings("")} },
 	}
 }
 
@@ -232,6 +234,36 @@ func (t *httpTransport) sink(name string, o BuildOptions) (transport.Sink, error
 }
 
 func (t *httpTransport) giveUpAfter() time.Duration { return HTTPGiveUpAfter }
+
+type webhookTransport struct {
+	head
+	in cdeventswebhook.Settings
+}
+
+func (t *webhookTransport) read(s *strictyaml.Section) { s.Into(&t.head, &t.in) }
+
+func (t *webhookTransport) lacksForSource(doc *strictyaml.Document, key string) string {
+	if !doc.Has(key + ".listen") {
+		return "listen is missing, the address to listen on"
+	}
+	return ""
+}
+
+func (t *webhookTransport) lacksForSink(*strictyaml.Document, string) string {
+	return "it only listens; a transport of type cloudevents_http sends"
+}
+
+func (t *webhookTransport) validate(bool, bool) error { return t.in.Validate() }
+
+func (t *webhookTransport) source(name string, o BuildOptions) (transport.Source, error) {
+	return cdeventswebhook.Listen(t.in, o.logger(name))
+}
+
+func (t *webhookTransport) sink(string, BuildOptions) (transport.Sink, error) {
+	return nil, errors.New("it only listens")
+}
+
+func (t *webhookTransport) giveUpAfter() time.Duration { return HTTPGiveUpAfter }
 
 type amqpTransport struct {
 	head

@@ -113,7 +113,7 @@ unknown: 1
 		"line 6: transports.bus.url: the environment variable BROKER is not set",
 		"line 6: transports.bus.prefetch: 0 is not between 1 and",
 		"line 6: transports.bus.exchagne: is not a known key; did you mean exchange?",
-		`line 7: transports.odd.type: "carrier_pigeon" is not one of amqp091, cloudevents_http, file, stdio`,
+		`line 7: transports.odd.type: "carrier_pigeon" is not one of amqp091, cdevents_webhook, cloudevents_http, file, stdio`,
 		"line 8: transports.none.type: is missing",
 		"line 10: relays[0].from: transport web is no source: listen is missing",
 		`line 10: relays[0].translate: "eifel" is not one of eiffel, cdevents`,
