@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/plugins/webhookv1"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
@@ -52,7 +53,30 @@ func (t *translator) translate(ctx context.Context, request *webhookv1.Translate
 	case len(result.Events) != 1:
 		return nil, status.Errorf(codes.FailedPrecondition, "event %.80s (%.80s) becomes %d CDEvents, and the webhook adapter takes one", event.ID, event.Type, len(result.Events))
 	}
-	return &webhookv1.TranslateEventResponse{Event: string(result.Events[0].JSON)}, nil
+	return &webhookv1.TranslateEventResponse{Event: string(withTags(result.Events[0].JSON))}, nil
+}
+
+// withTags gives each link its tags, if only none. The adapter passes an event on through the CDEvents SDK, which writes absent
+// tags as null and then finds them invalid.
+func withTags(event []byte) []byte {
+	doc, err := jsondoc.Parse(event)
+	if err != nil {
+		return event // not of our making
+	}
+	links := doc.Root().At("context", "links")
+	var out []byte
+	for link := range links.Children() {
+		out = append(out, ',')
+		out = append(out, link.Raw()...)
+		if link.Kind() == jsondoc.Object && !link.Get("tags").Exists() {
+			out = append(out[:len(out)-1], `,"tags":{}}`...)
+		}
+	}
+	if len(out) == 0 {
+		return event
+	}
+	out[0] = '['
+	return jsondoc.AppendReplaced(nil, doc, links, append(out, ']'))
 }
 
 // served is the translator as go-plugin wants it.
