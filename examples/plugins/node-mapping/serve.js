@@ -34,7 +34,7 @@ function protocol() {
  * serveMapping serves a mapping plugin until its host is gone or has no more use for it.
  *
  * configure(config) gets the plugin's configuration and returns the mapping: a function of an event and its text that returns a
- * TranslateResult, or throws a MappingError. Where configure throws one, its message is shown to the user.
+ * TranslateResult (of plugin.proto, with text in place of bytes), or throws a MappingError. What configure throws is shown to the user.
  */
 export function serveMapping({name, version, types, configure}) {
   if (process.env.EIFFELBRIDGE_PLUGIN === undefined) {

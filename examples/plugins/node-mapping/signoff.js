@@ -1,19 +1,20 @@
-// The mapping: dev.cdeventsx.acme-signoff.given, which Acme's release board sends when somebody signs an artifact off, becomes
-// EiffelConfidenceLevelModifiedEvent.
+// The mapping, both ways: dev.cdeventsx.acme-signoff.given, which Acme's release board sends when somebody signs an artifact off, becomes
+// EiffelConfidenceLevelModifiedEvent; and such an event, when it comes round, is known for what it is.
+//
+// A mapping is deterministic: an event that is delivered twice gives the same events with the same ids. So there is no clock and no
+// chance in here.
 import {createHash} from 'node:crypto';
 import {MappingError} from './serve.js';
 
 const serializer = 'pkg:npm/acme-signoff@1.0.0';
+const carried = 'acme-signoff'; // the key of the original in the custom data
 
-/**
- * toConfidenceLevel translates one event. It is deterministic, as every mapping must be: an event that is delivered twice gives the
- * same events with the same ids, so there is no clock and no chance in it.
- *
- * @param event the event, parsed
- * @param text the same event as it came
- * @param level the name of the confidence level
- */
-export function toConfidenceLevel(event, text, level) {
+/** mapping makes the function that translates an event, which comes as an object and as the text that it was. */
+export function mapping({level, restore}) {
+  return (event, text) => event.meta ? fromConfidenceLevel(event, text, level, restore) : toConfidenceLevel(event, text, level);
+}
+
+function toConfidenceLevel(event, text, level) {
   const {context, subject} = event;
   if (event.customData?.eiffel) { // it came from Eiffel, and the bridge knows its way back
     throw new MappingError('no_mapping', '', 'the event carries an Eiffel event');
@@ -41,24 +42,42 @@ export function toConfidenceLevel(event, text, level) {
     data.issuer = {...data.issuer, email: by.email};
     used.add('/subject/content/by/email');
   }
-  // The original goes along, so that the way back gives the same event: as the text that it came as, since what JSON.parse made of its
-  // numbers is not always what they were.
-  const customData = [`{"key":"cdevents","value":{"event":${text}}}`];
+  // The original goes along, so that the way back gives the same event: as text, since what JSON.parse makes of its numbers is not always
+  // what they were.
+  data.customData = [{key: carried, value: {original: text}}];
   if (typeof comment === 'string') {
-    customData.push(JSON.stringify({key: 'comment', value: comment}));
+    data.customData.push({key: 'comment', value: comment});
     used.add('/subject/content/comment');
   }
-  const meta = {
-    id: eiffelID(event), type: 'EiffelConfidenceLevelModifiedEvent', version: '3.3.0', time,
-    source: {serializer, uri: context.source},
+  const out = {
+    meta: {
+      id: eiffelID(event), type: 'EiffelConfidenceLevelModifiedEvent', version: '3.3.0', time,
+      source: {serializer, uri: context.source},
+    },
+    data,
+    links: [{type: 'SUBJECT', target: artifact}],
   };
-  const links = [{type: 'SUBJECT', target: artifact}];
   return {
-    events: [{
-      json: `{"meta":${JSON.stringify(meta)},"data":${JSON.stringify(data).slice(0, -1)},"customData":[${customData}]},"links":${JSON.stringify(links)}}`,
-    }],
+    events: [{json: JSON.stringify(out)}],
     losses: leaves(event).filter((pointer) => !used.has(pointer)).map((pointer) => ({pointer, reason: 'no place for it', carried: true})),
   };
+}
+
+function fromConfidenceLevel(event, text, level, restore) {
+  const original = event.data?.customData?.find?.(({key}) => key === carried)?.value?.original;
+  if (event.meta.source?.serializer !== serializer || !isWrittenFor(original, text, level)) {
+    throw new MappingError('no_mapping', '', 'the confidence level is not from here');
+  }
+  return restore ? {events: [{json: original}], returning: 'RETURNING_RESTORED'} : {events: [], returning: 'RETURNING_DROPPED'};
+}
+
+/** isWrittenFor tells whether an Eiffel event is what its original becomes. Anybody can write anything into custom data. */
+function isWrittenFor(original, text, level) {
+  try {
+    return toConfidenceLevel(JSON.parse(original), original, level).events[0].json === text;
+  } catch {
+    return false;
+  }
 }
 
 /** eiffelID is the id of the Eiffel event: that of the CDEvent if Eiffel takes it, else one that is made of it. */
