@@ -16,6 +16,9 @@ say() { printf '== %s\n' "$*"; }
 say "RabbitMQ, for the tests of the relay and its transports"
 scripts/ensure-rabbitmq.sh
 
+say "Node, for the plugin in JavaScript"
+scripts/ensure-node.sh
+
 say "gofmt, go vet, and the modules as go.mod has them"
 unformatted=$(gofmt -l .)
 if [ -n "$unformatted" ]; then
@@ -42,4 +45,4 @@ say "what the race detector would only slow down, in full: verdicts of the schem
 go test ./internal/schema/... ./conformance/translator
 
 say "every test, with the race detector"
-EIFFELBRIDGE_REQUIRE_RABBITMQ=1 $gotestsum --format pkgname -- -race -timeout 10m ./...
+EIFFELBRIDGE_REQUIRE_RABBITMQ=1 EIFFELBRIDGE_REQUIRE_NODE="${CI:+1}" $gotestsum --format pkgname -- -race -timeout 10m ./...
