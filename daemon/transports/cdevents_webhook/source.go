@@ -222,17 +222,17 @@ func (f *front) translate(ctx context.Context, p *host.Process, request *webhook
 func entries(h http.Header) []*webhookv1.HeaderEntry {
 	out := make([]*webhookv1.HeaderEntry, 0, len(h))
 	for _, key := range sortedKeys(h) {
-		entry := &webhookv1.HeaderEntry{Key: text(key)}
+		entry := &webhookv1.HeaderEntry{Key: headerText(key)}
 		for _, value := range h[key] {
-			entry.Values = append(entry.Values, &webhookv1.HeaderValue{Value: text(value)})
+			entry.Values = append(entry.Values, &webhookv1.HeaderValue{Value: headerText(value)})
 		}
 		out = append(out, entry)
 	}
 	return out
 }
 
-// text is a header's, which is UTF-8 nowadays and was Latin-1 (RFC 9110, section 5.5); the protocol has nothing else than UTF-8.
-func text(s string) string {
+// headerText is a header's, which is UTF-8 nowadays and was Latin-1 (RFC 9110, section 5.5); the protocol has nothing else than UTF-8.
+func headerText(s string) string {
 	if utf8.ValidString(s) {
 		return s
 	}
