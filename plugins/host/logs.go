@@ -27,6 +27,7 @@ const (
 // write them keep their level, message and attributes; anything else is text.
 type logForwarder struct {
 	logger *slog.Logger
+	quiet  bool // what is less than a warning is logged at level debug
 
 	mu      sync.Mutex
 	last    []string
@@ -153,6 +154,9 @@ func (l *logForwarder) log(level slog.Level, message string, attributes ...slog.
 	l.mu.Unlock()
 	if dropped > 0 {
 		l.logger.Warn(fmt.Sprintf("the plugin logs too much: %d lines were dropped", dropped))
+	}
+	if l.quiet && level < slog.LevelWarn {
+		level = slog.LevelDebug
 	}
 	if !over {
 		l.logger.LogAttrs(context.Background(), level, message, attributes...)

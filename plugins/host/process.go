@@ -339,7 +339,7 @@ func (p *Process) launch(ctx context.Context) (*Incarnation, error) {
 	if err != nil {
 		return nil, err
 	}
-	logs := &logForwarder{logger: p.logger}
+	logs := &logForwarder{logger: p.logger, quiet: p.settings.Handshake.Foreign}
 	var runs atomic.Pointer[child]
 	config := &goplugin.ClientConfig{
 		HandshakeConfig:  goplugin.HandshakeConfig{MagicCookieKey: p.settings.Handshake.Cookie, MagicCookieValue: p.settings.Handshake.Value},

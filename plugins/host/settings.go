@@ -17,6 +17,7 @@ type Handshake struct {
 	Versions      []int  // of the protocol that are spoken here
 
 	// Foreign says that the plugin does not serve PluginService: nothing is called when it starts, and it has no lease.
+	// What it logs that is less than a warning is logged at level debug, since it does not know that payloads belong there.
 	Foreign bool
 }
 

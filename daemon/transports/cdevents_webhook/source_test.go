@@ -27,7 +27,8 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 )
 
-var quiet = slog.New(slog.DiscardHandler)
+// logger is another in TestLogs only.
+var logger = slog.New(slog.DiscardHandler)
 
 var binary, checksum string
 
@@ -60,7 +61,7 @@ func listen(change func(*cdeventswebhook.Settings)) (*cdeventswebhook.Source, er
 	if change != nil {
 		change(&s)
 	}
-	return cdeventswebhook.Listen(s, quiet)
+	return cdeventswebhook.Listen(s, logger)
 }
 
 // sourceHarness is a sender that sends again what was not answered with 202 or 400.
@@ -441,6 +442,33 @@ func TestKilled(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A translator's own log has payloads in it, which ours must not have above level debug.
+func TestLogs(t *testing.T) {
+	var lock sync.Mutex
+	var logged bytes.Buffer
+	before := logger
+	logger = slog.New(slog.NewTextHandler(writer(func(b []byte) (int, error) {
+		lock.Lock()
+		defer lock.Unlock()
+		return logged.Write(b)
+	}), nil))
+	t.Cleanup(func() { logger = before })
+	s := serve(t, nil, accepted)
+	if got := s.post(t, "log", `{"secret":1}`); got.status != 202 {
+		t.Error(got)
+	}
+	_ = s.source.Close()
+	lock.Lock()
+	defer lock.Unlock()
+	if text := logged.String(); strings.Contains(text, "secret") || !strings.Contains(text, "level=WARN msg=odd plugin=test") {
+		t.Error(text)
+	}
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(b []byte) (int, error) { return w(b) }
 
 // No process is left when the source is closed.
 func TestClose(t *testing.T) {

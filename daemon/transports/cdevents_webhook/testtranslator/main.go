@@ -64,6 +64,9 @@ func (t *translator) TranslateEvent(_ context.Context, r *webhookv1.TranslateEve
 		return &webhookv1.TranslateEventResponse{Event: fmt.Sprintf(`{"context":{"specversion":"0.5.1","id":"%d-%d","source":"/hooks",`+
 			`"type":"dev.cdevents.repository.created.0.3.0","timestamp":"2026-01-02T03:04:05Z"},`+
 			`"subject":{"id":"shop","source":"/hooks","content":{"name":"shop","uri":"https://git.example.com/shop"}}}`, os.Getpid(), number)}, nil
+	case "log": // as the translators in the field do, through zap, on standard error
+		fmt.Fprintf(os.Stderr, "{\"level\":\"info\",\"msg\":%q}\n%s\n{\"level\":\"warn\",\"msg\":\"odd\"}\n", r.GetEvent(), r.GetEvent())
+		return &webhookv1.TranslateEventResponse{Event: r.GetEvent()}, nil
 	case "nothing":
 		return &webhookv1.TranslateEventResponse{}, nil
 	case "plain error": // as the translators in the field make them: their code is UNKNOWN
