@@ -285,7 +285,7 @@ func (s *Source) serveFront(w http.ResponseWriter, r *http.Request) {
 }
 
 // postFront has a slot.
-func (s *Source) postFront(ctx context.Context, w http.ResponseWriter, r *http.Request, reading *reader) {
+func (s *Source) postFront(_ context.Context, w http.ResponseWriter, r *http.Request, reading *reader) {
 	body, err := s.readBody(r, reading)
 	switch {
 	case errors.Is(err, errTooLarge):
