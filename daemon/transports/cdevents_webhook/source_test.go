@@ -1,6 +1,7 @@
 package cdeventswebhook_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -32,7 +33,27 @@ var logger = slog.New(slog.DiscardHandler)
 
 var binary, checksum string
 
+// hostVariable makes the test's binary a host that is to be killed: its value is the translator's binary.
+const hostVariable = "EIFFELBRIDGE_WEBHOOK_TEST_HOST"
+
+// runHost listens until it is killed. It rejects every delivery, so that a sender gets to see the id of its event.
+func runHost(translator string) {
+	binary = translator
+	source, err := listen(func(s *cdeventswebhook.Settings) {
+		s.Translators = map[string]cdeventswebhook.Translator{"test": {Path: translator, Dev: true}}
+	})
+	if err == nil {
+		fmt.Println(source.Addr())
+		err = source.Receive(context.Background(), settleWith(transport.Settlement{Outcome: transport.Rejected}))
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
 func TestMain(m *testing.M) {
+	if translator := os.Getenv(hostVariable); translator != "" {
+		runHost(translator)
+	}
 	folder, err := os.MkdirTemp("", "cdevents-webhook")
 	if err == nil {
 		binary = filepath.Join(folder, "testtranslator")
@@ -481,6 +502,56 @@ func TestClose(t *testing.T) {
 	if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
 		t.Errorf("process %d: %v", pid, err)
 	}
+}
+
+// A translator knows no lease, and goes with its host all the same.
+func TestHostIsKilled(t *testing.T) {
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(executable)
+	cmd.Env = append(os.Environ(), hostVariable+"="+binary)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill() }()
+	address, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := send(t, http.MethodPost, "http://"+strings.TrimSpace(address)+"/translate/test", "{}", "X-Do", "call")
+	var rejected struct{ ID string }
+	if err := json.Unmarshal([]byte(got.body), &rejected); err != nil || got.status != 400 {
+		t.Fatal(got, err)
+	}
+	pid, err := strconv.Atoi(strings.Split(rejected.ID, "-")[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	for deadline := time.Now().Add(5 * time.Second); runs(pid); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("process %d runs without its host", pid)
+		}
+	}
+}
+
+// runs tells whether a process runs: one that is dead and that nobody has asked about does not.
+func runs(pid int) bool {
+	if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil {
+		_, state, _ := strings.Cut(string(stat), ") ")
+		return !strings.HasPrefix(state, "Z")
+	}
+	return syscall.Kill(pid, 0) == nil
 }
 
 func TestValidate(t *testing.T) {
