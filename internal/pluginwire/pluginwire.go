@@ -64,7 +64,10 @@ func FromResult(r translate.Result, err error) *pluginv1.TranslateResult {
 	for _, m := range r.Missing {
 		out.Missing = append(out.Missing, &pluginv1.Missing{Query: fromQuery(m.Query), Want: m.Want, Name: m.Name})
 	}
-	out.Learned = FromFacts(r.Learned)
+	for _, f := range r.Learned {
+		// A record may be empty and is there all the same.
+		out.Learned = append(out.Learned, &pluginv1.Fact{Query: fromQuery(f.Query), Record: f.Record})
+	}
 	for _, l := range r.Losses {
 		out.Losses = append(out.Losses, &pluginv1.Loss{Pointer: l.Pointer, Reason: l.Reason, Carried: l.Carried})
 	}

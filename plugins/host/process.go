@@ -42,7 +42,12 @@ type Process struct {
 	failure error // why there is none at present
 	open    bool  // the breaker
 	closed  bool
+
+	described atomic.Pointer[pluginv1.DescribeResponse] // by the last incarnation that said
 }
+
+// description is what the plugin last said of itself; nil if it never did.
+func (p *Process) description() *pluginv1.DescribeResponse { return p.described.Load() }
 
 // Incarnation is one run of the plugin's process.
 type Incarnation struct {
@@ -107,6 +112,7 @@ var errClosed = errors.New("the plugin is closed")
 type UnavailableError struct {
 	Plugin string
 	Err    error
+	Unfit  bool // no start can succeed as things are: a checksum, a version, the configuration
 }
 
 // Error names the plugin and the reason.
@@ -116,6 +122,11 @@ func (e *UnavailableError) Error() string {
 
 // Unwrap gives the reason.
 func (e *UnavailableError) Unwrap() error { return e.Err }
+
+func (p *Process) unavailable(failure error) *UnavailableError {
+	var unfit unfitError
+	return &UnavailableError{Plugin: p.settings.Name, Err: failure, Unfit: errors.As(failure, &unfit)}
+}
 
 // unfitError wraps what another start of the same files cannot change.
 type unfitError struct{ error }
@@ -154,11 +165,11 @@ func (p *Process) Wait(ctx context.Context) (*Incarnation, error) {
 		p.mu.Unlock()
 		switch {
 		case closed:
-			return nil, &UnavailableError{p.settings.Name, errClosed}
+			return nil, &UnavailableError{Plugin: p.settings.Name, Err: errClosed}
 		case present != nil && present.Err() == nil:
 			return present, nil
 		case present == nil && open:
-			return nil, &UnavailableError{p.settings.Name, failure}
+			return nil, p.unavailable(failure)
 		}
 		select {
 		case <-changed: // also when one that is over is replaced
@@ -178,9 +189,9 @@ func (p *Process) Health() error {
 	p.mu.Unlock()
 	switch {
 	case closed:
-		return &UnavailableError{p.settings.Name, errClosed}
+		return &UnavailableError{Plugin: p.settings.Name, Err: errClosed}
 	case present == nil && open:
-		return &UnavailableError{p.settings.Name, failure}
+		return p.unavailable(failure)
 	case present == nil:
 		return fmt.Errorf("plugin %s is not running: %w", p.settings.Name, failure)
 	}
@@ -480,6 +491,7 @@ func (p *Process) introduce(ctx context.Context, i *Incarnation) error {
 		return fmt.Errorf("ask the plugin what it is: %w", plain(err))
 	}
 	i.Description = description
+	p.described.Store(description)
 	leaseCtx, stopLease := context.WithCancel(context.Background())
 	i.stopLease = stopLease
 	lease, err := service.Lease(leaseCtx, &pluginv1.LeaseRequest{})

@@ -78,7 +78,7 @@ func DefaultSettings() Settings {
 		StopTimeout:  5 * time.Second,
 		MinBackoff:   50 * time.Millisecond,
 		MaxBackoff:   5 * time.Second,
-		MaxFailures:  5,
+		MaxFailures:  8,
 		BreakerPause: 15 * time.Second,
 		Logger:       slog.New(slog.DiscardHandler),
 	}
