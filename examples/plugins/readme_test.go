@@ -2,7 +2,6 @@
 package plugins
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
-	"github.com/eiffelbridge/eiffelbridge/plugins/pluginv1"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
@@ -75,44 +73,27 @@ func TestNewcomer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	running, err := p.Wait(ctx)
+	plugin := host.NewMapping(p, false, host.MappingSettings{})
+	defer plugin.Close()
+	ours, err := translate.New(translate.DefaultSettings())
 	if err != nil {
 		t.Fatal(err)
 	}
-	stream, err := pluginv1.NewMappingServiceClient(running.Conn).Translate(ctx)
-	if err != nil {
-		t.Fatal(err)
+	session := translate.NewSession(host.NewChain(ours, ours, []host.Link{{Plugin: plugin, Mode: host.ModeOverride}}), translate.NewMemoryLedger())
+	for _, c := range []struct{ eventType, content, want string }{
+		{"dev.cdeventsx.acme-deploy.finished.1.0.0", `{"app":"shop","version":"1.4.0","cluster":"prod"}`, "[EiffelArtifactCreatedEvent EiffelEnvironmentDefinedEvent EiffelArtifactDeployedEvent]"},
+		{"dev.cdeventsx.acme-deploy.finished.1.0.0", `{"app":"shop","version":"1.5.0","cluster":"prod"}`, "[EiffelArtifactCreatedEvent EiffelArtifactDeployedEvent]"},
+		// The bridge's own, which finds in the ledger what the plugin's deployments taught it.
+		{"dev.cdevents.service.upgraded.0.3.0", `{"environment":{"id":"prod"},"artifactId":"pkg:oci/shop@1.6.0"}`, "[EiffelArtifactCreatedEvent EiffelArtifactDeployedEvent]"},
+	} {
+		result, err := session.Translate(t.Context(), fmt.Appendf(nil, `{"context":{"specversion":"0.5.1","id":%q,"source":"/deploy","type":%q,"timestamp":"2026-03-02T08:00:00Z"},`+
+			`"subject":{"id":"shop","source":"/deploy","content":%s}}`, c.content, c.eventType, c.content))
+		var types []string
+		for _, e := range result.Events {
+			types = append(types, e.Type)
+		}
+		if got := fmt.Sprint(types); err != nil || got != c.want {
+			t.Errorf("%s %s gives %s, %v, want %s", c.eventType, c.content, got, err, c.want)
+		}
 	}
-	event := `{"context":{"specversion":"0.5.1","id":"1","source":"/deploy","type":"dev.cdeventsx.acme-deploy.finished.1.0.0","timestamp":"2026-03-02T08:00:00Z"},` +
-		`"subject":{"id":"run-7","content":{"app":"shop","version":"1.4.0","cluster":"prod"}}}`
-	// The answers of a ledger that knows nothing, until there are no questions.
-	item := &pluginv1.TranslateItem{Event: []byte(event)}
-	for range 10 {
-		if err := stream.Send(&pluginv1.TranslateRequest{Items: []*pluginv1.TranslateItem{item}}); err != nil {
-			t.Fatal(err)
-		}
-		response, err := stream.Recv()
-		if err != nil {
-			t.Fatal(err)
-		}
-		result := response.GetResults()[0]
-		for _, q := range result.GetNeed() {
-			item.Facts = append(item.Facts, &pluginv1.Fact{Query: q, Absent: true})
-		}
-		if len(result.GetNeed()) > 0 {
-			continue
-		}
-		events := result.GetEvents()
-		if result.GetError() != nil || len(events) != 3 {
-			t.Fatal(result)
-		}
-		last, err := translate.Decode(events[2].GetJson())
-		if err != nil || last.Type != "EiffelArtifactDeployedEvent" {
-			t.Error(last, err)
-		}
-		return
-	}
-	t.Error("the plugin still asks")
 }
