@@ -61,10 +61,18 @@ func (c *Config) Settings(o BuildOptions) (s Settings, err error) {
 			s = Settings{}
 		}
 	}()
-	// The translators come first: they cost nothing to give up.
+	running, err := c.startPlugins(o)
+	if err != nil {
+		return s, err
+	}
+	s.Plugins = running.parts()
 	for i, r := range c.Relays {
 		relay, err := r.settings(c.transports[r.From].giveUpAfter(), o.Version)
 		if err != nil {
+			return s, fmt.Errorf("relays[%d] %s: %w", i, r.Name, err)
+		}
+		// settings makes an engine.
+		if relay.Translator, err = running.join(relay.Translator.(*translate.Engine), r.Plugins); err != nil {
 			return s, fmt.Errorf("relays[%d] %s: %w", i, r.Name, err)
 		}
 		s.Relays = append(s.Relays, relay)

@@ -128,10 +128,9 @@ unknown: 1
 		"line 17: relays[2].retry.max: 1s is less than initial",
 		"line 17: relays[2].retry.multiplier: 0.5 is less than 1",
 		"line 18: relays[2].max_in_flight: 0 is less than 1",
-		"line 19: relays[2].plugins: is not supported yet",
 		`line 20: relays[2].returning: "keep" is not one of drop, restore, translate`,
 		"line 21: relays[2].on_no_mapping: \"never\" is not one of announce, dead_letter, drop",
-		"line 22: plugins: is not supported yet",
+		"line 22: plugins.p.sha256: is missing",
 		"line 23: dead_letters.path: is missing",
 		"line 24: unknown: is not a known key",
 	} {

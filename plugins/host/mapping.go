@@ -160,7 +160,7 @@ func (m *Mapping) pump() {
 		}
 		incarnation, err := m.process.Wait(m.ctx)
 		if err == nil {
-			err = m.fits(incarnation.Description)
+			err = m.Fits(incarnation.Description)
 			if err == nil {
 				m.converse(incarnation)
 				continue
@@ -175,8 +175,8 @@ func (m *Mapping) pump() {
 	}
 }
 
-// fits says why a plugin cannot be used as what it is configured to be.
-func (m *Mapping) fits(d *pluginv1.DescribeResponse) error {
+// Fits says why a plugin that describes itself so cannot be used as what it is configured to be.
+func (m *Mapping) Fits(d *pluginv1.DescribeResponse) error {
 	want, mode := pluginv1.Kind_KIND_MAPPING, "override or fallback"
 	if m.decorate {
 		want, mode = pluginv1.Kind_KIND_DECORATOR, "decorate"
