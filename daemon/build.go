@@ -245,7 +245,8 @@ func (t *httpTransport) giveUpAfter() time.Duration { return HTTPGiveUpAfter }
 
 type webhookTransport struct {
 	head
-	in cdeventswebhook.Settings
+	in     cdeventswebhook.Settings
+	folder string // of the configuration
 }
 
 func (t *webhookTransport) read(s *strictyaml.Section) { s.Into(&t.head, &t.in) }
@@ -264,7 +265,17 @@ func (t *webhookTransport) lacksForSink(*strictyaml.Document, string) string {
 func (t *webhookTransport) validate(bool, bool) error { return t.in.Validate() }
 
 func (t *webhookTransport) source(name string, o BuildOptions) (transport.Source, error) {
-	return cdeventswebhook.Listen(t.in, o.logger(name))
+	in := t.in
+	in.Translators = map[string]cdeventswebhook.Translator{}
+	for key, one := range t.in.Translators {
+		files := map[string]string{}
+		for file, sum := range one.Files {
+			files[fileIn(t.folder, file)] = sum
+		}
+		one.Path, one.Files = binaryIn(t.folder, one.Path), files
+		in.Translators[key] = one
+	}
+	return cdeventswebhook.Listen(in, o.logger(name))
 }
 
 func (t *webhookTransport) sink(string, BuildOptions) (transport.Sink, error) {

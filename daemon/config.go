@@ -297,6 +297,9 @@ func (c *Config) readTransports() {
 		}
 		t := make()
 		t.read(section)
+		if hooks, ok := t.(*webhookTransport); ok {
+			hooks.folder = c.folder
+		}
 		c.transports[name] = t
 	}
 }

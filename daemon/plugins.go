@@ -130,23 +130,12 @@ func (c *Config) pluginSettings(name string, o BuildOptions) host.Settings {
 	if o.Logger != nil {
 		s.Logger = o.Logger
 	}
-	local := func(path string) string {
-		if path == "" || filepath.IsAbs(path) {
-			return path
-		}
-		return filepath.Join(c.folder, path)
-	}
-	if strings.ContainsAny(p.Path, `/\`) {
-		s.Path = local(p.Path)
-		if !strings.ContainsAny(s.Path, `/\`) {
-			s.Path = "." + string(filepath.Separator) + s.Path
-		}
-	}
+	s.Path = binaryIn(c.folder, p.Path)
 	for file, sum := range p.Files {
 		if s.Files == nil {
 			s.Files = map[string]string{}
 		}
-		s.Files[local(file)] = sum
+		s.Files[fileIn(c.folder, file)] = sum
 	}
 	for key, value := range p.Env {
 		if s.Env == nil {
@@ -161,6 +150,26 @@ func (c *Config) pluginSettings(name string, o BuildOptions) host.Settings {
 		s.MaxMemory = int64(p.MaxMemory) << 20
 	}
 	return s
+}
+
+// fileIn is a path that may be relative to a folder.
+func fileIn(folder, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(folder, path)
+}
+
+// binaryIn is fileIn for a binary: a name without a slash is left to be looked up in PATH.
+func binaryIn(folder, path string) string {
+	if !strings.ContainsAny(path, `/\`) {
+		return path
+	}
+	path = fileIn(folder, path)
+	if !strings.ContainsAny(path, `/\`) {
+		path = "." + string(filepath.Separator) + path
+	}
+	return path
 }
 
 // plugins starts the plugins that relays use, and waits until each has started once or failed to. What no start can

@@ -44,8 +44,15 @@ transports:
   out: {type: file, path: %q}
 relays: [{name: r, from: hooks, to: out, translate: eiffel}]
 dead_letters: {type: file, path: %q}
-`, address, binary, path("out.jsonl"), path("dead.jsonl"))
-	s, err := ReadConfig([]byte(text), env()).Settings(BuildOptions{Version: "1.0.0"})
+`, address, "./"+filepath.Base(binary), path("out.jsonl"), path("dead.jsonl"))
+	if err := os.WriteFile(path("bridge.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config, err := ReadConfigFile(path("bridge.yaml"), env())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := config.Settings(BuildOptions{Version: "1.0.0"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	cloudeventshttp "github.com/eiffelbridge/eiffelbridge/daemon/transports/cloudevents_http"
+	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 )
 
@@ -50,7 +51,8 @@ type Settings struct {
 
 // Translator is a program that makes CDEvents of what one kind of sender posts.
 type Translator struct {
-	// Path is the binary. A name without a slash is looked up in PATH.
+	// Path is the binary. A name without a slash is looked up in PATH; a relative path is relative to the configuration's
+	// folder.
 	Path string `yaml:"path"`
 	// Args are its arguments.
 	Args []string `yaml:"args"`
@@ -62,7 +64,7 @@ type Translator struct {
 	// Dev runs the binary without a checksum, for whoever is writing it.
 	Dev bool `yaml:"dev"`
 	// Env is the whole environment of the translator: of the relay's own it gets nothing.
-	Env map[string]string `yaml:"env"`
+	Env map[string]strictyaml.Secret `yaml:"env"`
 }
 
 // DefaultSettings listens on the loopback interface only.

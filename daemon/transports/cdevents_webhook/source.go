@@ -80,7 +80,10 @@ func Listen(settings Settings, log *slog.Logger) (*Source, error) {
 // process are the settings of the translator's process.
 func (t Translator) process(name string, log *slog.Logger) host.Settings {
 	s := host.DefaultSettings()
-	s.Name, s.Path, s.Args, s.SHA256, s.Files, s.Dev, s.Env = name, t.Path, t.Args, t.SHA256, t.Files, t.Dev, t.Env
+	s.Name, s.Path, s.Args, s.SHA256, s.Files, s.Dev, s.Env = name, t.Path, t.Args, t.SHA256, t.Files, t.Dev, map[string]string{}
+	for variable, value := range t.Env {
+		s.Env[variable] = string(value)
+	}
 	s.Handshake = host.Handshake{
 		Cookie: webhookv1.CookieKey, Value: webhookv1.CookieValue, Versions: []int{webhookv1.Version}, Foreign: true,
 	}
