@@ -47,7 +47,7 @@ func TestNewcomer(t *testing.T) {
 			script += text
 		}
 	}
-	if files != 3 {
+	if files != 4 {
 		t.Fatalf("the README has %d files", files)
 	}
 	began := time.Now()
@@ -58,8 +58,10 @@ func TestNewcomer(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if !strings.Contains(string(out), "ok  \tacme.example/deploytool") {
-		t.Errorf("the commands print\n%s", out)
+	for _, want := range []string{"ok  \tacme.example/deploytool", `"EiffelArtifactDeployedEvent"`} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("the commands print no %s:\n%s", want, out)
+		}
 	}
 	t.Logf("the commands take %v", time.Since(began).Round(time.Millisecond))
 
