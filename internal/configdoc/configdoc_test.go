@@ -48,8 +48,9 @@ func TestExample(t *testing.T) {
 	flatten(shown, "", text)
 	// The example says so itself, or a variable stands there.
 	other := []string{"cloudevents_http.listen", "cloudevents_http.target", "cloudevents_http.headers", "amqp091.url", "amqp091.queue",
-		"amqp091.dead_letter_exchange", "cdevents_webhook.listen",
-		translatorPrefix + "args", translatorPrefix + "sha256", translatorPrefix + "files", translatorPrefix + "env", "file.path", "file.follow", "admin.token", "relays[].retry.give_up_after"}
+		"amqp091.dead_letter_exchange", "cdevents_webhook.listen", translatorPrefix + "args", translatorPrefix + "sha256", translatorPrefix + "files",
+		translatorPrefix + "env", "file.path", "file.follow", "plugins.path", "plugins.config", "plugins.dev", "relays[].plugins[].name",
+		"relays[].plugins[].mode", "admin.token", "relays[].retry.give_up_after"}
 	for _, s := range sections() {
 		keys, err := keysOf(root, s)
 		if err != nil {
@@ -96,7 +97,13 @@ func flatten(out map[string][]any, prefix string, from map[string]any) {
 					flatten(out, translatorPrefix, one.(map[string]any))
 				}
 				continue
-			case name != "headers" && name != "files" && name != "env":
+			case prefix == "" && name == "plugins":
+				for _, one := range value {
+					flatten(out, "plugins.", one.(map[string]any))
+				}
+				continue
+			case prefix == "plugins." || prefix == translatorPrefix: // a mapping is a value
+			case name != "headers":
 				flatten(out, prefix+name+".", value)
 				continue
 			}
@@ -104,6 +111,12 @@ func flatten(out map[string][]any, prefix string, from map[string]any) {
 			if name == "relays" {
 				for _, one := range value {
 					flatten(out, "relays[].", one.(map[string]any))
+				}
+				continue
+			}
+			if name == "plugins" {
+				for _, one := range value {
+					flatten(out, "relays[].plugins[].", one.(map[string]any))
 				}
 				continue
 			}

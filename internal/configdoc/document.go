@@ -295,8 +295,10 @@ func kindOf(t reflect.Type) string {
 		return "number"
 	case reflect.Slice:
 		return "list of " + kindOf(t.Elem())
+	case reflect.Interface:
+		return "any"
 	case reflect.Map:
-		if t == reflect.TypeFor[cloudeventshttp.Headers]() {
+		if t == reflect.TypeFor[cloudeventshttp.Headers]() || t.Elem() == reflect.TypeFor[strictyaml.Secret]() {
 			return "mapping of names to text, secrets"
 		}
 		return "mapping of names to " + kindOf(t.Elem())

@@ -51,6 +51,11 @@ func sections() []section {
 			[]source{{"daemon", relay.Unresolved, ""}}},
 		{"Retries", "relays[].retry.", "How a relay repeats what failed. What the far side asks for (Retry-After) is heeded if it is longer.",
 			[]source{{"daemon", relay.Retry, ""}}},
+		{"Plugins of a relay", "relays[].plugins[].", "Which plugins join in, each over all before it; `plugins` is a list. While one is restarted, events " +
+			"wait for it; once it is given up, the events that it would be asked about go to the dead letters, with the code `plugin_unavailable`.",
+			[]source{{"daemon", daemon.RelayPluginConfig{}, ""}}},
+		{"Plugins", "plugins.", "Programs that translate, or edit translations. `plugins` is a mapping of names of your own to plugins.",
+			[]source{{"daemon", daemon.PluginConfig{MaxMemory: 1024, Timeout: 5 * time.Second}, ""}}},
 		{"Transport cloudevents_http", "transports.NAME.", "CloudEvents over HTTP. As a source it listens for binary, structured and " +
 			"batched mode, and needs `listen`; as a sink it posts, and needs `target`. One transport may be both. " +
 			"The defaults of `listen` are not used: the key must be written.",
