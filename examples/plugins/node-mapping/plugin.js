@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 // The plugin: what it is called, which events it is asked about, and what its configuration may say.
 import {serveMapping} from './serve.js';
 import {mapping} from './signoff.js';
