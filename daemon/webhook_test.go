@@ -120,3 +120,19 @@ dead_letters: {type: file, path: %q}
 		t.Error(err)
 	}
 }
+
+// TestWebhooksDocument reads the configuration in the document about webhooks.
+func TestWebhooksDocument(t *testing.T) {
+	text, err := os.ReadFile("../docs/webhooks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```yaml\n")
+	block, _, ok := strings.Cut(rest, "```\n")
+	if !ok {
+		t.Fatal("there is no configuration in it")
+	}
+	for _, p := range Check(ReadConfig([]byte(block), env("GITHUB_TRANSLATOR_SHA256", strings.Repeat("0", 64)))) {
+		t.Error(p)
+	}
+}
