@@ -98,6 +98,11 @@ func (c *Config) Settings(o BuildOptions) (s Settings, err error) {
 			return s, fmt.Errorf("transports.%s, as the source of relay %s: %w", r.From, r.Name, err)
 		}
 		s.Sources[r.From] = source
+		if hooks, ok := source.(*cdeventswebhook.Source); ok {
+			for name, process := range hooks.Translators() {
+				s.Plugins[r.From+"."+name] = process
+			}
+		}
 	}
 	return s, nil
 }

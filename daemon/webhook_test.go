@@ -114,6 +114,10 @@ dead_letters: {type: file, path: %q}
 	if letters := read("dead.jsonl"); strings.Count(letters, "\n") != 1 {
 		t.Errorf("dead letters: %s", letters)
 	}
+	// A translator is a plugin like any other to whoever watches.
+	if err, ok := d.Health()["plugin hooks.test"]; err != nil || !ok || d.settings.Plugins["hooks.test"].Stats().Starts != 1 {
+		t.Errorf("health: %v", d.Health())
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := d.Shutdown(ctx); err != nil {

@@ -53,8 +53,9 @@ type Source struct {
 	closeErr error
 }
 
-// Listen starts the translators and binds the address; connections wait until Receive is called. A translator that cannot run is
-// no error: Health tells of it. The source must be closed even if it never receives.
+// Listen binds the address, and starts the translators and waits until each runs or has failed to; connections wait until
+// Receive is called. It is an error if no start of a translator can succeed as things are: its checksum is another, or it is none.
+// Of one that only dies Health tells. The source must be closed even if it never receives.
 func Listen(settings Settings, log *slog.Logger) (*Source, error) {
 	if err := settings.Validate(); err != nil {
 		return nil, err
@@ -74,8 +75,20 @@ func Listen(settings Settings, log *slog.Logger) (*Source, error) {
 			return nil, errors.Join(fmt.Errorf("translators.%s: %w", name, err), s.Close())
 		}
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), settings.TranslateTimeout)
+	defer cancel()
+	for _, name := range sortedKeys(f.translators) {
+		_, err := f.translators[name].Wait(ctx)
+		var unavailable *host.UnavailableError
+		if errors.As(err, &unavailable) && unavailable.Unfit {
+			return nil, errors.Join(fmt.Errorf("translators.%s: %w", name, err), s.Close())
+		}
+	}
 	return s, nil
 }
+
+// Translators are the processes by the names of the translators. They end with the source.
+func (s *Source) Translators() map[string]*host.Process { return maps.Clone(s.front.translators) }
 
 // process are the settings of the translator's process.
 func (t Translator) process(name string, log *slog.Logger) host.Settings {

@@ -315,9 +315,7 @@ func TestMessage(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	s := serve(t, func(s *cdeventswebhook.Settings) {
 		s.MaxBody, s.TranslateTimeout = 1000, time.Second
-		one := s.Translators["test"]
-		one.SHA256 = strings.Repeat("0", 64)
-		s.Translators["changed"] = one
+		s.Translators["dies"] = cdeventswebhook.Translator{Path: "false", Dev: true}
 	}, accepted)
 	base := strings.TrimSuffix(s.url, "/translate/test")
 	for name, c := range map[string]struct {
@@ -329,8 +327,8 @@ func TestAnswers(t *testing.T) {
 		"nothing":      {do: "nothing", want: answer{status: 422, body: `it made no CDEvent`}},
 		"crash":        {do: "crash", want: answer{503, "1", "", `translator test: it died over the request`}},
 		"hang":         {do: "hang", want: answer{503, "1", "", `translator test: no answer within 1s`}},
-		"does not run": {path: "/translate/changed", want: answer{503, "1", "", "translator changed: plugin changed does not run"}},
-		"unknown":      {path: "/translate/nobody", want: answer{status: 404, body: "requests are taken at /translate/changed, /translate/test"}},
+		"does not run": {path: "/translate/dies", want: answer{503, "1", "", "translator dies: plugin dies does not run"}},
+		"unknown":      {path: "/translate/nobody", want: answer{status: 404, body: "requests are taken at /translate/dies, /translate/test"}},
 		"root":         {path: "/", want: answer{status: 404, body: "/translate/test"}},
 		"prefix only":  {path: "/translate/", want: answer{status: 404, body: "/translate/test"}},
 		"GET":          {method: "GET", want: answer{status: 405, allow: "POST", body: "POST"}},
@@ -364,7 +362,7 @@ func TestAnswers(t *testing.T) {
 	if got := s.post(t, "call", "{}"); got.status != 202 {
 		t.Error(got)
 	}
-	if err := s.source.Health(); err == nil || !strings.Contains(err.Error(), "plugin changed") || strings.Contains(err.Error(), "plugin test") {
+	if err := s.source.Health(); err == nil || !strings.Contains(err.Error(), "plugin dies") || strings.Contains(err.Error(), "plugin test") {
 		t.Error(err)
 	}
 }
@@ -440,6 +438,30 @@ func TestRepeats(t *testing.T) {
 	}
 	if taken := s.taken(); len(taken) != 2 || taken[0].ID == taken[1].ID {
 		t.Errorf("%+v", taken)
+	}
+}
+
+// A translator that no start can make run is known at once.
+func TestUnfit(t *testing.T) {
+	for name, c := range map[string]struct {
+		translator cdeventswebhook.Translator
+		want       []string
+	}{
+		"changed": {cdeventswebhook.Translator{Path: binary, SHA256: strings.Repeat("0", 64)}, []string{strings.Repeat("0", 64), checksum}},
+		"missing": {cdeventswebhook.Translator{Path: binary + "x", Dev: true}, []string{binary + "x"}},
+		"echo":    {cdeventswebhook.Translator{Path: "echo", Args: []string{"hello"}, Dev: true}, []string{`"hello"`}},
+	} {
+		source, err := listen(func(s *cdeventswebhook.Settings) { s.Translators["odd"] = c.translator })
+		if err == nil {
+			source.Close()
+			t.Errorf("%s is taken", name)
+			continue
+		}
+		for _, want := range append(c.want, "translators.odd: ") {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
 	}
 }
 
