@@ -28,6 +28,16 @@ fi
 go mod verify >/dev/null
 go vet ./...
 
+say "the plugin protocol: lint, nothing released changed, generated code"
+if command -v npx >/dev/null 2>&1; then
+	scripts/proto.sh check
+elif [ -n "${CI:-}" ]; then
+	say "npx is not installed: the plugin protocol cannot be checked"
+	exit 1
+else
+	say "npx is not installed: the plugin protocol was NOT checked"
+fi
+
 say "fuzzing each target with $fuzz_inputs inputs"
 for target in $(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do
 	package=$(dirname "$target")

@@ -97,6 +97,9 @@ func (i *Incarnation) Unready() string {
 // Noise counts the lines that the plugin wrote to its standard output after the handshake; there should be none.
 func (i *Incarnation) Noise() int { return int(i.child.noise.Load()) }
 
+// Killed tells whether the process had to be killed.
+func (i *Incarnation) Killed() bool { return i.child.killed.Load() }
+
 func (i *Incarnation) end(err error) {
 	i.ending.Do(func() {
 		i.reason.Store(&err)

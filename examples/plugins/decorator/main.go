@@ -2,6 +2,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,16 +63,27 @@ func tagged(e translate.Event, tag string) (translate.Event, error) {
 			return e, err
 		}
 	}
-	meta["tags"], _ = json.Marshal(append(tags, tag)) // strings can be marshalled
 	var err error
-	if event["meta"], err = json.Marshal(meta); err != nil {
+	if meta["tags"], err = encode(append(tags, tag)); err != nil {
 		return e, err
 	}
-	text, err := json.Marshal(event)
+	if event["meta"], err = encode(meta); err != nil {
+		return e, err
+	}
+	text, err := encode(event)
 	if err != nil {
 		return e, err
 	}
 	out, err := translate.Decode(text)
 	out.Synthesized = e.Synthesized
 	return out, err
+}
+
+// encode is json.Marshal that leaves <, > and & as they are: the original that an event carries must stay as it came.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(v)
+	return bytes.TrimSpace(b.Bytes()), err
 }
