@@ -71,7 +71,7 @@ func (customTranslator) Translate(in translate.Event, _ *translate.Facts) (trans
 }
 
 // relayed runs a file of events through a relay with plugins and gives what came out and the dead letters.
-func relayed(t *testing.T, events, use, plugin string, during func(d *Daemon)) (lines []string, letters []string) {
+func relayed(t testing.TB, events, use, plugin string, during func(d *Daemon)) (lines []string, letters []string) {
 	t.Helper()
 	dir := t.TempDir()
 	binary, err := os.Executable()
@@ -107,7 +107,8 @@ plugins:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Start(t.Context()); err != nil {
+	began := time.Now()
+	if err := d.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	if during != nil {
@@ -115,6 +116,9 @@ plugins:
 	}
 	if err := d.Wait(); err != nil {
 		t.Error(err)
+	}
+	if b, ok := t.(*testing.B); ok {
+		b.ReportMetric(float64(strings.Count(events, "\n"))/time.Since(began).Seconds(), "events/s")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -246,5 +250,32 @@ func TestPluginDoesNotStart(t *testing.T) {
 	})
 	if len(out) != 0 || len(letters) != 1 || !strings.Contains(letters[0], host.CodePluginUnavailable) {
 		t.Errorf("out %v, letters %v", out, letters)
+	}
+}
+
+// BenchmarkPlugins is the whole relay from file to file, alone, with a plugin that translates every event, with one that is asked
+// about none, and with a decorator.
+func BenchmarkPlugins(b *testing.B) {
+	const n = 10000
+	var custom, standard strings.Builder
+	for i := range n {
+		custom.WriteString(customEvent(fmt.Sprint(i), "x"))
+		fmt.Fprintf(&standard, `{"context":{"specversion":"0.5.1","id":"%d","source":"s","type":"dev.cdevents.environment.modified.0.3.0","timestamp":"2026-03-01T09:30:00Z"},"subject":{"id":"%d","content":{}}}`+"\n", i, i)
+	}
+	for _, c := range []struct{ name, events, use, plugin string }{
+		{"custom_alone", custom.String(), "", ""},
+		{"custom_by_mapping", custom.String(), "{name: p, mode: override}", "custom"},
+		{"standard_alone", standard.String(), "", ""},
+		{"standard_decorated", standard.String(), "{name: p, mode: decorate}", "decorator"},
+		{"standard_by_engine", standard.String(), "{name: p, mode: override}", "engine"},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				out, letters := relayed(b, c.events, c.use, c.plugin, nil)
+				if len(out) < n || len(letters) > 0 {
+					b.Fatalf("%d events, %d letters", len(out), len(letters))
+				}
+			}
+		})
 	}
 }
