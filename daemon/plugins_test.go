@@ -247,6 +247,25 @@ func TestPluginDoesNotStart(t *testing.T) {
 		if err := d.Health()["plugin p"]; err == nil || !strings.Contains(err.Error(), `no plugin "none"`) {
 			t.Errorf("health: %v", err)
 		}
+		eventually(t, "the breaker opens", func() bool { return d.settings.Plugins["p"].Stats().BreakerOpen })
+		if status, answer := d.ready(); status != 503 || answer.Parts["plugin p"].Ready {
+			t.Errorf("/readyz: %d %+v", status, answer)
+		}
+		families, err := d.metrics.registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]float64{}
+		for _, f := range families {
+			if strings.HasPrefix(f.GetName(), "eiffelbridge_plugin_") {
+				for _, m := range f.GetMetric() {
+					got[strings.TrimPrefix(f.GetName(), "eiffelbridge_plugin_")] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
+				}
+			}
+		}
+		if got["up"] != 0 || got["breaker_open"] != 1 || got["starts_total"] != 0 || got["deaths_total"] < 8 {
+			t.Errorf("/metrics: %v", got)
+		}
 	})
 	if len(out) != 0 || len(letters) != 1 || !strings.Contains(letters[0], host.CodePluginUnavailable) {
 		t.Errorf("out %v, letters %v", out, letters)

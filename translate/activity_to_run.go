@@ -223,8 +223,8 @@ func (t *toCDEvents) outcome() []byte {
 	if conclusion.Str() == "ABORTED" {
 		word = "cancel"
 	}
-	if !conclusion.Exists() && !verdict.Exists() {
-		t.diagnose("filled_in", "the event has no outcome; it was taken for an error")
+	if !verdict.Exists() && word == "error" {
+		t.diagnose("filled_in", "the event has no verdict; it was taken for an error")
 	}
 	if verdict.Exists() {
 		t.move(verdict, at, "judgement outcome", Translated)

@@ -33,17 +33,18 @@ func (t *toCDEvents) artifactSubject() {
 	t.text = t.marked(SubjectKey{ID: t.identity}).ID
 }
 
-// changeReference is the change that the artifact was made from: what its composition or its cause leads to (section 6).
+// changeReference is the change that the artifact was made from: what its composition, its cause or the activity that
+// built it leads to (section 6).
 func (t *toCDEvents) changeReference() []byte {
 	const at = "/subject/content/change"
 	choice := t.choose("change", "", func() string {
-		f := t.follow(targets(t.linksIn(), linkComposition, linkCause),
+		f := t.follow(targets(t.linksIn(), linkComposition, linkCause, linkContext),
 			func(e *EiffelEvent) bool { return e.Type == typeSCC || e.Type == typeSCS },
 			func(e *EiffelEvent) []string {
 				if e.Type == typeCD {
 					return targets(e.Links, linkElement)
 				}
-				return targets(e.Links, linkComposition, linkCause)
+				return targets(e.Links, linkComposition, linkCause, linkContext)
 			})
 		if t.markID != "" && len(f.ids) > 1 {
 			f.ids = f.ids[:1] // the row's own link comes first

@@ -89,11 +89,13 @@ func (t *toCDEvents) serviceID() string {
 			return id
 		}
 	}
-	v := t.customEntry(t.g.settings.ServiceIDKey).Get("value")
+	entry := t.customEntry(t.g.settings.ServiceIDKey)
+	v := entry.Get("value")
 	if v.Kind() != jsondoc.String || v.Str() == "" {
 		return ""
 	}
 	t.move(v, "/subject/id", "custom data "+t.g.settings.ServiceIDKey, Exact)
+	t.move(entry.Get("key"), "/subject/id", "custom data "+t.g.settings.ServiceIDKey, OneWay)
 	return v.Str()
 }
 

@@ -294,12 +294,54 @@ func (e *cdevent) need(eiffelType, kind string, of who, data map[string]any, lin
 		return id
 	}
 	id, _ := e.define(eiffelType, kind, of)
+	if own, name := e.calls(eiffelType); own != "" && of == e.about {
+		// What stands for the event's own subject is called what the event calls it, and says beside whose it is.
+		data = maps.Clone(data)
+		if eiffelType == "EiffelTestCaseTriggeredEvent" {
+			data["testCase"] = map[string]any{"id": own}
+		} else {
+			data[name] = own
+		}
+		data["customData"] = []any{map[string]any{"key": "subject", "value": map[string]any{"id": of.id}}}
+	}
 	e.makeUp(eiffelType, id, of.source, data, links...)
 	return id
 }
 
+// calls is the name that the event has for its own subject, where an Eiffel event of that type has one too (section 6,
+// Required text).
+func (e *cdevent) calls(eiffelType string) (text, member string) {
+	in := func(path ...string) string {
+		var v any = e.content
+		for _, p := range path {
+			m, _ := v.(map[string]any)
+			v = m[p]
+		}
+		s, _ := v.(string)
+		return s
+	}
+	first := func(names ...string) string {
+		for _, n := range names {
+			if n != "" {
+				return n
+			}
+		}
+		return ""
+	}
+	switch eiffelType {
+	case "EiffelActivityTriggeredEvent":
+		return first(in("pipelineName"), in("taskName")), "name"
+	case "EiffelTestSuiteStartedEvent":
+		return first(in("testSuite", "name"), in("testSuite", "id")), "name"
+	case "EiffelTestCaseTriggeredEvent":
+		return in("testCase", "id"), "testCase"
+	}
+	return "", ""
+}
+
 func (e *cdevent) makeUp(eiffelType, id, source string, data map[string]any, links ...elink) {
-	data["customData"] = []any{map[string]any{"key": "cdevents", "value": map[string]any{"synthesizedFor": e.id}}}
+	more, _ := data["customData"].([]any)
+	data["customData"] = append([]any{map[string]any{"key": "cdevents", "value": map[string]any{"synthesizedFor": e.id}}}, more...)
 	e.add(eiffelType, id, source, data, links)
 }
 

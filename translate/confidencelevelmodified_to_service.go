@@ -65,7 +65,7 @@ func (t *toCDEvents) confidenceLevelSubject() {
 		if choice == custom {
 			return
 		}
-		if known := t.eiffelEvent(choice); known != nil && known.Subject.ID != "" { // else the ledger has forgotten it since the event first came
+		if known := t.eiffelEvent(choice); known != nil && known.Subject.Kind == kindService { // else the ledger has forgotten it since the event first came
 			t.subject, t.environment = t.marked(known.Subject), known.Environment
 		}
 	case typeArtC:

@@ -583,7 +583,6 @@ func (s *productStory) buildArtifact() {
 		s.artifact = s.say(jenkins, "ArtifactCreated", data, append(links, inBuild)...)
 	}
 	change := map[string]any{"change": s.change.reference()}
-	var change03 map[string]any
 	switch s.variant % 6 {
 	case 0: // the change is near, by its CAUSE
 		s.parts = compose(to("ELEMENT", part), to("ELEMENT", s.merged))
@@ -591,12 +590,10 @@ func (s *productStory) buildArtifact() {
 	case 1: // in the composition
 		s.parts = compose(to("ELEMENT", part), to("ELEMENT", s.merged), to("PREVIOUS_VERSION", s.parts))
 		create(to("COMPOSITION", s.parts))
-		change03 = map[string]any{"change": unknown(s.parts)}
 	case 2: // by what caused the pipeline
 		create(to("CAUSE", s.pipeline.triggered))
-	case 3: // nothing leads to it
+	case 3: // by what caused the pipeline in which it was built
 		create()
-		change = map[string]any{"change": unknown(s.artifact)}
 	case 4: // what was created goes before what was submitted: that was the release before
 		before := s.formerly
 		if s.created == nil {
@@ -604,15 +601,13 @@ func (s *productStory) buildArtifact() {
 		}
 		s.parts = compose(to("ELEMENT", before), to("ELEMENT", s.created))
 		create(to("COMPOSITION", s.parts))
-		change03 = map[string]any{"change": unknown(s.parts)}
 	case 5: // in a composition that is part of the composition
 		inner := compose(to("ELEMENT", s.merged))
 		s.parts = compose(to("ELEMENT", inner), to("ELEMENT", part))
 		create(to("COMPOSITION", s.parts), to("CAUSE", s.build.triggered))
-		// Nearer than the composition's change is what the build's cause leads to: nothing.
-		change03 = map[string]any{"change": unknown(s.parts)}
+		// Nearer than the composition's change is what the build's cause leads to: the pipeline's, which is the same.
 	}
-	s.artifact.becomes("artifact.packaged", who{s.product.release(s.n), jenkins.source}, change).content03 = change03
+	s.artifact.becomes("artifact.packaged", who{s.product.release(s.n), jenkins.source}, change)
 	s.artifacts[s.product.release(s.n)] = s.artifact
 
 	s.say(registry, "ArtifactPublished", map[string]any{"locations": []any{map[string]any{"type": "OTHER", "uri": "https://registry.example.com"}}}, to("ARTIFACT", s.artifact), inBuild).

@@ -254,7 +254,7 @@ func (g *Engine) isSynthesized(in *Event, contextID string) bool {
 	return ok && in.ID == anchorID(in.Type, k)
 }
 
-// subjectOfAnchor is the subject for which a synthesized anchor stands: it says nothing but that.
+// subjectOfAnchor is the subject for which a synthesized anchor stands: it says little but that.
 func (g *Engine) subjectOfAnchor(in *Event) (SubjectKey, bool) {
 	root := in.doc.Root()
 	data := root.Get("data")
@@ -275,6 +275,12 @@ func (g *Engine) subjectOfAnchor(in *Event) (SubjectKey, bool) {
 		k.Kind, k.ID = kindChange, data.At("change", "id").Str()
 	default:
 		return SubjectKey{}, false
+	}
+	for entry := range data.Get("customData").Children() {
+		if entry.Get("key").Str() == subjectKey { // it has a name of its own
+			k.ID = entry.At("value", "id").Str()
+			break
+		}
 	}
 	return k, true
 }

@@ -16,6 +16,9 @@ func (t *toCDEvents) environmentSubject() {
 		if (known == nil || known.Subject.Kind != kindEnvironment) && previous != "" {
 			known = t.eiffelEvent(previous)
 		}
+		if known == nil && previous != "" {
+			t.miss(eventQuery(previous), "/subject/id", "the version %s before the environment's", previous)
+		}
 		if known == nil || known.Subject.Kind != kindEnvironment {
 			return own
 		}

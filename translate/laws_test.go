@@ -205,7 +205,7 @@ func (w *writer) cdevent() string {
 	case "object":
 		custom := map[string]any{}
 		for range rapid.IntRange(0, 3).Draw(w.rt, "members") {
-			custom[w.pick("key", "team", "serviceId", "environmentId", "cdevents", "a b", "")] = w.custom()
+			custom[w.pick("key", "team", "serviceId", "subject", "cdevents", "a b", "")] = w.custom()
 		}
 		event["customData"], event["customDataContentType"] = custom, "application/json"
 	case "base64":

@@ -96,7 +96,7 @@ func TestMissing(t *testing.T) {
 		`testcaserun.queued t {"environment":{"id":"e"},"testSuiteRun":{"id":"s"}}`:                           "",
 		`artifact.packaged pkg:oci/x@1 {"change":{"id":"c"}}`:                                                 "",
 		`incident.detected i {"environment":{"id":"e"},"service":{"id":"s"}}`:                                 "",
-		`EnvironmentDefined E {"name":"x"} PREVIOUS_VERSION X`:                                                "",
+		`EnvironmentDefined E {"name":"x"} PREVIOUS_VERSION X`:                                                "/subject/id",
 		`ActivityFinished F {"outcome":{"conclusion":"ABORTED"}} ACTIVITY_EXECUTION X CAUSE Y`:                "type",
 		`TestCaseFinished F {"outcome":{"verdict":"PASSED","conclusion":"SUCCESSFUL"}} TEST_CASE_EXECUTION X`: "/subject/source",
 	} {
@@ -129,5 +129,46 @@ func TestNotInSpec(t *testing.T) {
 		if !errors.As(err, &e) || e.Code != translate.CodeNotInSpec {
 			t.Errorf("%s: %v", line, err)
 		}
+	}
+}
+
+// TestDiagnostics has what a user should know of a translation that succeeded.
+func TestDiagnostics(t *testing.T) {
+	for _, c := range []struct {
+		settings translate.Settings
+		lines    []string
+		code     string
+	}{
+		{translate.Settings{}, []string{`pipelinerun.queued p {}`, `pipelinerun.queued p {}`}, "anchor_exists"},
+		{translate.Settings{}, []string{`testcaserun.started t {"environment":{"id":"e"}}`, `testcaserun.queued t {"environment":{"id":"e"}}`}, "anchor_exists"},
+		{translate.Settings{}, []string{`TestSuiteFinished F {"outcome":{"conclusion":"SUCCESSFUL"}} TEST_SUITE_EXECUTION S`}, "filled_in"},
+		{translate.Settings{}, []string{`ArtifactCreated X {"identity":"pkg:oci/x@1"}`, `taskrun.started urn:uuid:$X {}`}, "wrong_type"},
+		{translate.Settings{Synthesize: translate.SynthesizeNever}, []string{`testcaserun.queued t {"environment":{"id":"e"}}`}, "placeholder"},
+	} {
+		p := newPlayer(t, c.settings)
+		var r translate.Result
+		for _, line := range c.lines {
+			r = p.play(line)
+		}
+		if !hasDiagnostic(r, c.code) {
+			t.Errorf("%v: no diagnostic %s: %v", c.lines, c.code, r.Diagnostics)
+		}
+	}
+	p := newPlayer(t, translate.Settings{})
+	p.play(`incident.detected i {"environment":{"id":"e"}}`)
+	if r := p.play(`incident.resolved i {"environment":{"id":"e"}}`); hasDiagnostic(r, "anchor_exists") {
+		t.Error("an incident that goes on is nothing to know of")
+	}
+}
+
+// TestChangedRedelivery redelivers an event with another link in the place of one: what was chosen for that does not count.
+func TestChangedRedelivery(t *testing.T) {
+	p := newPlayer(t, translate.Settings{})
+	p.play(`change.created c {} id C`)
+	event := p.event(`build.finished b {} id E CAUSE $C`)
+	through(t, p.s, event)
+	r := through(t, p.s, strings.Replace(event, `"linkKind":"CAUSE"`, `"linkKind":"IUT"`, 1))
+	if got := links(t, last(t, r)); len(got) != 1 || !strings.HasPrefix(got[0], "ACTIVITY_EXECUTION") {
+		t.Errorf("the links are %v", got)
 	}
 }

@@ -90,6 +90,9 @@ func (t *toEiffel) mergePath(l jsondoc.Value, index int) {
 // linkTarget finds the Eiffel event that a context id stands for and whether a link to it is legal; if not, the reason
 // for leaving it out. Nothing waits for the target of an optional link.
 func (t *toEiffel) linkTarget(name, linkType, contextID string, path bool) (target, reason string) {
+	if contextID == t.in.ID {
+		return "", "link_to_itself"
+	}
 	standard := "-unknown_target"
 	if schema.IsEiffelID(contextID) {
 		standard = contextID
@@ -119,6 +122,12 @@ func (t *toEiffel) linkTarget(name, linkType, contextID string, path bool) (targ
 			t.diagnose("unknown_target", "no event with the context id %q is known, and Eiffel does not accept it as an id: no link", shorten(contextID, 120))
 		}
 		return "", left
+	}
+	if t.replaying {
+		// The choice was made for the event as it came first, which may have had another link in this place.
+		if s := t.illegal(linkType, choice, "", path); s != "" {
+			return "", s
+		}
 	}
 	return choice, ""
 }

@@ -3,6 +3,7 @@ package translate
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
@@ -36,6 +37,25 @@ type field[T any] struct {
 	rule       string          // for people: by which of these the member is made
 	fixed      []byte          // JSON
 	vocabulary *vocabulary
+}
+
+// rest gives the value of a field that no member of the input gives: what its judgement says, its constant, or the word of
+// its vocabulary that stands for all others; nil for none.
+func (f *field[T]) rest(t *T, r *run, at, rule string, otherwise func(*vocabulary) string) []byte {
+	switch {
+	case f.by != nil:
+		raw := f.by(t)
+		if raw != nil {
+			r.move(jsondoc.Value{}, at, f.rule, OneWay)
+		}
+		return raw
+	case f.fixed != nil:
+		r.move(jsondoc.Value{}, at, rule, OneWay)
+		return f.fixed
+	case f.vocabulary != nil:
+		return textOrNone(otherwise(f.vocabulary))
+	}
+	return nil
 }
 
 // needed are the vocabularies that judgements look into.
@@ -121,11 +141,33 @@ func (g *Engine) compileToEiffel(row *rowToEiffel) (err error) {
 	if schema.EiffelVersions(row.Eiffel) == nil {
 		return fmt.Errorf("there is no Eiffel event type %q", row.Eiffel)
 	}
+	for i := range row.Links {
+		if err := synthesizable(&row.Links[i]); err != nil {
+			return err
+		}
+	}
 	if row.data, err = compileFields(g, row.Data, dataJudgements); err != nil {
 		return err
 	}
 	row.custom, err = compileFields(g, row.Custom, dataJudgements)
 	return err
+}
+
+// synthesizable tells what is wrong with a required link whose target cannot be made up.
+func synthesizable(l *mappings.Link) error {
+	if !l.Required || l.Target != mappings.TargetAnchor {
+		return nil
+	}
+	switch l.Anchor {
+	case typeActT, typeArtC, typeED, typeSCC, typeTSS:
+		return nil
+	case typeTCT:
+		if slices.ContainsFunc(l.With, func(w mappings.Link) bool { return w.Target == mappings.TargetTested }) {
+			return nil
+		}
+		return fmt.Errorf("the link %s: a synthesized %s needs, in `with`, a link to what is tested", l.Type, l.Anchor)
+	}
+	return fmt.Errorf("the link %s cannot be required: no %s can be synthesized from a reference", l.Type, l.Anchor)
 }
 
 func (g *Engine) compileToCDEvents(row *rowToCDEvents) (err error) {
@@ -181,10 +223,13 @@ func (g *Engine) rowsOfEiffel(eiffelType string) []*rowToCDEvents {
 	return g.toCDEvents[mappings.Any]
 }
 
+// rowAnchorExists is the judgement on which a row depends that says again what an anchor says already.
+const rowAnchorExists = "anchor_exists"
+
 // rowJudgements say whether a row of a CDEvents type counts, where that depends on what the ledger knows. With an empty
 // ledger none of them holds.
 var rowJudgements = map[string]func(*toEiffel) bool{
-	"anchor_exists":         (*toEiffel).anchorExists,
+	rowAnchorExists:         (*toEiffel).anchorExists,
 	"canceled_before_start": (*toEiffel).canceledBeforeStart,
 }
 

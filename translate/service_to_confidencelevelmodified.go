@@ -15,6 +15,9 @@ func (t *toEiffel) runningTarget(l *mappings.Link) (to rowTarget) {
 	if !ok {
 		return to
 	}
+	if id, ok := uuidOfURN(service.ID); ok && t.namesEvent(l, id) {
+		return rowTarget{id: id, from: from, rule: "the Eiffel event that the service's id names", fidelity: Translated, aliased: true}
+	}
 	environment, environmentFrom, missing := t.environmentOfService(service)
 	aliased := len(environmentFrom) > 1 && environmentFrom[1].Str() != environment.Source
 	choice := t.choose("running/"+l.Type, "", func() string {
@@ -72,7 +75,11 @@ func (t *toEiffel) serviceOf(l *mappings.Link) (SubjectKey, []jsondoc.Value, boo
 	if !v.Exists() {
 		return SubjectKey{}, nil, false
 	}
-	return t.resolve(kindService, t.readReference(kindService, v)), []jsondoc.Value{v.Get("id"), v.Get("source")}, true
+	k := t.readReference(kindService, v)
+	if _, ok := uuidOfURN(k.ID); !ok {
+		k = t.resolve(kindService, k)
+	}
+	return k, []jsondoc.Value{v.Get("id"), v.Get("source")}, true
 }
 
 // synthesizeComposition makes up a composition, which stands in for what a required link lacks, and learns it.
@@ -81,7 +88,7 @@ func (t *toEiffel) synthesizeComposition(id, name string, elements []string) {
 	for _, e := range elements {
 		links = append(links, EiffelLink{Type: linkElement, Target: e})
 	}
-	t.synthesize(typeCD, id, t.in.Source, []member{stringMember("/name", name)}, links)
+	t.synthesize(typeCD, id, t.in.Source, "", []member{stringMember("/name", name)}, links)
 	if !t.replaying {
 		record := EiffelEvent{Type: typeCD, Time: t.in.Time, Links: links, Emitted: true, Synthesized: true}
 		t.learn(eventQuery(id), record.Encode())

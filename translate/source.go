@@ -23,7 +23,7 @@ func sourceFromMeta(meta jsondoc.Value) string {
 	return "urn:eiffel"
 }
 
-// isURIReference and isURI judge as the CDEvents schemas' formats do.
+// isURIReference and isURI judge as the CDEvents schemas' formats do, but for characters that no URI has.
 func isURIReference(s string) bool {
 	_, ok := parseURI(s)
 	return ok
@@ -34,8 +34,11 @@ func isURI(s string) bool {
 	return ok && u.IsAbs()
 }
 
+// foreignToURIs are printable characters that have no place in a URI (RFC 3986, section 2), though many parsers take them.
+const foreignToURIs = " \"<>^`{|}\\"
+
 func parseURI(s string) (*url.URL, bool) {
-	if strings.IndexByte(s, '\\') >= 0 {
+	if strings.ContainsAny(s, foreignToURIs) {
 		return nil, false
 	}
 	u, err := url.Parse(s)
@@ -48,7 +51,7 @@ func parseURI(s string) (*url.URL, bool) {
 // escapeURI gives free text as a URI reference: as it is where it is one, else with every character that has no place
 // in a URI percent-encoded.
 func escapeURI(s string) string {
-	if isURIReference(s) && !strings.ContainsAny(s, " \"<>^`{|}") {
+	if isURIReference(s) {
 		return s
 	}
 	escaped := escape(s, "-._~:/?#[]@!$&'()*+,;=%")

@@ -18,7 +18,8 @@ func (t *toCDEvents) canceledName() string {
 		return skipped // nothing else becomes a TestCaseCanceled here
 	}
 	return t.choose("canceled", finished, func() string {
-		if known := t.eiffelEvent(target(t.linksIn(), linkTestCase)); known != nil && known.Synthesized {
+		if known := t.eiffelEvent(target(t.linksIn(), linkTestCase)); known != nil && known.Synthesized &&
+			t.subjectRecord(known.Subject).Anchor(typeTCS) == nil {
 			return skipped
 		}
 		return finished

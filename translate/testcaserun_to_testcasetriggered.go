@@ -8,8 +8,8 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 )
 
-// testedTarget is the item under test (section 6, IUT): an artifact, composition or change that the event's links name;
-// else what the ledger says runs in the event's environment; else a composition without elements that stands in for it.
+// testedTarget is the item under test (section 6, IUT): what a RELATION of kind IUT says; else an artifact, composition or
+// change that the event's links name; else what the ledger says runs in the event's environment; else a composition without elements that stands in for it.
 //
 // The choice is the target's id, or "+" and the elements of a composition to be made up.
 func (t *toEiffel) testedTarget(linkType string) string {
@@ -27,13 +27,19 @@ func (t *toEiffel) testedTarget(linkType string) string {
 		}
 		return none
 	})
+	if choice == none && t.g.settings.Synthesize == SynthesizeNever && t.environment.ID != "" {
+		t.miss(runsQuery(t.environment), linkType, "a deployment in environment %q", t.environment.ID)
+	}
 	list, made := strings.CutPrefix(choice, "+")
 	if !made {
 		return choice
 	}
 	id := synthesizedID(linkType, t.in.Source, t.in.ID, t.in.Type)
 	name := t.testedName()
-	if list == "" {
+	switch {
+	case t.g.settings.Synthesize == SynthesizeNever:
+		t.diagnose("placeholder", "the %s link leads to composition %s, which is not made up, since synthesize says never", linkType, id)
+	case list == "":
 		t.diagnose("no_item_under_test", "nothing is known of what is tested; composition %s, named %q, stands in for it", id, shorten(name, 120))
 	}
 	if len(t.result.Need) == 0 && t.g.settings.Synthesize != SynthesizeNever {
@@ -48,8 +54,27 @@ func (t *toEiffel) testCaseRules() []schema.LinkRule {
 	return schema.LinkRules(typeTCT, version)
 }
 
-// testedByLinks is the first event that the CDEvent's links name and that can be tested.
+// testedByLinks is the event that a RELATION of the link's own kind names, known or not, else the first event that the
+// CDEvent's links name and that can be tested.
 func (t *toEiffel) testedByLinks(rules []schema.LinkRule, linkType string) string {
+	for l := range t.in.doc.Root().At("context", "links").Children() {
+		contextID := l.At("target", "contextId").Str()
+		if l.Get("linkType").Str() != "RELATION" || l.Get("linkKind").Str() != linkType || contextID == "" || contextID == t.in.ID {
+			continue
+		}
+		id, eiffelType := t.eiffelOf(contextID)
+		switch {
+		case id == "" && schema.IsEiffelID(contextID):
+			return contextID
+		case id != "" && (eiffelType == "" || mayTarget(rules, linkType, eiffelType)):
+			return id
+		case eiffelType == typeArtD:
+			// Before Orizaba what is deployed can be tested, but not the deployment.
+			if known := t.eiffelEvent(id); known != nil && target(known.Links, linkArtifact) != "" {
+				return target(known.Links, linkArtifact)
+			}
+		}
+	}
 	for l := range t.in.doc.Root().At("context", "links").Children() {
 		contextID := l.At("target", "contextId").Str()
 		if l.Get("linkType").Str() == "PATH" {
@@ -70,8 +95,8 @@ func (t *toEiffel) testedByLinks(rules []schema.LinkRule, linkType string) strin
 	return ""
 }
 
-// mayBeTested tells whether an event of a type that a link names is what is tested: an artifact, a composition or a change.
-// A deployment is what runs in the environment, whatever the links say.
+// mayBeTested tells whether an event of a type that a link of any kind names is what is tested: an artifact, a composition
+// or a change, but not a deployment, which may be one into another environment.
 func mayBeTested(eiffelType string) bool {
 	return slices.Contains([]string{typeArtC, typeCD, typeSCC, typeSCS}, eiffelType)
 }

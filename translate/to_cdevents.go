@@ -28,7 +28,6 @@ type toCDEvents struct {
 	title       string // data.name of an activity
 	links       []EiffelLink
 	unresolved  bool // ARTIFACT or ENVIRONMENT of a deployment is unknown
-	deployment  *EiffelEvent
 }
 
 func (g *Engine) translateToCDEvents(in *Event, facts *Facts) (Result, error) {
@@ -359,20 +358,7 @@ func (t *toCDEvents) makeField(f *field[toCDEvents], at string) ([]byte, error) 
 		t.move(v, at, t.row.rule, Exact)
 		return v.Raw(), nil
 	}
-	switch {
-	case f.by != nil:
-		raw := f.by(t)
-		if raw != nil {
-			t.move(jsondoc.Value{}, at, f.rule, OneWay)
-		}
-		return raw, nil
-	case f.fixed != nil:
-		t.move(jsondoc.Value{}, at, t.row.rule, OneWay)
-		return f.fixed, nil
-	case f.vocabulary != nil:
-		return textOrNone(f.vocabulary.Otherwise.CDEvents), nil
-	}
-	return nil, nil
+	return f.rest(t, &t.run, at, t.row.rule, func(v *vocabulary) string { return v.Otherwise.CDEvents }), nil
 }
 
 // fillIn makes a placeholder for a required member that identifies something: the id of the event that would know, of the
@@ -686,6 +672,9 @@ func (t *toCDEvents) learnOriginal(e *envelope, restored bool) {
 func (t *toCDEvents) learnSynthesized() {
 	record := EiffelEvent{Type: t.in.Type, Time: t.in.Time, Links: t.linksIn(), Synthesized: true}
 	if k, ok := t.g.subjectOfAnchor(t.in); ok {
+		if t.in.Type == typeActT && t.customEntry(subjectKey).Exists() {
+			record.Name = t.in.doc.Root().At("data", "name").Str()
+		}
 		record.Subject = k
 		s := Subject{Anchors: []Anchor{{Type: t.in.Type, First: t.in.ID, Last: t.in.ID, Synthesized: true}}}
 		if k.Kind == kindArtifact {

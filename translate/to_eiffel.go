@@ -24,6 +24,7 @@ const (
 	typeED   = "EiffelEnvironmentDefinedEvent"
 	typeSCC  = "EiffelSourceChangeCreatedEvent"
 	typeSCS  = "EiffelSourceChangeSubmittedEvent"
+	typeTCS  = "EiffelTestCaseStartedEvent"
 	typeTCF  = "EiffelTestCaseFinishedEvent"
 	typeTSF  = "EiffelTestSuiteFinishedEvent"
 	typeTCT  = "EiffelTestCaseTriggeredEvent"
@@ -95,6 +96,9 @@ func (g *Engine) translateToEiffel(in *Event, s *schema.Schema, facts *Facts) (R
 	if len(t.result.Need) > 0 {
 		return Result{Need: t.result.Need}, nil
 	}
+	if t.row.If == rowAnchorExists && t.row.anchorType != typeAnnP {
+		t.diagnose("anchor_exists", "%s %q has an %s already, and those have no later versions; the event is announced", t.subject.Kind, shorten(t.subject.ID, 120), t.row.anchorType)
+	}
 	t.readHead()
 	data, err := t.makeData()
 	if err != nil {
@@ -138,7 +142,12 @@ func (t *toEiffel) readOwnArtifact() {
 			return
 		}
 	}
-	t.artifact = t.readArtifact(t.in.Subject)
+	if _, unknown := uuidOfURN(t.in.Subject); unknown {
+		a, _ := parseArtifact(t.in.Subject, t.g.settings.AllQualifiers)
+		t.artifact = &a // it is linked to, and written nowhere
+	} else {
+		t.artifact = t.readArtifact(t.in.Subject)
+	}
 	t.subject = t.artifact.subject()
 }
 
@@ -414,7 +423,7 @@ func (t *toEiffel) anchorTarget(l *mappings.Link) (to rowTarget) {
 	switch {
 	case l.Reference == "/subject":
 		k = t.subject
-		to.from = []jsondoc.Value{v.Get("id")}
+		to.from = []jsondoc.Value{v.Get("id"), v.Get("source")}
 		id, _ = uuidOfURN(t.in.Subject)
 	case l.Subject == kindArtifact:
 		to.from = []jsondoc.Value{v}
@@ -451,8 +460,15 @@ func (t *toEiffel) anchorTarget(l *mappings.Link) (to rowTarget) {
 	if id != "" {
 		if t.namesEvent(l, id) {
 			to.id = id
+			return to
 		}
-		return to
+		if !l.Required {
+			return to
+		}
+		if l.Subject == kindArtifact {
+			a := t.readArtifact(urnUUID + id)
+			t.artifact, art, k = a, a, a.subject()
+		}
 	}
 	first := anchorID(l.Anchor, k)
 	standard := ""
@@ -489,11 +505,21 @@ func (t *toEiffel) anchorTarget(l *mappings.Link) (to rowTarget) {
 	return to
 }
 
-// namesEvent tells whether a reference that names an Eiffel event itself may become a link to it: unless that is known
-// to be of another type than the link may point to.
+// namesEvent tells whether a reference that names an Eiffel event itself becomes a link to it: unless that is known to be
+// of another type than the link may point to. A required link is then made as for any other reference.
 func (t *toEiffel) namesEvent(l *mappings.Link, id string) bool {
-	known := t.eiffelEvent(id)
-	return known == nil || known.Type == "" || t.mayTarget(l.Type, known.Type)
+	const yes, no = "1", ""
+	names := t.choose("names/"+l.Type, yes, func() string {
+		known := t.eiffelEvent(id)
+		if known == nil || known.Type == "" || t.mayTarget(l.Type, known.Type) {
+			return yes
+		}
+		return no
+	}) == yes
+	if !names {
+		t.diagnose("wrong_type", "the reference %s%s names an event that a link of type %s may not lead to", urnUUID, id, l.Type)
+	}
+	return names
 }
 
 // readReference reads {id, source} of another subject; the source is the event's subject's where it has none.
@@ -526,7 +552,9 @@ func (t *toEiffel) artifactOfEvent(id string) *artifact {
 }
 
 // synthesizeAnchor makes up an anchor from what the reference says: it depends on nothing else but its mark and the time
-// of the event that needs it, and, where the row gives it links, on what those lead to.
+// of the event that needs it. The anchor of the event's own subject says what the event can say of it besides: its name,
+// since a task run has no other event that could (section 6, Required text), and the links that the row gives it. Its id
+// follows from the subject alone in any case.
 func (t *toEiffel) synthesizeAnchor(l *mappings.Link, id string, k SubjectKey, art *artifact) {
 	links := t.links
 	t.links = nil
@@ -553,28 +581,37 @@ func (t *toEiffel) synthesizeAnchor(l *mappings.Link, id string, k SubjectKey, a
 	if len(t.result.Need) > 0 {
 		return // nothing is decided yet
 	}
+	name, subject := k.ID, ""
+	if l.Reference == "/subject" {
+		if v := t.anchorName(l.Anchor); v.Str() != "" {
+			t.moveAny(v, "/data"+anchorNameAt(l.Anchor), "name of the synthesized "+l.Anchor, OneWay)
+			t.moveOf(len(t.result.Events))
+			name, subject = v.Str(), k.ID
+		}
+	}
 	var data []member
 	switch l.Anchor {
 	case typeArtC:
 		data = append(data, stringMember("/identity", art.purl))
 	case typeActT:
-		data = append(data, stringMember("/name", k.ID))
+		data = append(data, stringMember(anchorNameAt(l.Anchor), name))
 		if category := t.g.category(k.Kind); category != "" {
 			data = append(data, member{"/categories", append(jsondoc.AppendString([]byte{'['}, category), ']')})
 		}
 	case typeSCC:
 		data = append(data, stringMember("/change/id", k.ID), stringMember("/change/tracker", k.Source))
-	case typeTCT:
-		data = append(data, stringMember("/testCase/id", k.ID))
 	default:
-		data = append(data, stringMember("/name", k.ID))
+		data = append(data, stringMember(anchorNameAt(l.Anchor), name))
 	}
-	t.synthesize(l.Anchor, id, k.Source, data, own)
+	t.synthesize(l.Anchor, id, k.Source, subject, data, own)
 	if !t.replaying {
 		record := EiffelEvent{Type: l.Anchor, Time: t.in.Time, Subject: k, Links: own, Emitted: true, Synthesized: true}
 		anchor := Subject{Anchors: []Anchor{{Type: l.Anchor, First: id, Last: id, Synthesized: true, From: t.in.ID}}}
 		if k.Kind == kindArtifact {
 			record.Artifact, anchor.Text = art.purl, art.purl
+		}
+		if subject != "" && l.Anchor == typeActT {
+			record.Name = name
 		}
 		t.learn(subjectQuery(k), anchor.Encode())
 		if referredTo(k.Kind) {
@@ -585,15 +622,48 @@ func (t *toEiffel) synthesizeAnchor(l *mappings.Link, id string, k SubjectKey, a
 	t.diagnose("synthesized", "%s %s was synthesized for %s %q", l.Anchor, id, k.Kind, shorten(k.ID, 120))
 }
 
-// synthesize appends a made-up event to the output.
-func (t *toEiffel) synthesize(eiffelType, id, source string, data []member, links []EiffelLink) {
+// anchorName is what the event calls its own subject, in an anchor of that type.
+func (t *toEiffel) anchorName(eiffelType string) jsondoc.Value {
+	content := t.in.doc.Root().At("subject", "content")
+	var names []jsondoc.Value
+	switch eiffelType {
+	case typeActT:
+		names = []jsondoc.Value{content.Get("pipelineName"), content.Get("taskName")}
+	case typeTSS:
+		names = []jsondoc.Value{content.At("testSuite", "name"), content.At("testSuite", "id")}
+	case typeTCT:
+		names = []jsondoc.Value{content.At("testCase", "id")}
+	}
+	for _, v := range names {
+		if v.Str() != "" {
+			return v
+		}
+	}
+	return jsondoc.Value{}
+}
+
+// anchorNameAt is where an anchor of that type has its name.
+func anchorNameAt(eiffelType string) string {
+	if eiffelType == typeTCT {
+		return "/testCase/id"
+	}
+	return "/name"
+}
+
+// synthesize appends a made-up event to the output. The subject is the id of what it stands for, where the data do not say.
+func (t *toEiffel) synthesize(eiffelType, id, source, subject string, data []member, links []EiffelLink) {
 	version, ok := schema.EditionVersion(t.g.settings.Edition, eiffelType)
 	if !ok {
 		return
 	}
 	mark := append([]byte(`[{"key":"`+carriedCDEvent+`","value":{"synthesizedFor":`), jsondoc.AppendString(nil, t.in.ID)...)
-	mark = append(mark, `}}]`...)
-	data = append(data, member{"/customData", mark})
+	mark = append(mark, `}}`...)
+	if subject != "" {
+		mark = append(mark, `,{"key":"`+subjectKey+`","value":{"id":`...)
+		mark = jsondoc.AppendString(mark, subject)
+		mark = append(mark, `}}`...)
+	}
+	data = append(data, member{"/customData", append(mark, ']')})
 	e := Event{Protocol: Eiffel, ID: id, Type: eiffelType, Version: version, Time: t.in.Time, Synthesized: true}
 	e.JSON = t.appendEiffel(nil, &e, source, data, links)
 	t.result.Events = append(t.result.Events, e)
@@ -620,9 +690,11 @@ func (t *toEiffel) makeData() ([]member, error) {
 		return nil, err
 	}
 	data = append(data, member{"/customData", custom})
-	id := t.in.doc.Root().At("subject", "id")
-	if t.row.ID == mappings.IDAnchor && !t.used[id.Index()] {
-		t.move(id, "/meta/id", "the anchor's id follows from the subject", OneWay)
+	subject := t.in.doc.Root().Get("subject")
+	for _, v := range []jsondoc.Value{subject.Get("id"), subject.Get("source")} {
+		if t.row.ID == mappings.IDAnchor && v.Str() != "" && !t.used[v.Index()] {
+			t.move(v, "/meta/id", "the anchor's id follows from the subject", OneWay)
+		}
 	}
 	return data, nil
 }
@@ -657,20 +729,7 @@ func (t *toEiffel) makeField(f *field[toEiffel], at string) ([]byte, error) {
 		t.move(v, at, t.row.rule, fidelity)
 		return v.Raw(), nil
 	}
-	switch {
-	case f.by != nil:
-		raw := f.by(t)
-		if raw != nil {
-			t.move(jsondoc.Value{}, at, f.rule, OneWay)
-		}
-		return raw, nil
-	case f.fixed != nil:
-		t.move(jsondoc.Value{}, at, t.row.rule, OneWay)
-		return f.fixed, nil
-	case f.vocabulary != nil:
-		return textOrNone(f.vocabulary.Otherwise.Eiffel), nil
-	}
-	return nil, nil
+	return f.rest(t, &t.run, at, t.row.rule, func(v *vocabulary) string { return v.Otherwise.Eiffel }), nil
 }
 
 // textOrNone writes a string as JSON; nil for none.

@@ -212,7 +212,7 @@ func TestFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			report, err := pluginconformance.Test(t.Context(), pluginconformance.Options{
-				Path: path, Env: map[string]string{"TEST_PLUGIN": name, "LOCK": filepath.Join(t.TempDir(), "lock")}, Events: [][]byte{event}, Patience: 3 * time.Second,
+				Path: path, Env: map[string]string{"TEST_PLUGIN": name, "LOCK": filepath.Join(t.TempDir(), "lock")}, Events: [][]byte{event}, Patience: 15 * time.Second,
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -242,7 +242,7 @@ func TestHostKilled(t *testing.T) {
 	}
 	for _, what := range []string{"good", "orphan"} { // the latter knows no lease
 		cmd := exec.Command(path)
-		cmd.Env = append(os.Environ(), "TEST_PLUGIN=", "TEST_HOST="+what)
+		cmd.Env = append(os.Environ(), "TEST_PLUGIN=", "TEST_HOST="+what, "TMPDIR="+t.TempDir()) // what a killed host leaves
 		cmd.Args = append(cmd.Args, "-test.run=TestBeHost")
 		out, err := cmd.StdoutPipe()
 		if err != nil {

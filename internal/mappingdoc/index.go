@@ -278,7 +278,9 @@ without elements, with a diagnostic.
 
 The original of every event travels along: in Eiffel as the entry ` + "`cdevents`" + ` of ` + "`data.customData`" + `, in CDEvents as ` + "`customData.eiffel`" + `. Translating such an event back
 gives the original. With ` + "`carry: none`" + ` only a mark with the original's id is left, and the event's own custom data becomes custom data: a member of
-` + "`customData`" + ` is an entry of ` + "`data.customData`" + ` with the same key. A synthesized event has a mark too, and nothing comes back of it.
+` + "`customData`" + ` is an entry of ` + "`data.customData`" + ` with the same key. In Eiffel the entry ` + "`subject`" + `
+follows the mark, with the id of the CDEvent's subject and, where that is not the event's, its source: few Eiffel events name it. A deployment has the
+entry ` + "`serviceId`" + ` besides. A synthesized event has a mark too, and nothing comes back of it.
 
 ### Custom events
 

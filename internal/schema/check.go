@@ -188,7 +188,7 @@ func (n *node) match(key []byte, likely int) int {
 		return likely
 	}
 	if bytes.IndexByte(key, '\\') >= 0 {
-		return n.prop(unescape(key), 0)
+		return n.prop(unescape(key))
 	}
 	for i := range n.props {
 		if n.props[i].name == string(key) {

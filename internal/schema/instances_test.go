@@ -52,7 +52,7 @@ func (s *Schema) appendInstance(dst []byte, n, also *node, full bool) []byte {
 			comma = ","
 			var extra *node
 			if also != nil {
-				if at := also.prop(p.name, 0); at >= 0 {
+				if at := also.prop(p.name); at >= 0 {
 					extra = also.props[at].node
 				}
 			}

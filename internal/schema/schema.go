@@ -284,8 +284,14 @@ func (s *Schema) Requires(pointer string) bool {
 	if n == nil || n.op != opObject {
 		return false
 	}
-	i := n.prop(pointer[at+1:], 0)
+	i := n.prop(pointer[at+1:])
 	return i >= 0 && n.required&(1<<i) != 0
+}
+
+// IsText tells whether the schema names a member at a JSON pointer that is a string.
+func (s *Schema) IsText(pointer string) bool {
+	n := find(s.root, pointer)
+	return n != nil && (n.op == opString || n.op == opType || n.op == opVersion)
 }
 
 // Allows tells whether the string at a JSON pointer may be s, as far as its length goes and the words that are allowed.
@@ -298,7 +304,7 @@ func (s *Schema) Allows(pointer, text string) bool {
 	if n.enum != nil {
 		return slices.Contains(n.enum, text)
 	}
-	return utf8.RuneCountInString(text) >= int(n.min)
+	return utf8.RuneCountInString(text) >= n.min
 }
 
 // Enum is what the schema allows at a JSON pointer if that is a closed list of words ("/data/outcome/conclusion"), nil if
@@ -334,7 +340,7 @@ func find(n *node, pointer string) *node {
 			if !n.closed && len(n.props) == 0 {
 				return &anything
 			}
-			i := n.prop(token, 0)
+			i := n.prop(token)
 			if i < 0 {
 				return nil
 			}

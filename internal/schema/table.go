@@ -203,14 +203,9 @@ type prop struct {
 
 var anything = node{op: opAny}
 
-// prop finds a property by name, from a likely place on; -1 if there is none.
-func (n *node) prop(name string, from int) int {
-	for i := from; i < len(n.props); i++ {
-		if n.props[i].name == name {
-			return i
-		}
-	}
-	for i := 0; i < from && i < len(n.props); i++ {
+// prop finds a property by name; -1 if there is none.
+func (n *node) prop(name string) int {
+	for i := range n.props {
 		if n.props[i].name == name {
 			return i
 		}

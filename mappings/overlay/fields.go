@@ -17,6 +17,42 @@ type fieldsOf struct {
 	custom bool   // they are entries of data.customData
 }
 
+// text tells whether what goes to a pointer is a string in all versions.
+func (of fieldsOf) text(to string) bool {
+	return !of.custom && of.out != nil && of.out.text(of.base+to)
+}
+
+// judgements are those that a catalogue uses for fields of the same direction: a catalogue has no others.
+func (of fieldsOf) judgements(c *mappings.Catalogue) []string {
+	var names []string
+	add := func(list []mappings.Field) {
+		for _, f := range list {
+			if f.By != "" && !slices.Contains(names, f.By) {
+				names = append(names, f.By)
+			}
+		}
+	}
+	if of.base == openData {
+		for _, row := range c.ToEiffel {
+			add(row.Data)
+			add(row.Custom)
+		}
+	} else {
+		for _, row := range c.ToCDEvents {
+			add(row.Content)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// judgement reports a name that no judgement has.
+func (o *overlay) judgement(key, name string, known []string) {
+	if !slices.Contains(known, name) {
+		o.report(key, "there is no judgement %s%s", quoted(name), o.didYouMean(name, known))
+	}
+}
+
 // reservedKeys are the entries of custom data that the bridge writes: the original and, where that does not travel along, what
 // the event is about.
 var reservedKeys = []string{"cdevents", "subject"}
@@ -92,7 +128,11 @@ func (o *overlay) field(at string, f fieldForm, of fieldsOf) (mappings.Field, bo
 	case hasValue && (len(f.From) > 0 || f.By != "" || hasConst):
 		o.report(at+".value", "has no place beside from, by and const: an expression computes the whole value")
 	case hasValue:
-		out.Value = o.compile(f.Value, at+".value", wantJSON, sight{shape: of.in})
+		w := wantJSON
+		if of.text(f.To) {
+			w = wantText
+		}
+		out.Value = o.compile(f.Value, at+".value", w, sight{shape: of.in})
 	case len(f.From) == 0 && f.By == "" && !hasConst:
 		o.report(at, "says nothing about the value of %s; it needs from, by, const or value", f.To)
 	}
@@ -111,6 +151,9 @@ func (o *overlay) field(at string, f fieldForm, of fieldsOf) (mappings.Field, bo
 			o.report(at+".vocabulary", "has no meaning without from: it translates the word that is there")
 		}
 	}
+	if f.By != "" {
+		o.judgement(at+".by", f.By, of.judgements(o.base))
+	}
 	if f.Format != "" {
 		o.oneOf(at+".format", f.Format, "uri", "uri-reference")
 	}
@@ -118,6 +161,9 @@ func (o *overlay) field(at string, f fieldForm, of fieldsOf) (mappings.Field, bo
 		if allowed := of.out.enum(of.base + f.To); allowed != nil && !slices.Contains(allowed, word) {
 			o.report(at+".const", "%s is not one of the words that %s allows there, %s", quoted(word), of.out.name, strings.Join(allowed, ", "))
 		}
+	}
+	if _, text := f.Const.(string); f.Const != nil && !text && of.text(f.To) {
+		o.report(at+".const", "is not a string, which %s has there", of.out.name)
 	}
 	if f.Const != nil {
 		if _, err := json.Marshal(f.Const); err != nil {

@@ -281,7 +281,7 @@ func (o *overlay) activities() {
 		}
 		list = append(list, a)
 	}
-	o.out.Activities = append(list, o.base.Activities...)
+	o.out.Activities = slices.Concat(list, o.base.Activities)
 }
 
 // vocabularies adds the overlay's, puts them in the place of those of the same name, or adds words to those.

@@ -466,6 +466,18 @@ func (o *overlay) rowsToCDEvents() {
 }
 
 // toCDEvents makes a row of its own.
+// used are the judgements of one kind that the rows of the base catalogue use: there are no others.
+func (o *overlay) used(judgement func(*mappings.ToCDEvents) string) []string {
+	var names []string
+	for i := range o.base.ToCDEvents {
+		if name := judgement(&o.base.ToCDEvents[i]); name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 func (o *overlay) toCDEvents(key string, f *toCDEventsForm) mappings.ToCDEvents {
 	in := shapeOfEiffel(f.Eiffel)
 	row := mappings.ToCDEvents{Eiffel: f.Eiffel, Choose: f.Choose, Subject: f.Subject, Learns: f.Learns, About: f.About, Origin: o.origin(key)}
@@ -494,6 +506,12 @@ func (o *overlay) toCDEvents(key string, f *toCDEventsForm) mappings.ToCDEvents 
 		o.report(key+".choose", "is missing: there are %d CDEvents to choose from; a row each with a when will do as well", len(f.CDEvent))
 	case len(f.CDEvent) == 1 && f.Choose != "":
 		o.report(key+".choose", "has no meaning: there is one CDEvent")
+	}
+	if f.Subject != "" {
+		o.judgement(key+".subject", f.Subject, o.used(func(r *mappings.ToCDEvents) string { return r.Subject }))
+	}
+	if f.Choose != "" {
+		o.judgement(key+".choose", f.Choose, o.used(func(r *mappings.ToCDEvents) string { return r.Choose }))
 	}
 	if o.doc.Has(key + ".subject_id") {
 		row.SubjectID = o.compile(f.SubjectID, key+".subject_id", wantText, sight{shape: in})

@@ -119,6 +119,20 @@ func (s *shape) enum(pointer string) []string {
 	return slices.Compact(words)
 }
 
+// text tells whether the member at a JSON pointer is a string in all versions that have it.
+func (s *shape) text(pointer string) bool {
+	found := false
+	for _, one := range s.schemas {
+		if one.Has(pointer) {
+			if !one.IsText(pointer) {
+				return false
+			}
+			found = true
+		}
+	}
+	return found
+}
+
 // lacks says that no version has a pointer, and what may have been meant.
 func (s *shape) lacks(pointer string) string {
 	// The innermost part that is there knows what may stand in it.

@@ -224,7 +224,7 @@ func (a array) Get(index ref.Val) ref.Val {
 		return types.WrapErr(err)
 	}
 	if at >= 0 {
-		if !a.r.read(int(min(at, maxReading))) {
+		if !a.r.read(min(at, maxReading)) {
 			return errReading
 		}
 		for c := range a.v.Children() {

@@ -195,7 +195,7 @@ func (e *event) object(b []byte, x schema.Shape, path []string, given map[string
 func (e *event) extraName(path []string) string {
 	switch {
 	case is(path, "customData"):
-		return e.pick("team", "serviceId", "environmentId", "a/b~c", "é", "", "cdevents", "eiffel")
+		return e.pick("team", "serviceId", "subject", "signature", "a/b~c", "é", "", "cdevents", "eiffel")
 	case len(path) > 0 && path[len(path)-1] == "tags":
 		return e.pick("domainId", "pr", "group/name")
 	}

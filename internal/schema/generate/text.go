@@ -87,7 +87,7 @@ func (e *event) named(path []string) string {
 		}
 		return e.pick("application/json", "application/json", "application/json; charset=utf-8")
 	case "key":
-		return e.pick("team", "build", "team", "serviceId", "environmentId", "", "customData", "eiffel", "cdevents", "a/b~c")
+		return e.pick("team", "build", "team", "serviceId", "subject", "signature", "", "customData", "eiffel", "cdevents", "a/b~c")
 	case "outcome":
 		return e.pick("success", "failure", "error", "cancel", "pass", "fail", "Succeeded", "ABORTED", e.phrase())
 	case "mediaType", "format":
