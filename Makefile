@@ -23,6 +23,7 @@ bench:
 
 # Everything that is generated, from what it is generated from. The tests say when something is stale.
 generate:
+	scripts/proto.sh generate
 	go generate ./...
 	UPDATE_GOLDEN=1 go test -count=1 ./internal/readme ./cmd/eiffelbridge/internal/cli -run "Example|Reference|Readme"
 

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/eiffelbridge/eiffelbridge/daemon/deadletters"
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/amqp091"
+	cdeventswebhook "github.com/eiffelbridge/eiffelbridge/daemon/transports/cdevents_webhook"
 	cloudeventshttp "github.com/eiffelbridge/eiffelbridge/daemon/transports/cloudevents_http"
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/file"
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/stdio"
@@ -34,18 +34,7 @@ func (c *Config) Settings(o BuildOptions) (s Settings, err error) {
 	if err := c.err(); err != nil {
 		return Settings{}, err
 	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.Clock == nil {
-		o.Clock = SystemClock()
-	}
-	if o.Stdin == nil {
-		o.Stdin = os.Stdin
-	}
-	if o.Stdout == nil {
-		o.Stdout = os.Stdout
-	}
+	o = o.withDefaults()
 	s = Settings{
 		Sources: map[string]transport.Source{}, Sinks: map[string]transport.Sink{},
 		Admin:     AdminSettings{Listen: c.Admin.Listen, Token: c.Admin.Token},
@@ -60,10 +49,18 @@ func (c *Config) Settings(o BuildOptions) (s Settings, err error) {
 			s = Settings{}
 		}
 	}()
-	// The translators come first: they cost nothing to give up.
+	running, err := c.startPlugins(o)
+	if err != nil {
+		return s, err
+	}
+	s.Plugins = running.parts()
 	for i, r := range c.Relays {
 		relay, err := r.settings(c.transports[r.From].giveUpAfter(), o.Version)
 		if err != nil {
+			return s, fmt.Errorf("relays[%d] %s: %w", i, r.Name, err)
+		}
+		// settings makes an engine.
+		if relay.Translator, err = running.join(relay.Translator.(*translate.Engine), r.Plugins); err != nil {
 			return s, fmt.Errorf("relays[%d] %s: %w", i, r.Name, err)
 		}
 		s.Relays = append(s.Relays, relay)
@@ -89,6 +86,11 @@ func (c *Config) Settings(o BuildOptions) (s Settings, err error) {
 			return s, fmt.Errorf("transports.%s, as the source of relay %s: %w", r.From, r.Name, err)
 		}
 		s.Sources[r.From] = source
+		if hooks, ok := source.(*cdeventswebhook.Source); ok {
+			for name, process := range hooks.Translators() {
+				s.Plugins[r.From+"."+name] = process
+			}
+		}
 	}
 	return s, nil
 }
@@ -177,9 +179,10 @@ func drivers() map[string]func() transportConfig {
 		"cloudevents_http": func() transportConfig {
 			return &httpTransport{in: cloudeventshttp.DefaultSourceSettings(), out: cloudeventshttp.DefaultSinkSettings("")}
 		},
-		"amqp091": func() transportConfig { return &amqpTransport{settings: amqp091.DefaultSettings()} },
-		"stdio":   func() transportConfig { return &stdioTransport{in: stdio.DefaultSourceSettings()} },
-		"file":    func() transportConfig { return &fileTransport{in: file.DefaultSourceSettings("")} },
+		"cdevents_webhook": func() transportConfig { return &webhookTransport{in: cdeventswebhook.DefaultSettings()} },
+		"amqp091":          func() transportConfig { return &amqpTransport{settings: amqp091.DefaultSettings()} },
+		"stdio":            func() transportConfig { return &stdioTransport{in: stdio.DefaultSourceSettings()} },
+		"file":             func() transportConfig { return &fileTransport{in: file.DefaultSourceSettings("")} },
 	}
 }
 
@@ -232,6 +235,47 @@ func (t *httpTransport) sink(name string, o BuildOptions) (transport.Sink, error
 }
 
 func (t *httpTransport) giveUpAfter() time.Duration { return HTTPGiveUpAfter }
+
+type webhookTransport struct {
+	head
+	in     cdeventswebhook.Settings
+	folder string // of the configuration
+}
+
+func (t *webhookTransport) read(s *strictyaml.Section) { s.Into(&t.head, &t.in) }
+
+func (t *webhookTransport) lacksForSource(doc *strictyaml.Document, key string) string {
+	if !doc.Has(key + ".listen") {
+		return "listen is missing, the address to listen on"
+	}
+	return ""
+}
+
+func (t *webhookTransport) lacksForSink(*strictyaml.Document, string) string {
+	return "it only listens; a transport of type cloudevents_http sends"
+}
+
+func (t *webhookTransport) validate(bool, bool) error { return t.in.Validate() }
+
+func (t *webhookTransport) source(name string, o BuildOptions) (transport.Source, error) {
+	in := t.in
+	in.Translators = map[string]cdeventswebhook.Translator{}
+	for key, one := range t.in.Translators {
+		files := map[string]string{}
+		for file, sum := range one.Files {
+			files[fileIn(t.folder, file)] = sum
+		}
+		one.Path, one.Files = binaryIn(t.folder, one.Path), files
+		in.Translators[key] = one
+	}
+	return cdeventswebhook.Listen(in, o.logger(name))
+}
+
+func (t *webhookTransport) sink(string, BuildOptions) (transport.Sink, error) {
+	return nil, errors.New("it only listens")
+}
+
+func (t *webhookTransport) giveUpAfter() time.Duration { return HTTPGiveUpAfter }
 
 type amqpTransport struct {
 	head

@@ -41,8 +41,8 @@ type Config struct {
 	// the ledger. Beyond it, events wait in flight, and so their sources wait. 0 is the default.
 	MaxParked int `yaml:"max_parked"`
 
-	// Plugins are not supported yet.
-	Plugins *strictyaml.Section `yaml:"plugins"`
+	// Plugins are programs that translate, or edit translations, by name. A relay names those that it uses.
+	Plugins map[string]PluginConfig `yaml:"plugins"`
 
 	doc        *strictyaml.Document
 	folder     string // of the configuration; empty: the working directory
@@ -107,8 +107,9 @@ type RelayConfig struct {
 	// Later ones count before earlier ones. A relative path is relative to the configuration's folder.
 	Mappings []string `yaml:"mappings"`
 
-	// Plugins are not supported yet.
-	Plugins *strictyaml.Section `yaml:"plugins"`
+	// Plugins join in, each over all before it. While one of them is restarted, events wait for it; once it is given up,
+	// the events that it would be asked about go to the dead letters, with the code plugin_unavailable.
+	Plugins []RelayPluginConfig `yaml:"plugins"`
 
 	// Edition is the Eiffel edition to write.
 	Edition string `yaml:"edition"`
@@ -237,8 +238,6 @@ func (c *Config) oneOf(key, value string, allowed ...string) {
 	}
 }
 
-func (c *Config) notYet(key string) { c.doc.Report(key, "is not supported yet; take it out") }
-
 func (c *Config) check() {
 	switch {
 	case !c.doc.Has("version"):
@@ -269,19 +268,17 @@ func (c *Config) check() {
 			c.doc.Report("admin.listen", "%q can be reached from outside this machine, which needs admin.token", c.Admin.Listen)
 		}
 	}
-	if c.Plugins != nil {
-		c.notYet("plugins")
-	}
 	if c.MaxParked < 0 {
 		c.doc.Report("max_parked", "%d is less than 0", c.MaxParked)
 	}
 	c.readTransports()
 	c.checkRelays()
+	c.checkPlugins()
 }
 
 // readTransports decodes every transport in the form of its driver.
 func (c *Config) readTransports() {
-	known := drivers()
+	known := c.transportTypes()
 	for _, name := range slices.Sorted(maps.Keys(c.Transports)) {
 		section := c.Transports[name]
 		if section == nil {
@@ -300,6 +297,9 @@ func (c *Config) readTransports() {
 		}
 		t := make()
 		t.read(section)
+		if hooks, ok := t.(*webhookTransport); ok {
+			hooks.folder = c.folder
+		}
 		c.transports[name] = t
 	}
 }
@@ -356,9 +356,6 @@ func (c *Config) checkRelays() {
 		c.oneOf(at+".returning", r.Returning, "drop", "restore", "translate")
 		c.oneOf(at+".on_no_mapping", r.OnNoMapping, "announce", "dead_letter", "drop")
 		c.loadMappings(at+".mappings", &c.Relays[i])
-		if r.Plugins != nil {
-			c.notYet(at + ".plugins")
-		}
 		if c.doc.Has(at+".max_in_flight") && r.MaxInFlight < 1 {
 			c.doc.Report(at+".max_in_flight", "%d is less than 1", r.MaxInFlight)
 		}

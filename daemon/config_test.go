@@ -113,7 +113,7 @@ unknown: 1
 		"line 6: transports.bus.url: the environment variable BROKER is not set",
 		"line 6: transports.bus.prefetch: 0 is not between 1 and",
 		"line 6: transports.bus.exchagne: is not a known key; did you mean exchange?",
-		`line 7: transports.odd.type: "carrier_pigeon" is not one of amqp091, cloudevents_http, file, stdio`,
+		`line 7: transports.odd.type: "carrier_pigeon" is not one of amqp091, cdevents_webhook, cloudevents_http, file, plugin, stdio`,
 		"line 8: transports.none.type: is missing",
 		"line 10: relays[0].from: transport web is no source: listen is missing",
 		`line 10: relays[0].translate: "eifel" is not one of eiffel, cdevents`,
@@ -128,10 +128,9 @@ unknown: 1
 		"line 17: relays[2].retry.max: 1s is less than initial",
 		"line 17: relays[2].retry.multiplier: 0.5 is less than 1",
 		"line 18: relays[2].max_in_flight: 0 is less than 1",
-		"line 19: relays[2].plugins: is not supported yet",
 		`line 20: relays[2].returning: "keep" is not one of drop, restore, translate`,
 		"line 21: relays[2].on_no_mapping: \"never\" is not one of announce, dead_letter, drop",
-		"line 22: plugins: is not supported yet",
+		"line 22: plugins.p.sha256: is missing",
 		"line 23: dead_letters.path: is missing",
 		"line 24: unknown: is not a known key",
 	} {
@@ -282,7 +281,7 @@ func TestMappings(t *testing.T) {
 	for name, text := range map[string]string{
 		"overlays/good.yaml": "version: 1\npublished_levels: [live]\n",
 		"overlays/bad.yaml":  "version: 1\nto_eiffel:\n  - {cdevent: service.removed, disable: yes}\n  - {cdevent: service.upgraded, when: event.x +}\n",
-		"overlays/odd.yaml":  "version: 1\nto_cdevents:\n  - {eiffel: EiffelArtifactDeployedEvent, extend: true, content: [{to: /environment, by: guesswork}]}\n",
+		"overlays/odd.yaml":  "version: 1\nto_eiffel:\n  - {cdevent: service.removed, extend: true, links: [{type: CAUSE, target: anchor, anchor: EiffelIssueDefinedEvent, subject: ticket, reference: /subject, required: true}]}\n",
 		"good.yaml":          strings.Replace(minimal, "translate: cdevents}", "translate: cdevents, mappings: [overlays/good.yaml]}", 1),
 		"bad.yaml":           strings.Replace(minimal, "translate: cdevents}", "translate: cdevents, mappings: [overlays/good.yaml, overlays/bad.yaml]}", 1),
 		"odd.yaml":           strings.Replace(minimal, "translate: cdevents}", "translate: cdevents, mappings: [overlays/odd.yaml]}", 1),
@@ -321,8 +320,8 @@ func TestMappings(t *testing.T) {
 			t.Errorf("missing: %s\n%s", want, got)
 		}
 	}
-	if got := strings.Join(problems(read("odd.yaml")), "\n"); !strings.Contains(got, `line 17: relays[1].mappings: `) || !strings.Contains(got, "guesswork") {
-		t.Errorf("a judgement that is none: %s", got)
+	if got := strings.Join(problems(read("odd.yaml")), "\n"); !strings.Contains(got, `line 17: relays[1].mappings: `) || !strings.Contains(got, "no EiffelIssueDefinedEvent can be synthesized") {
+		t.Errorf("a link that cannot be required: %s", got)
 	}
 	if got := strings.Join(problems(read("none.yaml")), "\n"); !strings.Contains(got, `relays[1].mappings[0]: is empty`) {
 		t.Errorf("no path: %s", got)

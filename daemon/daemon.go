@@ -57,6 +57,7 @@ func New(settings Settings) (*Daemon, error) {
 	}
 	d.receiving, d.stopReceiving = context.WithCancel(context.Background())
 	d.s = newSequencer(settings.Ledger, settings.Letters, d.clock, d.log, d.metrics, settings.MaxParked)
+	d.metrics.registry.MustRegister(newPluginMetrics(settings.Plugins))
 	if sized, ok := settings.Letters.(interface{ Size() (int64, int) }); ok {
 		d.metrics.watch(sized.Size)
 	}
@@ -84,6 +85,9 @@ func (s *Settings) close() error {
 			// Nothing is in flight: there is nothing to wait for.
 			errs = append(errs, sink.Close(context.Background()))
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Plugins)) {
+		errs = append(errs, s.Plugins[name].Close())
 	}
 	if closer, ok := s.Letters.(interface{ Close() error }); ok {
 		errs = append(errs, closer.Close())
@@ -118,6 +122,10 @@ func (d *Daemon) Start(ctx context.Context) error {
 	}
 	byName := map[string]*relay{}
 	for _, r := range d.relays {
+		if r.consulting != nil {
+			d.s.running.Add(1)
+			go r.consultLoop()
+		}
 		byName[r.settings.Name] = r
 		d.resuming.Add(1)
 		go func() {
@@ -143,6 +151,7 @@ func (d *Daemon) Start(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("start: %w", err), d.Shutdown(ctx))
 	}
+	logPlugins(d.log, d.settings.Plugins)
 	for _, r := range d.relays {
 		d.log.Info("relay started", "relay", r.settings.Name, "from", r.settings.From, "to", r.settings.To,
 			"translate", r.settings.Translate.String())
@@ -241,6 +250,11 @@ func (d *Daemon) close(ctx context.Context) error {
 	if left := d.s.halt(); left > 0 {
 		d.log.Warn("shutdown: events were handed back", "events", left)
 	}
+	for _, name := range slices.Sorted(maps.Keys(d.settings.Plugins)) {
+		if err := d.settings.Plugins[name].Close(); err != nil {
+			errs = append(errs, fmt.Errorf("close plugin %s: %w", name, err))
+		}
+	}
 	// Every delivery is settled now, so that Receive returns by itself; a source that does not must be ended.
 	select {
 	case <-d.ended:
@@ -288,7 +302,8 @@ func (d *Daemon) Addresses() map[string]net.Addr {
 	return out
 }
 
-// Health is what stands in the way of the daemon's work, by part: "source web", "sink bus", "ledger", "dead_letters".
+// Health is what stands in the way of the daemon's work, by part: "source web", "sink bus", "plugin tool", "ledger",
+// "dead_letters".
 // A nil error says that the part works.
 func (d *Daemon) Health() map[string]error {
 	out := map[string]error{}
@@ -297,6 +312,9 @@ func (d *Daemon) Health() map[string]error {
 	}
 	for name, sink := range d.settings.Sinks {
 		out["sink "+name] = sink.Health()
+	}
+	for name, plugin := range d.settings.Plugins {
+		out["plugin "+name] = plugin.Health()
 	}
 	out["ledger"] = pointed(d.s.ledgerErr.Load())
 	out["dead_letters"] = pointed(d.s.lettersErr.Load())

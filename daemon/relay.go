@@ -18,6 +18,10 @@ type relay struct {
 	room       chan struct{} // a token for each delivery in flight
 	closing    chan struct{} // closed when no delivery is taken any more
 
+	consulting consulting         // the translator, if it has plugins to ask
+	consulted  chan *consultation // in the order of their deliveries
+	entering   int                // those of them that have not entered the sequence; guarded by its lock
+
 	rouse  chan struct{}
 	roused []*parkedEvent // guarded by the sequencer's lock
 }
@@ -26,12 +30,16 @@ type relay struct {
 const busyPause = time.Second
 
 func newRelay(settings RelaySettings, o *outlet, s *sequencer) *relay {
-	return &relay{
+	r := &relay{
 		settings: settings, translator: settings.Translator, outlet: o, s: s,
 		room:    make(chan struct{}, settings.MaxInFlight),
 		closing: make(chan struct{}),
 		rouse:   make(chan struct{}, 1),
 	}
+	if c, ok := settings.Translator.(consulting); ok {
+		r.consulting, r.consulted = c, make(chan *consultation, settings.MaxInFlight)
+	}
+	return r
 }
 
 // handle is the [transport.Handler] of the relay's source.
@@ -63,6 +71,10 @@ func (r *relay) handle(ctx context.Context, d transport.Delivery) error {
 	}
 	if err != nil {
 		r.s.poison(r, d, event, err)
+		return nil
+	}
+	if r.consulting != nil {
+		r.consult(d, event)
 		return nil
 	}
 	r.s.submit(r, d, event)

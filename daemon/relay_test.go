@@ -605,10 +605,25 @@ func TestRedeliveryDoesNotPutOffGivingUp(t *testing.T) {
 	eventually(t, "published", func() bool { return len(g.sink.ids()) == 1 })
 	g.clock.advance(20 * time.Second)
 	again := g.source.deliver(text)
+	eventually(t, "the redelivery has joined", func() bool {
+		g.d.s.mu.Lock()
+		defer g.d.s.mu.Unlock()
+		for tx := range g.d.s.all {
+			if len(tx.settles) == 2 {
+				return true
+			}
+		}
+		return false
+	})
 	g.clock.advance(6 * time.Second)
 	want(t, a, transport.Retried)
 	want(t, again, transport.Retried)
 	third := g.source.deliver(text) // has the whole time again
+	eventually(t, "the third delivery is taken", func() bool {
+		g.d.s.mu.Lock()
+		defer g.d.s.mu.Unlock()
+		return len(g.d.s.all) == 1
+	})
 	g.clock.advance(20 * time.Second)
 	wantOpen(t, third)
 	g.clock.advance(6 * time.Second)

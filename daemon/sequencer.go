@@ -16,6 +16,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/daemon/deadletters"
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
+	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
@@ -56,7 +57,9 @@ type sequencer struct {
 	inFlight map[eventKey]*transaction
 	all      map[*transaction]struct{} // everything that is not finished
 	idle     chan struct{}             // closed while there is nothing
-	stopped  bool                      // hard stop: nothing is published or retried any more
+
+	entering int  // deliveries whose plugins are being asked, which are on their way into the sequence
+	stopped  bool // hard stop: nothing is published or retried any more
 
 	stale      map[*transaction]struct{}
 	blind      []*transaction // in their order
@@ -141,6 +144,11 @@ func (s *sequencer) unlock() {
 // submit takes a delivery whose event was read into the sequence. It holds a place in the relay, which is given back when the
 // transaction ends.
 func (s *sequencer) submit(r *relay, d transport.Delivery, event translate.Event) {
+	s.submitConsulted(r, d, event, nil)
+}
+
+// submitConsulted is submit for an event about which plugins were asked.
+func (s *sequencer) submitConsulted(r *relay, d transport.Delivery, event translate.Event, answers *host.Consultation) {
 	s.mu.Lock()
 	defer s.unlock()
 	key := keyOf(r, event)
@@ -165,7 +173,7 @@ func (s *sequencer) submit(r *relay, d transport.Delivery, event translate.Event
 	}
 	t := &transaction{
 		relay: r, event: event, original: d.Message.Data, passed: passedOn(d.Message.Extensions),
-		received: s.clock.Now(), settles: []func(transport.Settlement){d.Settle}, slots: 1,
+		received: s.clock.Now(), settles: []func(transport.Settlement){d.Settle}, slots: 1, answers: answers,
 	}
 	s.limit(t)
 	s.admit(t)
@@ -193,10 +201,8 @@ func (s *sequencer) admit(t *transaction) {
 func (s *sequencer) enter(t *transaction) {
 	s.next++
 	t.seq = s.next
-	if len(s.all) == 0 {
-		s.idle = make(chan struct{})
-	}
 	s.all[t] = struct{}{}
+	s.idleChanged()
 	t.relay.gauge(1)
 }
 
@@ -278,8 +284,21 @@ func (s *sequencer) finish(t *transaction, answer transport.Settlement) {
 	t.relay.release(t.slots)
 	t.slots = 0
 	delete(s.all, t)
-	if len(s.all) == 0 {
-		close(s.idle)
+	s.idleChanged()
+}
+
+// idleChanged keeps idle after something came or went.
+func (s *sequencer) idleChanged() {
+	nothing := len(s.all)+s.entering == 0
+	select {
+	case <-s.idle:
+		if !nothing {
+			s.idle = make(chan struct{})
+		}
+	default:
+		if nothing {
+			close(s.idle)
+		}
 	}
 }
 
@@ -313,6 +332,11 @@ func (s *sequencer) translate(t *transaction) {
 			}
 			w.deltas = append(w.deltas, f.Record)
 		}
+	case errors.Is(err, host.ErrUnasked):
+		s.overlay.forget(t)
+		s.goBlind(t)
+		s.awaitAnswer(t)
+		return
 	case v.err != nil && !isDamaged(v.err):
 		s.overlay.forget(t)
 		s.goBlind(t)
@@ -348,7 +372,14 @@ func (s *sequencer) ask(t *transaction, v *view) (result translate.Result, err e
 			err = &panicError{p, debug.Stack()}
 		}
 	}()
-	return translate.Ask(s.work, t.relay.translator, v, t.event)
+	translator := t.relay.translator
+	if t.relay.consulting != nil {
+		if t.answers == nil {
+			t.answers = t.relay.consulting.Consult()
+		}
+		translator = t.answers.Recall()
+	}
+	return translate.Ask(s.work, translator, v, t.event)
 }
 
 // tie finds whom a transaction needs, and who must be translated anew because of it.
@@ -592,6 +623,9 @@ func (s *sequencer) retryBlind() (some bool) {
 	})
 	for len(s.blind) > 0 && !s.clock.Now().Before(s.blindUntil) {
 		t := s.blind[0]
+		if t.asking {
+			return some
+		}
 		s.blind = s.blind[1:]
 		s.translate(t)
 		if t.blind {
@@ -773,7 +807,7 @@ func (s *sequencer) sleep(ctx context.Context, d time.Duration) bool {
 func (s *sequencer) drain(ctx context.Context) error {
 	for {
 		s.mu.Lock()
-		idle, live := s.idle, len(s.all)
+		idle, live := s.idle, len(s.all)+s.entering
 		s.mu.Unlock()
 		if live == 0 {
 			return nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/daemon/deadletters"
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
+	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
@@ -35,6 +36,9 @@ type transaction struct {
 	settles []func(transport.Settlement) // deliveries that wait for it
 	slots   int                          // places in the relay that it holds
 	parked  *parkedEvent                 // the parked event that it takes up, or parks
+
+	answers *host.Consultation // of plugins; nil where none are asked
+	asking  bool               // a plugin is being asked what was asked in the transaction's place only
 
 	state   state
 	blind   bool // the ledger could not be read, so nobody knows what it will touch

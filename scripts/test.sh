@@ -16,6 +16,9 @@ say() { printf '== %s\n' "$*"; }
 say "RabbitMQ, for the tests of the relay and its transports"
 scripts/ensure-rabbitmq.sh
 
+say "Node, for the plugin in JavaScript"
+scripts/ensure-node.sh
+
 say "gofmt, go vet, and the modules as go.mod has them"
 unformatted=$(gofmt -l .)
 if [ -n "$unformatted" ]; then
@@ -24,6 +27,16 @@ if [ -n "$unformatted" ]; then
 fi
 go mod verify >/dev/null
 go vet ./...
+
+say "the plugin protocol: lint, nothing released changed, generated code"
+if command -v npx >/dev/null 2>&1; then
+	scripts/proto.sh check
+elif [ -n "${CI:-}" ]; then
+	say "npx is not installed: the plugin protocol cannot be checked"
+	exit 1
+else
+	say "npx is not installed: the plugin protocol was NOT checked"
+fi
 
 say "fuzzing each target with $fuzz_inputs inputs"
 for target in $(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do
@@ -42,4 +55,10 @@ say "what the race detector would only slow down, in full: verdicts of the schem
 go test ./internal/schema/... ./conformance/translator
 
 say "every test, with the race detector"
-EIFFELBRIDGE_REQUIRE_RABBITMQ=1 $gotestsum --format pkgname -- -race -timeout 10m ./...
+EIFFELBRIDGE_REQUIRE_RABBITMQ=1 EIFFELBRIDGE_REQUIRE_NODE="${CI:+1}" $gotestsum --format pkgname -- -race -timeout 10m ./...
+
+say "the examples that are modules of their own"
+find examples -name go.mod | sort | while read -r module; do
+	say "$(dirname "$module")"
+	(cd "$(dirname "$module")" && go mod verify >/dev/null && go vet ./... && $gotestsum --format pkgname -- -race -timeout 10m ./...)
+done

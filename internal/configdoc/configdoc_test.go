@@ -48,7 +48,9 @@ func TestExample(t *testing.T) {
 	flatten(shown, "", text)
 	// The example says so itself, or a variable stands there.
 	other := []string{"cloudevents_http.listen", "cloudevents_http.target", "cloudevents_http.headers", "amqp091.url", "amqp091.queue",
-		"amqp091.dead_letter_exchange", "file.path", "file.follow", "admin.token", "relays[].retry.give_up_after"}
+		"amqp091.dead_letter_exchange", "cdevents_webhook.listen", translatorPrefix + "args", translatorPrefix + "sha256", translatorPrefix + "files",
+		translatorPrefix + "env", "file.path", "file.follow", "plugin.plugin", "plugin.config", "plugins.path", "plugins.config", "plugins.dev", "relays[].plugins[].name",
+		"relays[].plugins[].mode", "admin.token", "relays[].retry.give_up_after"}
 	for _, s := range sections() {
 		keys, err := keysOf(root, s)
 		if err != nil {
@@ -90,6 +92,17 @@ func flatten(out map[string][]any, prefix string, from map[string]any) {
 					flatten(out, transport["type"].(string)+".", transport)
 				}
 				continue
+			case prefix == "cdevents_webhook." && name == "translators":
+				for _, one := range value {
+					flatten(out, translatorPrefix, one.(map[string]any))
+				}
+				continue
+			case prefix == "" && name == "plugins":
+				for _, one := range value {
+					flatten(out, "plugins.", one.(map[string]any))
+				}
+				continue
+			case prefix == "plugins." || prefix == "plugin." || prefix == translatorPrefix: // a mapping is a value
 			case name != "headers":
 				flatten(out, prefix+name+".", value)
 				continue
@@ -98,6 +111,12 @@ func flatten(out map[string][]any, prefix string, from map[string]any) {
 			if name == "relays" {
 				for _, one := range value {
 					flatten(out, "relays[].", one.(map[string]any))
+				}
+				continue
+			}
+			if name == "plugins" {
+				for _, one := range value {
+					flatten(out, "relays[].plugins[].", one.(map[string]any))
 				}
 				continue
 			}
@@ -135,15 +154,18 @@ func check(t *testing.T, name, value string) []daemon.Problem {
 	t.Helper()
 	parts := []struct{ prefix, head, indent string }{
 		{"", "", ""}, {"ledger.", "ledger:", "  "}, {"admin.", "admin:", "  "}, {"dead_letters.", "dead_letters:", "  "},
-		{"cloudevents_http.", "transports:\n  web:", "    "}, {"amqp091.", "  bus:", "    "}, {"stdio.", "  pipe:", "    "},
+		{"cloudevents_http.", "transports:\n  web:", "    "}, {"cdevents_webhook.", "  hooks:", "    "},
+		{translatorPrefix, "    translators:\n      github:", "        "}, {"amqp091.", "  bus:", "    "}, {"stdio.", "  pipe:", "    "},
 		{"file.", "  recorded:", "    "},
 		{"relays[].", "relays:\n  - {name: a, from: bus, to: web, translate: cdevents}\n  - {name: b, from: pipe, to: bus, translate: eiffel}\n" +
-			"  - {name: c, from: recorded, to: bus, translate: eiffel}\n  -", "    "},
+			"  - {name: c, from: recorded, to: bus, translate: eiffel}\n  - {name: e, from: hooks, to: bus, translate: eiffel}\n  -", "    "},
 		{"relays[].unresolved.", "    unresolved:", "      "}, {"relays[].retry.", "    retry:", "      "},
 	}
 	keys := map[string]string{
 		"version": "1", "ledger.type": "file", "admin.listen": "127.0.0.1:9090", "dead_letters.type": "file",
 		"cloudevents_http.type": "cloudevents_http", "cloudevents_http.listen": "127.0.0.1:8080", "cloudevents_http.target": "http://127.0.0.1:1/",
+		"cdevents_webhook.type": "cdevents_webhook", "cdevents_webhook.listen": "127.0.0.1:8081",
+		translatorPrefix + "path": "translator", translatorPrefix + "dev": "true",
 		"amqp091.type": "amqp091", "amqp091.queue": "q", "stdio.type": "stdio", "file.type": "file", "file.path": "events.jsonl",
 		"relays[].name": "d", "relays[].from": "web", "relays[].to": "bus", "relays[].translate": "eiffel",
 		"relays[].unresolved.policy": "wait", "relays[].retry.initial": "100ms",

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/eiffelbridge/eiffelbridge/daemon"
+	cloudeventshttp "github.com/eiffelbridge/eiffelbridge/daemon/transports/cloudevents_http"
 	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
 )
 
@@ -71,7 +72,7 @@ func document(root string) (string, error) {
 		if s.prefix == "" {
 			b.WriteString(topLevel(keys))
 		}
-		if strings.HasPrefix(s.prefix, "transports") {
+		if strings.HasPrefix(s.title, "Transport ") {
 			fmt.Fprintf(&b, "- **`type`** (text; must be written): `%s`.\n", strings.TrimPrefix(s.title, "Transport "))
 		}
 		for _, k := range keys {
@@ -294,8 +295,13 @@ func kindOf(t reflect.Type) string {
 		return "number"
 	case reflect.Slice:
 		return "list of " + kindOf(t.Elem())
+	case reflect.Interface:
+		return "any"
 	case reflect.Map:
-		return "mapping of names to " + kindOf(t.Elem()) + ", secrets"
+		if t == reflect.TypeFor[cloudeventshttp.Headers]() || t.Elem() == reflect.TypeFor[strictyaml.Secret]() {
+			return "mapping of names to text, secrets"
+		}
+		return "mapping of names to " + kindOf(t.Elem())
 	}
 	return t.String()
 }

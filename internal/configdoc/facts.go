@@ -5,6 +5,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/daemon"
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/amqp091"
+	cdeventswebhook "github.com/eiffelbridge/eiffelbridge/daemon/transports/cdevents_webhook"
 	cloudeventshttp "github.com/eiffelbridge/eiffelbridge/daemon/transports/cloudevents_http"
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/file"
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/stdio"
@@ -25,6 +26,9 @@ type source struct {
 	defaults any
 	role     string // of the keys of a transport: source, sink, or empty for both
 }
+
+// translatorPrefix is that of the keys of a translator, in place of two names.
+const translatorPrefix = "transports.NAME.translators."
 
 const driverFolder = "daemon/transports/"
 
@@ -47,6 +51,11 @@ func sections() []section {
 			[]source{{"daemon", relay.Unresolved, ""}}},
 		{"Retries", "relays[].retry.", "How a relay repeats what failed. What the far side asks for (Retry-After) is heeded if it is longer.",
 			[]source{{"daemon", relay.Retry, ""}}},
+		{"Plugins of a relay", "relays[].plugins[].", "Which plugins join in, each over all before it; `plugins` is a list. While one is restarted, events " +
+			"wait for it; once it is given up, the events that it would be asked about go to the dead letters, with the code `plugin_unavailable`.",
+			[]source{{"daemon", daemon.RelayPluginConfig{}, ""}}},
+		{"Plugins", "plugins.", "Programs that translate, or edit translations. `plugins` is a mapping of names of your own to plugins.",
+			[]source{{"daemon", daemon.PluginConfig{MaxMemory: 1024, Timeout: 5 * time.Second}, ""}}},
 		{"Transport cloudevents_http", "transports.NAME.", "CloudEvents over HTTP. As a source it listens for binary, structured and " +
 			"batched mode, and needs `listen`; as a sink it posts, and needs `target`. One transport may be both. " +
 			"The defaults of `listen` are not used: the key must be written.",
@@ -54,6 +63,11 @@ func sections() []section {
 				{driverFolder + "cloudevents_http", cloudeventshttp.DefaultSourceSettings(), "source"},
 				{driverFolder + "cloudevents_http", cloudeventshttp.DefaultSinkSettings(""), "sink"},
 			}},
+		{"Transport cdevents_webhook", "transports.NAME.", "Webhooks of GitHub, Gerrit and others, by way of the translators of the CDEvents webhook adapter, which run " +
+			"unmodified. It is a source only, and needs `listen`, whose default is not used. See [webhooks.md](webhooks.md).",
+			[]source{{driverFolder + "cdevents_webhook", cdeventswebhook.DefaultSettings(), ""}}},
+		{"Translators of webhooks", translatorPrefix, "`translators` is a mapping of names, which stand in the paths of requests, to programs.",
+			[]source{{driverFolder + "cdevents_webhook", cdeventswebhook.Translator{}, ""}}},
 		{"Transport amqp091", "transports.NAME.", "RabbitMQ, over AMQP 0-9-1. As a source it consumes from a queue, and needs `queue`; as a sink it " +
 			"publishes to an exchange with publisher confirms. One transport may be both.",
 			[]source{{driverFolder + "amqp091", amqp091.DefaultSettings(), ""}}},
@@ -66,6 +80,9 @@ func sections() []section {
 				{driverFolder + "file", file.DefaultSourceSettings(""), "source"},
 				{driverFolder + "file", file.DefaultSinkSettings(""), "sink"},
 			}},
+		{"Transport plugin", "transports.NAME.", "A transport in a process of its own: a plugin under `plugins`, of your own or a built-in transport " +
+			"(`eiffelbridge plugins serve`). Each such transport has its own process of the plugin. One transport may be both, if the plugin can.",
+			[]source{{"daemon", daemon.PluginTransportConfig{}, ""}}},
 	}
 }
 
@@ -146,7 +163,7 @@ func rules() map[string]rule {
 		"relays[].retry.max":        {text: "at least `initial`", good: []string{"100ms"}, bad: []string{"99ms"}},
 		"relays[].retry.multiplier": atLeast("1", "0.9"),
 		"relays[].retry.give_up_after": atLeast("0s", "-1s").or("`" + duration(daemon.HTTPGiveUpAfter) +
-			"` from a source of type cloudevents_http, else `0s`"),
+			"` from a source over HTTP, else `0s`"),
 
 		"cloudevents_http.listen":         rule{text: "host:port", good: []string{"127.0.0.1:0"}, bad: []string{"8080"}}.or("none"),
 		"cloudevents_http.max_body":       between("1", "1073741824", "0", "1073741825"),
@@ -159,6 +176,16 @@ func rules() map[string]rule {
 		"cloudevents_http.target": {text: "http:// or https://", good: []string{"https://sink.example.com/a"}, bad: []string{"ftp://a/", `""`}},
 		"cloudevents_http.mode":   oneOf("binary", "structured"), "cloudevents_http.request_timeout": positive(),
 		"cloudevents_http.headers": {bad: []string{`{ce-id: "1"}`, `{Content-Type: text/plain}`}},
+
+		"cdevents_webhook.listen":            rule{text: "host:port", good: []string{"127.0.0.1:0"}, bad: []string{"8080"}}.or("none"),
+		"cdevents_webhook.max_body":          between("1", "66060288", "0", "66060289"),
+		"cdevents_webhook.max_in_flight":     atLeast("1", "0"),
+		"cdevents_webhook.translate_timeout": positive(), "cdevents_webhook.repeats": atLeast("0s", "-1s"),
+		"cdevents_webhook.busy_timeout": positive(), "cdevents_webhook.retry_after": positive(),
+		"cdevents_webhook.header_timeout": positive(), "cdevents_webhook.read_timeout": positive(),
+		"cdevents_webhook.write_timeout": positive(), "cdevents_webhook.idle_timeout": positive(),
+		translatorPrefix + "path":   rule{}.must(),
+		translatorPrefix + "sha256": {text: "64 hexadecimal digits"},
 
 		"amqp091.url":                    rule{text: "amqp:// or amqps://", good: []string{"amqps://broker/"}, bad: []string{"http://broker/"}}.or("`amqp://guest:guest@127.0.0.1:5672/`"),
 		"amqp091.connection_name":        {},

@@ -92,11 +92,7 @@ func newBridge(t *testing.T, amqpURL, exchange, target, extra string) *bridge {
 	if target == "" {
 		target = "http://127.0.0.1:9/" // discard: nothing is sent there
 	}
-	text := fmt.Sprintf(`version: 1
-ledger: {type: file, path: %q}
-admin: {listen: %q}
-transports:
-  web:
+	b.write(target, amqpURL, exchange, extra, `  web:
     type: cloudevents_http
     listen: %q
     target: %q
@@ -106,15 +102,46 @@ transports:
     exchange: %s
     queue: %s.in
     bindings: ["eiffel.#"]
-relays:
+`, "")
+	return b
+}
+
+// newPluginBridge is newBridge with every transport in a process of its own.
+func newPluginBridge(t *testing.T, amqpURL, exchange, target, extra string) *bridge {
+	t.Helper()
+	b := newBridge(t, amqpURL, exchange, target, extra)
+	if target == "" {
+		target = "http://127.0.0.1:9/"
+	}
+	b.write(target, amqpURL, exchange, extra, `  web:
+    type: plugin
+    plugin: http
+    config: {listen: %q, target: %q}
+  bus:
+    type: plugin
+    plugin: amqp
+    config: {url: %q, exchange: %s, queue: %s.in, bindings: ["eiffel.#"]}
+`, fmt.Sprintf(`plugins:
+  http: {path: %q, args: [plugins, serve, cloudevents_http], dev: true}
+  amqp: {path: %q, args: [plugins, serve, amqp091], dev: true}
+`, binary, binary))
+	return b
+}
+
+func (b *bridge) write(target, amqpURL, exchange, extra, transports, plugins string) {
+	b.t.Helper()
+	text := fmt.Sprintf(`version: 1
+ledger: {type: file, path: %q}
+admin: {listen: %q}
+transports:
+`+transports+`relays:
   - {name: to_eiffel, from: web, to: bus, translate: eiffel%s}
   - {name: to_cdevents, from: bus, to: web, translate: cdevents%s}
 dead_letters: {type: file, path: %q}
-`, b.ledger(), b.admin, b.web, target, amqpURL, exchange, exchange, extra, extra, b.deadLetters())
+`, b.ledger(), b.admin, b.web, target, amqpURL, exchange, exchange, extra, extra, b.deadLetters()) + plugins
 	if err := os.WriteFile(b.config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+		b.t.Fatal(err)
 	}
-	return b
 }
 
 func (b *bridge) ledger() string      { return filepath.Join(b.dir, "ledger") }

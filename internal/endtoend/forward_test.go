@@ -69,9 +69,16 @@ func lives(prefix string, n int) [][]*testEvent {
 
 // TestTenThousandEvents posts 10,000 mixed events in binary, structured and batched mode: all arrive, translated, once per
 // id, each valid and after what it links to.
-func TestTenThousandEvents(t *testing.T) {
+func TestTenThousandEvents(t *testing.T) { testTenThousandEvents(t, "ten.thousand", newBridge) }
+
+// TestTenThousandEventsWithEveryTransportAsPlugin is the same with HTTP and AMQP in processes of their own.
+func TestTenThousandEventsWithEveryTransportAsPlugin(t *testing.T) {
+	testTenThousandEvents(t, "ten.thousand.plugins", newPluginBridge)
+}
+
+func testTenThousandEvents(t *testing.T, exchange string, newBridge func(t *testing.T, amqpURL, exchange, target, extra string) *bridge) {
 	server := rabbittest.Shared(t)
-	const exchange, total = "ten.thousand", 10000
+	const total = 10000
 	w := watch(t, server.URL(), exchange)
 	b := newBridge(t, server.URL(), exchange, "", "")
 	b.start()

@@ -194,7 +194,7 @@ func (s *Section) Into(targets ...any) {
 // String is the text of one key of a section, without any problem if it is missing or no text.
 func (s *Section) String(name string) string {
 	for _, pair := range pairs(s.node) {
-		if pair.Key.String() == name {
+		if key, _ := scalar(pair.Key); key == name {
 			if text, ok := scalar(pair.Value); ok {
 				if out, err := s.doc.expand(text); err == nil {
 					return out

@@ -15,6 +15,7 @@ import (
 
 	transportconformance "github.com/eiffelbridge/eiffelbridge/conformance/transport"
 	"github.com/eiffelbridge/eiffelbridge/internal/rabbittest"
+	"github.com/eiffelbridge/eiffelbridge/internal/transportplugin/plugintest"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 )
 
@@ -97,6 +98,7 @@ func (p *proxy) end() {
 // farSide is what the harnesses have in common: a queue of their own, and a plain client.
 type farSide struct {
 	*proxy
+	kill     func() error // breaks in place of the proxy; nil: it does not
 	settings Settings
 	conn     *amqp.Connection
 	ch       *amqp.Channel
@@ -132,6 +134,21 @@ func newFarSide(server *rabbittest.Server, format string) (*farSide, error) {
 	return f, nil
 }
 
+// config is what a plugin with these settings gets.
+func (f *farSide) config() plugintest.Config {
+	return plugintest.Config{
+		"type": "amqp091", "url": f.settings.URL, "exchange": f.settings.Exchange, "queue": f.settings.Queue,
+		"bindings": f.settings.Bindings, "format": f.settings.Format,
+	}
+}
+
+func (f *farSide) Break() error {
+	if f.kill != nil {
+		return f.kill()
+	}
+	return f.proxy.Break()
+}
+
 func (f *farSide) Close() error {
 	f.proxy.end()
 	_, err := f.ch.QueueDelete(f.settings.Queue, false, false, false)
@@ -140,7 +157,7 @@ func (f *farSide) Close() error {
 
 type sinkHarness struct {
 	*farSide
-	sink *Sink
+	sink transport.Sink
 	got  []transport.Message
 }
 
@@ -166,7 +183,7 @@ func (h *sinkHarness) Stall() func() {
 
 type sourceHarness struct {
 	*farSide
-	source *Source
+	source transport.Source
 }
 
 func (h *sourceHarness) Source() transport.Source { return h.source }
@@ -185,17 +202,33 @@ func (h *sourceHarness) Send(ctx context.Context, messages []transport.Message) 
 }
 
 func TestConformance(t *testing.T) {
+	testConformance(t, plugintest.Direct(), []string{FormatEiffel, FormatStructured, FormatBinary}, nil)
+}
+
+// TestConformanceAsPlugin has the plugin protocol between the kit and the driver. What breaks is the connection to the broker, or
+// the plugin.
+func TestConformanceAsPlugin(t *testing.T) {
+	for _, way := range plugintest.Plugins(t) {
+		t.Run(way.Name, func(t *testing.T) {
+			t.Run("broker", func(t *testing.T) { testConformance(t, way, []string{FormatEiffel}, nil) })
+			t.Run("killed", func(t *testing.T) { testConformance(t, way, []string{FormatStructured}, way.Kill) })
+		})
+	}
+}
+
+func testConformance(t *testing.T, way *plugintest.Way, formats []string, kill func() error) {
 	server := rabbittest.Shared(t)
 	noGoroutines(t)
 	options := transportconformance.Options{Patience: patience}
-	for _, format := range []string{FormatEiffel, FormatStructured, FormatBinary} {
+	for _, format := range formats {
 		t.Run("sink/"+format, func(t *testing.T) {
 			transportconformance.RunSink(t, func(context.Context) (transportconformance.SinkHarness, error) {
 				f, err := newFarSide(server, format)
 				if err != nil {
 					return nil, err
 				}
-				sink, err := NewSink(f.settings, nil)
+				f.kill = kill
+				sink, err := way.Sink(f.config(), true, func() (transport.Sink, error) { return NewSink(f.settings, nil) })
 				return &sinkHarness{farSide: f, sink: sink}, err
 			}, options)
 		})
@@ -205,7 +238,8 @@ func TestConformance(t *testing.T) {
 				if err != nil {
 					return nil, err
 				}
-				source, err := NewSource(f.settings, nil)
+				f.kill = kill
+				source, err := way.Source(f.config(), func() (transport.Source, error) { return NewSource(f.settings, nil) })
 				return &sourceHarness{farSide: f, source: source}, err
 			}, options)
 		})

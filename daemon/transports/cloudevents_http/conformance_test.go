@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	transportconformance "github.com/eiffelbridge/eiffelbridge/conformance/transport"
 	cloudeventshttp "github.com/eiffelbridge/eiffelbridge/daemon/transports/cloudevents_http"
 	"github.com/eiffelbridge/eiffelbridge/internal/cloudeventsjson"
+	"github.com/eiffelbridge/eiffelbridge/internal/transportplugin/plugintest"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 )
 
@@ -31,8 +33,10 @@ func listen(change func(*cloudeventshttp.SourceSettings)) (*cloudeventshttp.Sour
 
 // sourceHarness is a sender that obeys: it sends again what was not answered with 202 or 400.
 type sourceHarness struct {
-	source  *cloudeventshttp.Source
+	source  transport.Source
+	address string
 	batched bool
+	kill    func() error // breaks in place of the clients; nil: it does not
 	ctx     context.Context
 	cancel  context.CancelFunc
 	sending sync.WaitGroup
@@ -41,15 +45,24 @@ type sourceHarness struct {
 	client *http.Client
 }
 
-func newSourceHarness(batched bool) func(context.Context) (transportconformance.SourceHarness, error) {
+func newSourceHarness(batched bool, way *plugintest.Way, kill func() error) func(context.Context) (transportconformance.SourceHarness, error) {
 	return func(context.Context) (transportconformance.SourceHarness, error) {
-		source, err := listen(func(s *cloudeventshttp.SourceSettings) {
-			s.MaxBody = 16 << 20 // the kit's messages go in one batch, so that they are in flight together
+		// A plugin that is started anew listens on the same address again.
+		probe, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		h := &sourceHarness{address: probe.Addr().String(), batched: batched, client: newClient(), kill: kill}
+		probe.Close()
+		const maxBody = 16 << 20 // the kit's messages go in one batch, so that they are in flight together
+		h.source, err = way.Source(plugintest.Config{"type": "cloudevents_http", "listen": h.address, "max_body": maxBody}, func() (transport.Source, error) {
+			return listen(func(s *cloudeventshttp.SourceSettings) {
+				s.Listen, s.MaxBody = h.address, maxBody
+			})
 		})
 		if err != nil {
 			return nil, err
 		}
-		h := &sourceHarness{source: source, batched: batched, client: newClient()}
 		h.ctx, h.cancel = context.WithCancel(context.Background())
 		return h, nil
 	}
@@ -99,7 +112,7 @@ func (h *sourceHarness) Send(_ context.Context, messages []transport.Message) er
 	for i, m := range messages {
 		h.sending.Go(func() {
 			for {
-				request, _ := http.NewRequestWithContext(h.ctx, http.MethodPost, "http://"+h.source.Addr().String(), nil)
+				request, _ := http.NewRequestWithContext(h.ctx, http.MethodPost, "http://"+h.address, nil)
 				body := m.Data
 				if i%2 == 0 {
 					body = cloudeventsjson.Append(nil, m)
@@ -153,7 +166,7 @@ func (h *sourceHarness) sendBatch(messages []transport.Message) {
 			}
 			body = cloudeventsjson.Append(body, m)
 		}
-		request, _ := http.NewRequestWithContext(h.ctx, http.MethodPost, "http://"+h.source.Addr().String(), bytes.NewReader(append(body, ']')))
+		request, _ := http.NewRequestWithContext(h.ctx, http.MethodPost, "http://"+h.address, bytes.NewReader(append(body, ']')))
 		request.Header.Set("Content-Type", "application/cloudevents-batch+json")
 		status, answer := h.do(request)
 		if status == http.StatusAccepted {
@@ -190,6 +203,9 @@ func (h *sourceHarness) do(request *http.Request) (int, []byte) {
 
 // Break aborts every request under way; they are sent again.
 func (h *sourceHarness) Break() error {
+	if h.kill != nil {
+		return h.kill()
+	}
 	h.lock.Lock()
 	old := h.client
 	h.client = newClient()
@@ -206,16 +222,17 @@ func (h *sourceHarness) Close() error {
 }
 
 func TestSourceConformance(t *testing.T) {
-	transportconformance.RunSource(t, newSourceHarness(false), transportconformance.Options{})
+	transportconformance.RunSource(t, newSourceHarness(false, plugintest.Direct(), nil), transportconformance.Options{})
 }
 
 func TestBatchedSourceConformance(t *testing.T) {
-	transportconformance.RunSource(t, newSourceHarness(true), transportconformance.Options{})
+	transportconformance.RunSource(t, newSourceHarness(true, plugintest.Direct(), nil), transportconformance.Options{})
 }
 
 // sinkHarness is a receiver that only knows the standard library and the specification.
 type sinkHarness struct {
-	sink   *cloudeventshttp.Sink
+	sink   transport.Sink
+	kill   func() error // breaks in place of the server; nil: it does not
 	server *httptest.Server
 
 	lock     sync.Mutex
@@ -223,14 +240,16 @@ type sinkHarness struct {
 	stalled  sync.RWMutex
 }
 
-func newSinkHarness(mode cloudeventshttp.Mode) func(context.Context) (transportconformance.SinkHarness, error) {
+func newSinkHarness(mode cloudeventshttp.Mode, way *plugintest.Way, kill func() error) func(context.Context) (transportconformance.SinkHarness, error) {
 	return func(context.Context) (transportconformance.SinkHarness, error) {
-		h := &sinkHarness{}
+		h := &sinkHarness{kill: kill}
 		h.server = httptest.NewServer(h)
 		settings := cloudeventshttp.DefaultSinkSettings(h.server.URL)
 		settings.Mode = mode
 		var err error
-		h.sink, err = cloudeventshttp.NewSink(settings, quiet)
+		h.sink, err = way.Sink(plugintest.Config{"type": "cloudevents_http", "target": h.server.URL, "mode": string(mode)}, false, func() (transport.Sink, error) {
+			return cloudeventshttp.NewSink(settings, quiet)
+		})
 		return h, err
 	}
 }
@@ -274,6 +293,9 @@ func (h *sinkHarness) Stall() func() {
 }
 
 func (h *sinkHarness) Break() error {
+	if h.kill != nil {
+		return h.kill()
+	}
 	h.server.CloseClientConnections()
 	return nil
 }
@@ -287,7 +309,28 @@ func (h *sinkHarness) Close() error {
 func TestSinkConformance(t *testing.T) {
 	for _, mode := range []cloudeventshttp.Mode{cloudeventshttp.Binary, cloudeventshttp.Structured} {
 		t.Run(string(mode), func(t *testing.T) {
-			transportconformance.RunSink(t, newSinkHarness(mode), transportconformance.Options{})
+			transportconformance.RunSink(t, newSinkHarness(mode, plugintest.Direct(), nil), transportconformance.Options{})
+		})
+	}
+}
+
+// TestConformanceAsPlugin has the plugin protocol between the kit and the driver. What breaks is the connection to the far side, or
+// the plugin.
+func TestConformanceAsPlugin(t *testing.T) {
+	for _, way := range plugintest.Plugins(t) {
+		t.Run(way.Name, func(t *testing.T) {
+			t.Run("source", func(t *testing.T) {
+				transportconformance.RunSource(t, newSourceHarness(false, way, nil), transportconformance.Options{})
+			})
+			t.Run("source/batched", func(t *testing.T) {
+				transportconformance.RunSource(t, newSourceHarness(true, way, way.Kill), transportconformance.Options{})
+			})
+			t.Run("sink", func(t *testing.T) {
+				transportconformance.RunSink(t, newSinkHarness(cloudeventshttp.Binary, way, nil), transportconformance.Options{})
+			})
+			t.Run("sink/structured", func(t *testing.T) {
+				transportconformance.RunSink(t, newSinkHarness(cloudeventshttp.Structured, way, way.Kill), transportconformance.Options{})
+			})
 		})
 	}
 }

@@ -39,6 +39,7 @@ var _ transport.Source = (*Source)(nil)
 // another media type, are not.
 type Source struct {
 	settings SourceSettings
+	front    Front // nil: CloudEvents
 	log      *slog.Logger
 	listener net.Listener
 	server   *http.Server
@@ -66,6 +67,40 @@ const (
 	receiving
 	stopped
 )
+
+// Front is what a [Source] takes in place of CloudEvents, for transports that share all the rest: limits, answers, draining. It is
+// safe for concurrent use.
+type Front interface {
+	// Check looks at a request whose body was not read yet; nil lets it in. The method is POST.
+	Check(r *http.Request) *Refusal
+
+	// Read makes a message of a request, within ctx. The message goes to the relay unless there is a refusal.
+	Read(ctx context.Context, r *http.Request, body []byte) (transport.Message, *Refusal)
+
+	// Health is nil while requests can be read, else what stands in the way. It does not block.
+	Health() error
+}
+
+// Refusal is the answer to a request that no delivery is made of.
+type Refusal struct {
+	Status     int
+	Reason     string
+	RetryAfter time.Duration // asked for if it is not 0
+}
+
+func (r *Refusal) answer() answer {
+	return answer{status: r.Status, err: r.Reason, retryAfter: r.RetryAfter}
+}
+
+// ListenFor is [Listen] for something other than CloudEvents. MaxBatch and AllowedOrigins have no meaning then, and a body over
+// MaxBody is refused and goes nowhere: what is in it is not known to be an event. The source does not close the front.
+func ListenFor(front Front, settings SourceSettings, log *slog.Logger) (*Source, error) {
+	s, err := Listen(settings, log)
+	if err == nil {
+		s.front = front
+	}
+	return s, err
+}
 
 // Listen binds the address, so that a wrong one is known early; connections wait until [Source.Receive] is called. The source
 // must be closed even if it never receives.
@@ -116,7 +151,11 @@ func (s *Source) Receive(ctx context.Context, handle transport.Handler) error {
 	defer s.state.Store(stopped)
 	served := make(chan error, 1)
 	go func() { served <- s.server.Serve(s.listener) }()
-	s.log.Info("listening for CloudEvents", "address", s.Addr().String())
+	what := "CloudEvents"
+	if s.front != nil {
+		what = "requests"
+	}
+	s.log.Info("listening for "+what, "address", s.Addr().String())
 
 	var err error
 	select {
@@ -183,6 +222,8 @@ func (s *Source) Health() error {
 		return errors.New("not receiving yet")
 	case s.state.Load() == stopped || s.draining.Err() != nil:
 		return errors.New("stopped")
+	case s.front != nil:
+		return s.front.Health()
 	}
 	return nil
 }
@@ -216,6 +257,8 @@ func (s *Source) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.requests.Done()
 	switch {
+	case s.front != nil:
+		s.serveFront(w, r)
 	case r.URL.Path != "/":
 		s.refuse(w, r, answer{status: http.StatusNotFound, err: "events are taken at /"})
 	case r.Method == http.MethodPost:
@@ -226,6 +269,42 @@ func (s *Source) serve(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Allow"] = []string{"POST, OPTIONS"}
 		s.refuse(w, r, answer{status: http.StatusMethodNotAllowed, err: "events are sent with POST"})
 	}
+}
+
+func (s *Source) serveFront(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		w.Header()["Allow"] = []string{"POST"}
+		s.refuse(w, r, answer{status: http.StatusMethodNotAllowed, err: "requests are sent with POST"})
+	} else if refusal := s.front.Check(r); refusal != nil {
+		s.refuse(w, r, refusal.answer())
+	} else if r.ContentLength > s.settings.MaxBody {
+		s.refuse(w, r, s.tooLarge())
+	} else {
+		s.admit(w, r, s.postFront)
+	}
+}
+
+// postFront has a slot.
+func (s *Source) postFront(_ context.Context, w http.ResponseWriter, r *http.Request, reading *reader) {
+	body, err := s.readBody(r, reading)
+	switch {
+	case errors.Is(err, errTooLarge):
+		s.refuse(w, r, s.tooLarge())
+		return
+	case err != nil:
+		s.replyUnread(w, err)
+		return
+	}
+	m, refusal := s.front.Read(r.Context(), r, body)
+	if refusal != nil {
+		s.reply(w, refusal.answer())
+		return
+	}
+	// The time that the relay has begins when it is asked.
+	ctx, cancel := context.WithTimeout(r.Context(), s.settings.BusyTimeout)
+	defer cancel()
+	defer context.AfterFunc(s.draining, cancel)()
+	s.reply(w, s.deliver(ctx, r.Context(), m, nil, nil, nil))
 }
 
 // handshake answers the validation request of HTTP 1.1 Web Hooks for Event Delivery, section 4. The WebHook-Request-Callback is
@@ -306,6 +385,13 @@ func (s *Source) post(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, s.tooLarge())
 		return
 	}
+	s.admit(w, r, func(ctx context.Context, w http.ResponseWriter, r *http.Request, reading *reader) {
+		s.postForm(ctx, w, r, form, reading)
+	})
+}
+
+// admit waits for a slot and calls post with it. ctx ends when the relay must have taken what comes of the request.
+func (s *Source) admit(w http.ResponseWriter, r *http.Request, post func(context.Context, http.ResponseWriter, *http.Request, *reader)) {
 	// The deadline for room in the relay begins here: a request that waits for a slot waits for the relay.
 	ctx, cancel := context.WithTimeout(r.Context(), s.settings.BusyTimeout)
 	defer cancel()
@@ -326,10 +412,14 @@ func (s *Source) post(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	body, err := s.readBody(r, &reading)
+	post(ctx, w, r, &reading)
+}
+
+func (s *Source) postForm(ctx context.Context, w http.ResponseWriter, r *http.Request, form form, reading *reader) {
+	body, err := s.readBody(r, reading)
 	switch {
 	case errors.Is(err, errTooLarge):
-		s.postLarge(ctx, w, r, form, body, &reading)
+		s.postLarge(ctx, w, r, form, body, reading)
 		return
 	case err != nil:
 		s.replyUnread(w, err)

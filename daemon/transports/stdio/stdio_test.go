@@ -15,23 +15,28 @@ import (
 	transportconformance "github.com/eiffelbridge/eiffelbridge/conformance/transport"
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/stdio"
 	"github.com/eiffelbridge/eiffelbridge/internal/cloudeventsjson"
+	"github.com/eiffelbridge/eiffelbridge/internal/transportplugin/plugintest"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 )
 
 // sourceHarness writes into a pipe of the system, as a shell does.
 type sourceHarness struct {
-	source  *stdio.Source
+	source  transport.Source
 	r, w    *os.File
 	writing sync.WaitGroup
 }
 
-func newSourceHarness(context.Context) (transportconformance.SourceHarness, error) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return nil, err
+func newSourceHarness(way *plugintest.Way) func(context.Context) (transportconformance.SourceHarness, error) {
+	return func(context.Context) (transportconformance.SourceHarness, error) {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return nil, err
+		}
+		source, err := way.Source(nil, func() (transport.Source, error) {
+			return stdio.NewSource(r, stdio.DefaultSourceSettings(), slog.New(slog.DiscardHandler))
+		})
+		return &sourceHarness{source: source, r: r, w: w}, err
 	}
-	source, err := stdio.NewSource(r, stdio.DefaultSourceSettings(), slog.New(slog.DiscardHandler))
-	return &sourceHarness{source: source, r: r, w: w}, err
 }
 
 func (h *sourceHarness) Source() transport.Source { return h.source }
@@ -63,22 +68,24 @@ func (h *sourceHarness) Close() error {
 }
 
 func TestSourceConformance(t *testing.T) {
-	transportconformance.RunSource(t, newSourceHarness, transportconformance.Options{})
+	transportconformance.RunSource(t, newSourceHarness(plugintest.Direct()), transportconformance.Options{})
 }
 
 // sinkHarness collects what is written, and can hold writes up.
 type sinkHarness struct {
-	sink *stdio.Sink
+	sink transport.Sink
 
 	lock    sync.Mutex
 	written bytes.Buffer
 	stalled sync.Mutex
 }
 
-func newSinkHarness(context.Context) (transportconformance.SinkHarness, error) {
-	h := &sinkHarness{}
-	h.sink = stdio.NewSink(h, slog.New(slog.DiscardHandler))
-	return h, nil
+func newSinkHarness(way *plugintest.Way) func(context.Context) (transportconformance.SinkHarness, error) {
+	return func(context.Context) (_ transportconformance.SinkHarness, err error) {
+		h := &sinkHarness{}
+		h.sink, err = way.Sink(nil, true, func() (transport.Sink, error) { return stdio.NewSink(h, slog.New(slog.DiscardHandler)), nil })
+		return h, err
+	}
 }
 
 func (h *sinkHarness) Write(p []byte) (int, error) {
@@ -113,7 +120,7 @@ func messages(text string) []transport.Message {
 func (h *sinkHarness) Close() error { return h.sink.Close(context.Background()) }
 
 func TestSinkConformance(t *testing.T) {
-	transportconformance.RunSink(t, newSinkHarness, transportconformance.Options{})
+	transportconformance.RunSink(t, newSinkHarness(plugintest.Direct()), transportconformance.Options{})
 }
 
 // receive delivers all of r, accepting everything.
@@ -294,4 +301,15 @@ func BenchmarkSink(b *testing.B) {
 		sink.Publish(b.Context(), m, func(int, error) {})
 	}
 	sink.Close(b.Context())
+}
+
+// TestConformanceAsPlugin has the plugin protocol between the kit and the driver; in memory only, since a plugin's standard streams are not
+// its own.
+func TestConformanceAsPlugin(t *testing.T) {
+	t.Run("source", func(t *testing.T) {
+		transportconformance.RunSource(t, newSourceHarness(plugintest.InMemory()), transportconformance.Options{})
+	})
+	t.Run("sink", func(t *testing.T) {
+		transportconformance.RunSink(t, newSinkHarness(plugintest.InMemory()), transportconformance.Options{})
+	})
 }

@@ -179,7 +179,7 @@ func (c *command) root() *cobra.Command {
 func (c *command) verbs() []*cobra.Command {
 	return []*cobra.Command{
 		c.translateVerb(), c.explainVerb(), c.validateVerb(), c.mappingsVerb(), c.conformanceVerb(), c.runVerb(), c.checkVerb(), c.servicesVerb(),
-		c.ledgerVerb(), c.deadlettersVerb(), c.versionVerb(), c.completionVerb(), c.referenceVerb(),
+		c.ledgerVerb(), c.pluginsVerb(), c.deadlettersVerb(), c.versionVerb(), c.completionVerb(), c.referenceVerb(),
 	}
 }
 

@@ -24,8 +24,8 @@ func (c *command) conformanceVerb() *cobra.Command {
 		}
 	}
 	cmd := &cobra.Command{
-		Use:   "conformance",
-		Short: "Certify the translation",
+		Use:   "conformance [PLUGIN [FILE...]]",
+		Short: "Certify the translation, or a plugin",
 		Long: `Certify this program's translation with events of every type and version of both protocols: for each
 a minimal event, a full one and random ones, and streams of all types of a CDEvents version or an
 Eiffel edition. It tests these laws:
@@ -34,12 +34,20 @@ Eiffel edition. It tests these laws:
 The table has a line for each event type and a column for each law: ok, how many events break it, or
 "-" if it could not be applied to any. Below stand the findings, one of each kind, and what was
 skipped; the json form has more of them, with their events. The same seed gives the same events. The
-last line, on standard error, is a summary. The exit code is 1 if there is any finding.`,
+last line, on standard error, is a summary. The exit code is 1 if there is any finding.
+
+With PLUGIN, the binary of a plugin, that is certified instead: that it starts, answers and ends as
+the plugin protocol says, and that the laws hold for what it makes of the events of the files and of
+those that the kit writes for the types that the plugin names.`,
 		Example: `  eiffelbridge conformance
   eiffelbridge conformance --type service.deployed --type EiffelArtifactDeployedEvent --cases 100
-  eiffelbridge conformance --format json | jq '.findings[] | {law, type, pointer, input}'`,
-		Args: cobra.NoArgs,
+  eiffelbridge conformance --format json | jq '.findings[] | {law, type, pointer, input}'
+  eiffelbridge conformance ./deploytool rollout.json`,
+		Args: cobra.ArbitraryArgs,
 	}
+	completeFiles(cmd)
+	var pluginConfig string
+	cmd.Flags().StringVar(&pluginConfig, "plugin-config", "", "`FILE` with the configuration of the plugin, JSON")
 	var selection translatorconformance.Selection
 	cmd.Flags().Uint64Var(&selection.Seed, "seed", 1, "`N` chooses the random events")
 	cmd.Flags().IntVar(&selection.Random, "cases", 3, "`N` random events of each type and version, and as many streams")
@@ -58,6 +66,9 @@ last line, on standard error, is a summary. The exit code is 1 if there is any f
 		}
 		ctx, stop := c.watch(cmd.Context())
 		defer stop()
+		if len(args) > 0 {
+			return c.certifyPlugin(ctx, args[0], pluginConfig, args[1:], *format == "json", c.painter(*colour))
+		}
 		report, err := c.certify(ctx, selection)
 		if err != nil {
 			return err

@@ -63,7 +63,12 @@ func (c *command) explain(ctx context.Context, flags *translation, colour string
 		under = store
 	}
 	// What earlier events of the input teach is known to later ones and written nowhere.
-	session := translate.NewSession(engine, newCollector(under, nil))
+	translator, closePlugins, err := flags.withPlugins(ctx, c, engine)
+	if err != nil {
+		return err
+	}
+	defer closePlugins()
+	session := translate.NewSession(translator, newCollector(under, nil))
 	if *flags.unresolved == "fail" {
 		session.Unresolved = translate.Fail
 	}
@@ -170,7 +175,8 @@ func (e *explanation) body() {
 	}
 	e.doc = doc
 	e.becomes()
-	if e.out != nil && e.result.Returning == translate.NotReturning {
+	// A plugin does not tell which rule sent what where.
+	if e.out != nil && e.result.Returning == translate.NotReturning && len(e.result.Moves) > 0 {
 		e.moves()
 		e.filled()
 		e.losses()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/daemon"
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
+	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 )
 
 // drainTimeout is how long a relay that is told to end lets what is in flight come to its end: as long as orchestrators
@@ -164,7 +165,10 @@ func (c *command) run(ctx context.Context, path string, drain time.Duration, log
 func startProblem(err error, config *daemon.Config) error {
 	var refused *ledger.OpenError
 	var network *net.OpError
+	var unavailable *host.UnavailableError
 	switch {
+	case errors.As(err, &unavailable):
+		return &configError{err}
 	case errors.As(err, &refused) && refused.Reason == ledger.Busy:
 		return askInstead(&busyError{refused}, config.Admin.Listen)
 	case errors.As(err, &refused):

@@ -21,7 +21,7 @@ import (
 type translation struct {
 	to, edition, spec, carry, synthesize, unresolved *string
 	ledger                                           string
-	mappings                                         []string
+	mappings, plugins                                []string
 }
 
 func addTranslation(cmd *cobra.Command) *translation {
@@ -31,6 +31,7 @@ func addTranslation(cmd *cobra.Command) *translation {
 	t.addOutput(cmd)
 	t.unresolved = chosen(cmd, "unresolved", "placeholder", "what to do about a reference to what is unknown and could still come", "placeholder", "fail")
 	addMappings(cmd, &t.mappings)
+	addPlugins(cmd, &t.plugins)
 	// A ledger is a folder.
 	_ = cmd.MarkFlagDirname("ledger")
 	return t
@@ -115,24 +116,29 @@ func protocolNoun(p translate.Protocol) string {
 	return "a CDEvent"
 }
 
-// session opens the ledger and joins it with the engine. close writes what was learned.
-func (t *translation) session(c *command) (s *translate.Session, close func() error, err error) {
+// session opens the ledger and joins it with the engine and the plugins. close writes what was learned.
+func (t *translation) session(ctx context.Context, c *command) (s *translate.Session, close func() error, err error) {
 	engine, err := t.engine(c, t.mappings, false)
 	if err != nil {
 		return nil, nil, err
 	}
+	translator, closePlugins, err := t.withPlugins(ctx, c, engine)
+	if err != nil {
+		return nil, nil, err
+	}
 	var facts translate.Ledger = translate.NewMemoryLedger()
-	close = func() error { return nil }
+	close = func() error { closePlugins(); return nil }
 	if t.ledger != "" {
 		store, err := openLedger(t.ledger, ledger.Options{})
 		if err != nil {
+			closePlugins()
 			return nil, nil, err
 		}
 		collector := newCollector(store, store.Apply)
 		facts = collector
-		close = func() error { return errors.Join(collector.Close(), store.Close()) }
+		close = func() error { closePlugins(); return errors.Join(collector.Close(), store.Close()) }
 	}
-	s = translate.NewSession(engine, facts)
+	s = translate.NewSession(translator, facts)
 	if *t.unresolved == "fail" {
 		s.Unresolved = translate.Fail
 	}
@@ -183,6 +189,8 @@ summary. The exit code is 0 if nothing differs and 1 if something does.`,
 		switch {
 		case comparing && report != "":
 			return usagef("--report is not possible with --compare, which writes no events")
+		case comparing && len(flags.plugins) > 0:
+			return usagef("--plugin is not possible with --compare, which compares mappings")
 		case !comparing && cmd.Flags().Changed("compare-format"):
 			return usagef("--compare-format needs --compare")
 		}
@@ -203,7 +211,7 @@ func (c *command) translate(ctx context.Context, flags *translation, reportPath 
 	if _, err := c.existing(files); err != nil {
 		return err
 	}
-	session, closeLedger, err := flags.session(c)
+	session, closeLedger, err := flags.session(ctx, c)
 	if err != nil {
 		return err
 	}

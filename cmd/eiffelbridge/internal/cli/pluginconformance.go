@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	pluginconformance "github.com/eiffelbridge/eiffelbridge/conformance/plugin"
+	"github.com/eiffelbridge/eiffelbridge/translate"
+)
+
+// certifyPlugin runs the kit on a plugin binary, with the events of files besides the kit's own.
+func (c *command) certifyPlugin(ctx context.Context, plugin, config string, files []string, machine bool, p *painter) error {
+	o := pluginconformance.Options{Path: plugin, Logger: slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError + 4}))}
+	if !strings.ContainsAny(plugin, `/\`) {
+		o.Path = "." + string(filepath.Separator) + plugin
+	}
+	if config != "" {
+		text, err := os.ReadFile(config)
+		if err != nil {
+			return &configError{err}
+		}
+		if !json.Valid(text) {
+			return usagef("--plugin-config %s: it is no JSON", config)
+		}
+		o.Config = text
+	}
+	if len(files) > 0 {
+		err := c.eachEvent(ctx, files, func(in *input) error {
+			if in.Err != nil {
+				return &configError{fmt.Errorf("%s: %w", in.where(), in.Err)}
+			}
+			if findings := translate.Validate(in.Event); len(findings) > 0 {
+				return &configError{fmt.Errorf("%s: %w", in.where(), findings[0])}
+			}
+			o.Events = append(o.Events, in.Event.JSON)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	report, err := pluginconformance.Test(ctx, o)
+	if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return &configError{err}
+	}
+	if machine {
+		if err := writeIndented(c.out, report); err != nil {
+			return err
+		}
+	} else {
+		about := map[string]string{}
+		for _, check := range pluginconformance.Checks() {
+			about[check.Name] = check.About
+		}
+		var rows [][]cell
+		for _, r := range report.Results {
+			state, text := cell{"ok", green}, about[r.Check]
+			switch {
+			case r.Err != nil:
+				state, text = cell{"failed", red}, strings.ReplaceAll(r.Err.Error(), "\n", "; ")
+			case r.Skipped != "":
+				state, text = cell{"-", dim}, "skipped: "+r.Skipped
+			}
+			rows = append(rows, []cell{{r.Check, bold}, state, {oneLine(text), plain}})
+		}
+		p.table("", 40, rows)
+		if p.err != nil {
+			return p.err
+		}
+	}
+	failed := report.Failed()
+	verdict := "all that could be checked hold"
+	if failed > 0 {
+		verdict = count(failed, "check") + " failed"
+	}
+	if d := report.Description; d != nil {
+		fmt.Fprintf(c.err, "%s: %s %s, a %s plugin, started in %s: %s\n", plugin, oneLine(d.GetName()), oneLine(d.GetVersion()), kindName(d.GetKind()),
+			report.Start.Round(100*time.Microsecond), verdict)
+	} else {
+		fmt.Fprintf(c.err, "%s: %s\n", plugin, verdict)
+	}
+	if failed > 0 {
+		return errFailed
+	}
+	return nil
+}

@@ -1,0 +1,132 @@
+// Package pluginwire writes the values of package translate as messages of the plugin protocol and reads them back. What it
+// reads it has decoded; whether that may be believed is the reader's business.
+package pluginwire
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/eiffelbridge/eiffelbridge/plugins/pluginv1"
+	"github.com/eiffelbridge/eiffelbridge/translate"
+)
+
+// FromFacts writes facts; a nil record says that the ledger has none.
+func FromFacts(facts []translate.Fact) []*pluginv1.Fact {
+	var out []*pluginv1.Fact
+	for _, f := range facts {
+		out = append(out, &pluginv1.Fact{Query: fromQuery(f.Query), Record: f.Record, Absent: f.Record == nil})
+	}
+	return out
+}
+
+// ToFacts reads facts.
+func ToFacts(facts []*pluginv1.Fact) *translate.Facts {
+	var out translate.Facts
+	for _, f := range facts {
+		record := f.GetRecord()
+		if f.GetAbsent() {
+			record = nil
+		} else if record == nil {
+			record = []byte{}
+		}
+		out.Add(toQuery(f.GetQuery()), record)
+	}
+	return &out
+}
+
+func fromQuery(q translate.Query) *pluginv1.Query {
+	return &pluginv1.Query{Kind: uint32(q.Kind), Key: q.Key}
+}
+
+func toQuery(q *pluginv1.Query) translate.Query {
+	return translate.Query{Kind: translate.FactKind(q.GetKind()), Key: q.GetKey()}
+}
+
+// FromResult writes what a translation gave. An error that is no *[translate.EventError] gets the code "mapping".
+func FromResult(r translate.Result, err error) *pluginv1.TranslateResult {
+	if err != nil {
+		var e *translate.EventError
+		if !errors.As(err, &e) {
+			e = &translate.EventError{Code: translate.CodeMapping, Message: err.Error()}
+		}
+		return &pluginv1.TranslateResult{Error: &pluginv1.EventError{Code: e.Code, Pointer: e.Pointer, Message: e.Message}}
+	}
+	out := &pluginv1.TranslateResult{}
+	for _, q := range r.Need {
+		out.Need = append(out.Need, fromQuery(q))
+	}
+	if len(out.Need) > 0 {
+		return out
+	}
+	for _, e := range r.Events {
+		out.Events = append(out.Events, &pluginv1.OutputEvent{Json: e.JSON, Synthesized: e.Synthesized})
+	}
+	for _, m := range r.Missing {
+		out.Missing = append(out.Missing, &pluginv1.Missing{Query: fromQuery(m.Query), Want: m.Want, Name: m.Name})
+	}
+	for _, f := range r.Learned {
+		// A record may be empty and is there all the same.
+		out.Learned = append(out.Learned, &pluginv1.Fact{Query: fromQuery(f.Query), Record: f.Record})
+	}
+	for _, l := range r.Losses {
+		out.Losses = append(out.Losses, &pluginv1.Loss{Pointer: l.Pointer, Reason: l.Reason, Carried: l.Carried})
+	}
+	for _, d := range r.Diagnostics {
+		out.Diagnostics = append(out.Diagnostics, &pluginv1.Diagnostic{Code: d.Code, Message: d.Message})
+	}
+	switch r.Returning {
+	case translate.Dropped:
+		out.Returning = pluginv1.Returning_RETURNING_DROPPED
+	case translate.Restored:
+		out.Returning = pluginv1.Returning_RETURNING_RESTORED
+	}
+	return out
+}
+
+// ToResult reads what a translation of in gave. An error of type *[translate.EventError] was sent as one; any other
+// says that the message cannot be read.
+func ToResult(in translate.Event, r *pluginv1.TranslateResult) (translate.Result, error) {
+	if e := r.GetError(); e != nil {
+		return translate.Result{}, &translate.EventError{Code: e.GetCode(), ID: in.ID, Type: in.Type, Pointer: e.GetPointer(), Message: e.GetMessage()}
+	}
+	var out translate.Result
+	for i, q := range r.GetNeed() {
+		if q.GetKind() > 255 {
+			return out, fmt.Errorf("need %d has kind %d, which no ledger has", i, q.GetKind())
+		}
+		out.Need = append(out.Need, toQuery(q))
+	}
+	for i, e := range r.GetEvents() {
+		event, err := translate.Decode(e.GetJson())
+		if err != nil {
+			return out, fmt.Errorf("output event %d cannot be read: %w", i, err)
+		}
+		event.Synthesized = e.GetSynthesized()
+		out.Events = append(out.Events, event)
+	}
+	for i, m := range r.GetMissing() {
+		if m.GetQuery().GetKind() > 255 {
+			return out, fmt.Errorf("missing reference %d has kind %d, which no ledger has", i, m.GetQuery().GetKind())
+		}
+		out.Missing = append(out.Missing, translate.Missing{Query: toQuery(m.GetQuery()), Want: m.GetWant(), Name: m.GetName()})
+	}
+	for i, f := range r.GetLearned() {
+		if f.GetQuery().GetKind() > 255 || f.GetAbsent() {
+			return out, fmt.Errorf("learned fact %d is none that a ledger can take", i)
+		}
+		out.Learned = append(out.Learned, translate.Fact{Query: toQuery(f.GetQuery()), Record: f.GetRecord()})
+	}
+	for _, l := range r.GetLosses() {
+		out.Losses = append(out.Losses, translate.Loss{Pointer: l.GetPointer(), Reason: l.GetReason(), Carried: l.GetCarried()})
+	}
+	for _, d := range r.GetDiagnostics() {
+		out.Diagnostics = append(out.Diagnostics, translate.Diagnostic{Code: d.GetCode(), Message: d.GetMessage()})
+	}
+	switch r.GetReturning() {
+	case pluginv1.Returning_RETURNING_DROPPED:
+		out.Returning = translate.Dropped
+	case pluginv1.Returning_RETURNING_RESTORED:
+		out.Returning = translate.Restored
+	}
+	return out, nil
+}
