@@ -49,14 +49,15 @@ func loopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-func startAdmin(d *Daemon) (*admin, error) {
-	listener, err := net.Listen("tcp", d.settings.Admin.Listen)
+// startAdmin takes of the settings what no reload changes.
+func startAdmin(d *Daemon, settings Settings) (*admin, error) {
+	listener, err := net.Listen("tcp", settings.Admin.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("admin: listen: %w", err)
 	}
 	a := &admin{listener: listener, done: make(chan struct{})}
 	a.server = &http.Server{
-		Handler:           authorized(d.settings.Admin.Token, d.adminHandler()),
+		Handler:           authorized(settings.Admin.Token, d.adminHandler(settings)),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      time.Minute,
@@ -101,7 +102,7 @@ func authorized(token Secret, next http.Handler) http.Handler {
 	})
 }
 
-func (d *Daemon) adminHandler() http.Handler {
+func (d *Daemon) adminHandler(settings Settings) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
@@ -112,7 +113,7 @@ func (d *Daemon) adminHandler() http.Handler {
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(d.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /services", func(w http.ResponseWriter, r *http.Request) {
-		services, err := board.Board(r.Context(), d.settings.Ledger)
+		services, err := board.Board(r.Context(), settings.Ledger)
 		if err != nil {
 			d.log.Error("services cannot be listed", "error", err)
 			http.Error(w, "the ledger cannot be read", http.StatusServiceUnavailable)
@@ -122,7 +123,7 @@ func (d *Daemon) adminHandler() http.Handler {
 	})
 	mux.HandleFunc("GET /deadletters", func(w http.ResponseWriter, r *http.Request) {
 		letters := []deadletters.Letter{}
-		if lister, ok := d.settings.Letters.(interface {
+		if lister, ok := settings.Letters.(interface {
 			List() ([]deadletters.Letter, error)
 		}); ok {
 			list, err := lister.List()

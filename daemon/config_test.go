@@ -256,7 +256,7 @@ dead_letters: {type: file, path: "FOLDER/dead.jsonl"}
 		}
 	}
 	wrong := fmt.Errorf("disk full")
-	d.s.ledgerErr.Store(&wrong)
+	d.gen.s.ledgerErr.Store(&wrong)
 	if status, body := get("/readyz", "geheim"); status != 503 || !strings.Contains(body, "disk full") {
 		t.Errorf("readyz: %d %s", status, body)
 	}

@@ -20,6 +20,9 @@ type metrics struct {
 	delivery    *prometheus.HistogramVec
 	commit      prometheus.Histogram
 	commitFacts prometheus.Counter
+	reloads     *prometheus.CounterVec
+	reloadGood  prometheus.Gauge
+	reloadTime  prometheus.Gauge
 }
 
 func newMetrics() *metrics {
@@ -55,7 +58,13 @@ func newMetrics() *metrics {
 	})
 	m.commitFacts = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "eiffelbridge_ledger_facts_total", Help: "Facts committed to the ledger."})
-	m.registry.MustRegister(m.delivery, m.commit, m.commitFacts)
+	m.reloads = counter("eiffelbridge_config_reloads_total", "Reloads of the configuration: applied or refused.", "result")
+	m.reloadGood = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "eiffelbridge_config_last_reload_successful", Help: "1 if the last reload of the configuration was applied, or there was none."})
+	m.reloadTime = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "eiffelbridge_config_last_reload_success_timestamp_seconds", Help: "When the configuration was last reloaded; 0 if never."})
+	m.reloadGood.Set(1)
+	m.registry.MustRegister(m.delivery, m.commit, m.commitFacts, m.reloadGood, m.reloadTime)
 	return m
 }
 
@@ -74,6 +83,18 @@ func (m *metrics) took(r *relay, d time.Duration) {
 func (m *metrics) committed(d time.Duration, facts int) {
 	m.commit.Observe(d.Seconds())
 	m.commitFacts.Add(float64(facts))
+}
+
+// reloaded counts a reload of the configuration.
+func (m *metrics) reloaded(applied bool, now time.Time) {
+	if !applied {
+		m.reloads.WithLabelValues("refused").Inc()
+		m.reloadGood.Set(0)
+		return
+	}
+	m.reloads.WithLabelValues("applied").Inc()
+	m.reloadGood.Set(1)
+	m.reloadTime.Set(float64(now.UnixMilli()) / 1000)
 }
 
 // watch adds the size of the dead letters.

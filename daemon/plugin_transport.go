@@ -70,19 +70,51 @@ func (t *pluginTransport) validate(asSource, asSink bool) error {
 	return nil
 }
 
+// settings are those of the process.
+func (t *pluginTransport) settings(name string, o BuildOptions) host.Settings {
+	s := t.config.pluginSettings(t.Plugin, o)
+	s.Logger = o.logger(name)
+	s.AsSource, s.AsSink = t.asSource, t.asSink
+	if t.Config != nil {
+		s.Config, _ = json.Marshal(t.Config) // validate has tried
+	}
+	return s
+}
+
+// becomes has a transport that runs go on as another, used for the same; its process is replaced if it has to be another one. The
+// files of that are looked at now, so that a reload which cannot succeed is refused.
+func (t *pluginTransport) becomes(after *pluginTransport, name string, s *Settings, o BuildOptions) bool {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	if t.uses == 0 || t.asSource != after.asSource || t.asSink != after.asSink || t.Plugin != after.Plugin {
+		return false
+	}
+	settings := after.settings(name, o)
+	differs := t.process.Differs(settings)
+	if differs && settings.Verify() != nil {
+		return false // it is opened beside this one, which says what is wrong
+	}
+	s.swaps = append(s.swaps, func() {
+		t.lock.Lock()
+		defer t.lock.Unlock()
+		t.PluginTransportConfig, t.config = after.PluginTransportConfig, after.config
+		if !differs {
+			return
+		}
+		if err := t.process.Replace(settings); err != nil {
+			o.logger(name).Error("the plugin was changed a moment ago, and runs on as it was", "plugin", t.Plugin, "error", err)
+		}
+	})
+	return true
+}
+
 // open starts the process, for the first use of it. A plugin that can never run as it is, or is none of transports, is an error; one that
 // does not run yet is shown by the health of what uses it.
 func (t *pluginTransport) open(name string, o BuildOptions, fits func(*pluginv1.DescribeResponse) error) (p *host.Process, release func() error, err error) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
 	if t.uses == 0 {
-		s := t.config.pluginSettings(t.Plugin, o)
-		s.Logger = o.logger(name)
-		s.AsSource, s.AsSink = t.asSource, t.asSink
-		if t.Config != nil {
-			s.Config, _ = json.Marshal(t.Config) // validate has tried
-		}
-		if t.process, err = host.Start(s); err != nil {
+		if t.process, err = host.Start(t.settings(name, o)); err != nil {
 			return nil, nil, err
 		}
 	}

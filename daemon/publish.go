@@ -93,12 +93,45 @@ func (s *sequencer) sendEach(t *transaction, a *sending) {
 			default: // a second answer
 			}
 		})
-		err := <-result
+		var err error
+		select {
+		case err = <-result:
+		case <-s.work.Done():
+			// The sink goes on, though this relay does not; what it was not heard of is sent again by the next one.
+			select {
+			case err = <-result:
+			default:
+				return
+			}
+		}
 		s.sent(t, a, i, err)
 		if err != nil {
 			for rest := i + 1; rest < len(a.messages); rest++ {
 				s.sent(t, a, rest, errNotSent)
 			}
+			return
+		}
+	}
+}
+
+// awaitAnswers waits, after stop, until the sinks have answered for all that they have, or ctx ends.
+func (s *sequencer) awaitAnswers(ctx context.Context) {
+	for {
+		s.mu.Lock()
+		open := 0
+		for t := range s.all {
+			if t.sending != nil && t.sending.handed {
+				open += t.sending.open
+			}
+		}
+		answered := s.answered
+		s.mu.Unlock()
+		if open == 0 {
+			return
+		}
+		select {
+		case <-answered:
+		case <-ctx.Done():
 			return
 		}
 	}
@@ -117,7 +150,11 @@ func (s *sequencer) sent(t *transaction, a *sending, i int, err error) {
 	if err == nil {
 		s.metrics.published.WithLabelValues(t.relay.settings.Name).Inc()
 	}
-	if a.open > 0 {
+	if s.stopped {
+		close(s.answered)
+		s.answered = make(chan struct{})
+	}
+	if a.open > 0 || t.state == finished {
 		return
 	}
 	s.judge(t, a)

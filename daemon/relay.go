@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
@@ -17,6 +18,7 @@ type relay struct {
 	s          *sequencer
 	room       chan struct{} // a token for each delivery in flight
 	closing    chan struct{} // closed when no delivery is taken any more
+	taking     sync.RWMutex  // held by whoever takes a delivery
 
 	consulting consulting         // the translator, if it has plugins to ask
 	consulted  chan *consultation // in the order of their deliveries
@@ -42,11 +44,13 @@ func newRelay(settings RelaySettings, o *outlet, s *sequencer) *relay {
 	return r
 }
 
-// handle is the [transport.Handler] of the relay's source.
+// handle takes a delivery as a [transport.Handler] does; errReplaced says that it never will.
 func (r *relay) handle(ctx context.Context, d transport.Delivery) error {
+	r.taking.RLock()
+	defer r.taking.RUnlock()
 	select {
 	case <-r.closing:
-		return &transport.BusyError{RetryAfter: busyPause}
+		return errReplaced
 	default:
 	}
 	select {
@@ -57,7 +61,7 @@ func (r *relay) handle(ctx context.Context, d transport.Delivery) error {
 		case <-ctx.Done():
 			return &transport.BusyError{RetryAfter: busyPause}
 		case <-r.closing:
-			return &transport.BusyError{RetryAfter: busyPause}
+			return errReplaced
 		}
 	}
 	if d.Defect != nil {

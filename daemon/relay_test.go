@@ -332,15 +332,15 @@ func TestParkedSurvivesARestart(t *testing.T) {
 func TestRousedAndStillMissingKeepsItsDeadline(t *testing.T) {
 	g := newRig(t, true, waits)
 	want(t, g.source.deliver(event("a|needs=cart", "shop")), transport.Accepted)
-	g.d.s.mu.Lock()
-	for _, p := range g.d.s.parked {
-		g.d.s.rouse(p)
+	g.d.gen.s.mu.Lock()
+	for _, p := range g.d.gen.s.parked {
+		g.d.gen.s.rouse(p)
 	}
-	g.d.s.mu.Unlock()
+	g.d.gen.s.mu.Unlock()
 	eventually(t, "waiting again", func() bool {
-		g.d.s.mu.Lock()
-		defer g.d.s.mu.Unlock()
-		for _, p := range g.d.s.parked {
+		g.d.gen.s.mu.Lock()
+		defer g.d.gen.s.mu.Unlock()
+		for _, p := range g.d.gen.s.parked {
 			return p.state == waiting && g.tr.calls.Load() >= 4
 		}
 		return false
@@ -366,10 +366,10 @@ func TestParkedComeBackInTheirOrder(t *testing.T) {
 			g.stop()
 			g.start(waits)
 			eventually(g.t, "waiting again", func() bool {
-				g.d.s.mu.Lock()
-				defer g.d.s.mu.Unlock()
-				return len(g.d.s.all) == 0 && len(g.d.relays[0].roused) == 0 &&
-					!slices.ContainsFunc(slices.Collect(maps.Values(g.d.s.parked)), func(p *parkedEvent) bool { return p.state != waiting })
+				g.d.gen.s.mu.Lock()
+				defer g.d.gen.s.mu.Unlock()
+				return len(g.d.gen.s.all) == 0 && len(g.d.gen.relays[0].roused) == 0 &&
+					!slices.ContainsFunc(slices.Collect(maps.Values(g.d.gen.s.parked)), func(p *parkedEvent) bool { return p.state != waiting })
 			})
 			want(g.t, g.source.deliver(event("last|needs=cart", "shop")), transport.Accepted)
 			g.clock.advance(31 * time.Second)
@@ -415,9 +415,9 @@ func TestUnresolvedPolicies(t *testing.T) {
 
 func TestTooManyParkedWaitInFlight(t *testing.T) {
 	g := newRig(t, true, waits)
-	g.d.s.mu.Lock()
-	g.d.s.maxParked = 1
-	g.d.s.mu.Unlock()
+	g.d.gen.s.mu.Lock()
+	g.d.gen.s.maxParked = 1
+	g.d.gen.s.mu.Unlock()
 	want(t, g.source.deliver(event("a|needs=cart", "shop")), transport.Accepted)
 	b := g.source.deliver(event("b|needs=cart", "sofa"))
 	wantOpen(t, b)
@@ -458,7 +458,7 @@ func TestRedeliveryInFlightIsJoined(t *testing.T) {
 	if len(g.sink.ids()) != 2 {
 		t.Errorf("published %v", g.sink.ids())
 	}
-	eventually(t, "every place is free again", func() bool { return len(g.d.relays[0].room) == 0 })
+	eventually(t, "every place is free again", func() bool { return len(g.d.gen.relays[0].room) == 0 })
 }
 
 func TestGroupCommit(t *testing.T) {
@@ -471,9 +471,9 @@ func TestGroupCommit(t *testing.T) {
 		rest = append(rest, g.source.deliver(event(fmt.Sprint("e", i), fmt.Sprint("s", i%7))))
 	}
 	eventually(t, "all are ready", func() bool {
-		g.d.s.mu.Lock()
-		defer g.d.s.mu.Unlock()
-		return len(g.d.s.ready) == 50
+		g.d.gen.s.mu.Lock()
+		defer g.d.gen.s.mu.Unlock()
+		return len(g.d.gen.s.ready) == 50
 	})
 	close(g.store.gate)
 	want(t, first, transport.Accepted)
@@ -541,9 +541,9 @@ func TestGivingUp(t *testing.T) {
 		want(t, b, transport.Retried)
 		eventually(t, "nothing is in flight", func() bool {
 			g.clock.advance(time.Second)
-			g.d.s.mu.Lock()
-			defer g.d.s.mu.Unlock()
-			return len(g.d.s.all) == 0 && len(g.d.s.overlay) == 0
+			g.d.gen.s.mu.Lock()
+			defer g.d.gen.s.mu.Unlock()
+			return len(g.d.gen.s.all) == 0 && len(g.d.gen.s.overlay) == 0
 		})
 		g.sink.setFate(nil)
 		c := g.source.deliver(event("c", "shop"))
@@ -581,9 +581,9 @@ func TestGivenUpBeforeItsLetterCouldBeWritten(t *testing.T) {
 				g.clock.advance(26 * time.Second)
 				want(t, a, transport.Retried)
 				eventually(t, "nothing is kept", func() bool {
-					g.d.s.mu.Lock()
-					defer g.d.s.mu.Unlock()
-					return len(g.d.s.all) == 0 && len(g.d.relays[0].room) == 0
+					g.d.gen.s.mu.Lock()
+					defer g.d.gen.s.mu.Unlock()
+					return len(g.d.gen.s.all) == 0 && len(g.d.gen.relays[0].room) == 0
 				})
 			}
 			g.letters.mu.Lock()
@@ -606,9 +606,9 @@ func TestRedeliveryDoesNotPutOffGivingUp(t *testing.T) {
 	g.clock.advance(20 * time.Second)
 	again := g.source.deliver(text)
 	eventually(t, "the redelivery has joined", func() bool {
-		g.d.s.mu.Lock()
-		defer g.d.s.mu.Unlock()
-		for tx := range g.d.s.all {
+		g.d.gen.s.mu.Lock()
+		defer g.d.gen.s.mu.Unlock()
+		for tx := range g.d.gen.s.all {
 			if len(tx.settles) == 2 {
 				return true
 			}
@@ -620,9 +620,9 @@ func TestRedeliveryDoesNotPutOffGivingUp(t *testing.T) {
 	want(t, again, transport.Retried)
 	third := g.source.deliver(text) // has the whole time again
 	eventually(t, "the third delivery is taken", func() bool {
-		g.d.s.mu.Lock()
-		defer g.d.s.mu.Unlock()
-		return len(g.d.s.all) == 1
+		g.d.gen.s.mu.Lock()
+		defer g.d.gen.s.mu.Unlock()
+		return len(g.d.gen.s.all) == 1
 	})
 	g.clock.advance(20 * time.Second)
 	wantOpen(t, third)
@@ -786,9 +786,9 @@ func TestTakenBackFromTheQueue(t *testing.T) {
 	want(t, x, transport.Accepted)
 	g.clock.advance(time.Second)
 	eventually(t, "a stands behind b's old place", func() bool {
-		d.s.mu.Lock()
-		defer d.s.mu.Unlock()
-		return len(d.outlets["out"].queue) == 3
+		d.gen.s.mu.Lock()
+		defer d.gen.s.mu.Unlock()
+		return len(d.gen.outlets["out"].queue) == 3
 	})
 	for range 4 {
 		<-sink.window

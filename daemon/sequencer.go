@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"runtime/debug"
@@ -58,8 +60,12 @@ type sequencer struct {
 	all      map[*transaction]struct{} // everything that is not finished
 	idle     chan struct{}             // closed while there is nothing
 
-	entering int  // deliveries whose plugins are being asked, which are on their way into the sequence
-	stopped  bool // hard stop: nothing is published or retried any more
+	entering int           // deliveries whose plugins are being asked, which are on their way into the sequence
+	stopped  bool          // hard stop: nothing is published or retried any more
+	answered chan struct{} // closed and replaced by each answer of a sink after the stop
+
+	keeps bool // what is not settled at the end is kept in left
+	left  []leftover
 
 	stale      map[*transaction]struct{}
 	blind      []*transaction // in their order
@@ -114,6 +120,7 @@ func newSequencer(store ledger.Store, letters Letters, clock Clock, log *slog.Lo
 		inFlight: map[eventKey]*transaction{},
 		all:      map[*transaction]struct{}{},
 		idle:     make(chan struct{}),
+		answered: make(chan struct{}),
 		stale:    map[*transaction]struct{}{},
 		commit:   make(chan struct{}, 1),
 		parked:   map[string]*parkedEvent{},
@@ -173,7 +180,7 @@ func (s *sequencer) submitConsulted(r *relay, d transport.Delivery, event transl
 	}
 	t := &transaction{
 		relay: r, event: event, original: d.Message.Data, passed: passedOn(d.Message.Extensions),
-		received: s.clock.Now(), settles: []func(transport.Settlement){d.Settle}, slots: 1, answers: answers,
+		received: s.clock.Now(), delivery: d, settles: []func(transport.Settlement){d.Settle}, slots: 1, answers: answers,
 	}
 	s.limit(t)
 	s.admit(t)
@@ -259,6 +266,9 @@ func (t *transaction) abandoned() bool { return len(t.settles) == 0 && t.parked 
 
 // finish ends a transaction.
 func (s *sequencer) finish(t *transaction, answer transport.Settlement) {
+	if t.sending != nil {
+		t.sending.void = true
+	}
 	t.state = finished
 	s.alarms.cancel(t.limit)
 	if t.drop != nil {
@@ -278,6 +288,17 @@ func (s *sequencer) finish(t *transaction, answer transport.Settlement) {
 	}
 	if answer.Outcome == transport.Accepted {
 		s.metrics.took(t.relay, s.clock.Now().Sub(t.received))
+	}
+	if s.keeps && len(t.settles) > 0 && errors.Is(answer.Err, errStopped) {
+		d := t.delivery
+		settles := t.settles
+		d.Settle = func(answer transport.Settlement) {
+			for _, settle := range settles {
+				settle(answer)
+			}
+		}
+		s.left = append(s.left, leftover{t.seq, t.relay, d})
+		t.settles = nil
 	}
 	s.settle(t, answer)
 	t.relay.gauge(-1)
@@ -776,7 +797,7 @@ func (s *sequencer) poison(r *relay, d transport.Delivery, event translate.Event
 	defer s.unlock()
 	t := &transaction{
 		relay: r, event: event, original: d.Message.Data, passed: passedOn(d.Message.Extensions),
-		received: s.clock.Now(), settles: []func(transport.Settlement){d.Settle}, slots: 1, state: condemned,
+		received: s.clock.Now(), delivery: d, settles: []func(transport.Settlement){d.Settle}, slots: 1, state: condemned,
 	}
 	s.enter(t)
 	if s.stopped {
@@ -838,9 +859,38 @@ func (s *sequencer) halt() int {
 	}
 	s.mu.Lock()
 	defer s.unlock()
-	n := len(s.all)
-	for t := range s.all {
+	open := slices.Collect(maps.Keys(s.all))
+	inOrder(open)
+	for _, t := range open {
 		s.finish(t, transport.Settlement{Outcome: transport.Retried, Err: errStopped})
 	}
-	return n
+	for _, p := range s.parked {
+		s.metrics.parked.WithLabelValues(p.relay.settings.Name).Dec() // whoever takes the ledger up counts them
+	}
+	return len(open)
+}
+
+// leftover is a delivery that is not settled when a sequencer ends, with its place in the sequence.
+type leftover struct {
+	seq      uint64
+	relay    *relay
+	delivery transport.Delivery
+}
+
+// keepLeft has what is not settled at the end kept for another sequencer, rather than go back to its source.
+func (s *sequencer) keepLeft() {
+	s.mu.Lock()
+	s.keeps = true
+	s.mu.Unlock()
+}
+
+// leftBySource gives, after halt, what was kept, by the source that made it and in its order.
+func (s *sequencer) leftBySource() map[string][]transport.Delivery {
+	slices.SortStableFunc(s.left, func(a, b leftover) int { return cmp.Compare(a.seq, b.seq) })
+	out := map[string][]transport.Delivery{}
+	for _, l := range s.left {
+		from := l.relay.settings.From
+		out[from] = append(out[from], l.delivery)
+	}
+	return out
 }

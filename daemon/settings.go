@@ -30,6 +30,8 @@ type Settings struct {
 
 	Clock  Clock        // nil: SystemClock
 	Logger *slog.Logger // nil: nothing is logged
+
+	swaps []func() // what a reload does while nothing is in flight, to go on by these settings
 }
 
 // AdminSettings are those of the admin listener.
@@ -97,6 +99,19 @@ const defaultMaxParked = 10000
 func DefaultRelay() RelaySettings {
 	return RelaySettings{
 		Unresolved: Wait, UnresolvedTimeout: DefaultUnresolvedTimeout, MaxInFlight: DefaultMaxInFlight, Retry: DefaultRetry(),
+	}
+}
+
+// complete fills in what may be left out.
+func (s *Settings) complete() {
+	if s.Clock == nil {
+		s.Clock = SystemClock()
+	}
+	if s.Logger == nil {
+		s.Logger = slog.New(slog.DiscardHandler)
+	}
+	if s.MaxParked == 0 {
+		s.MaxParked = defaultMaxParked
 	}
 }
 

@@ -33,9 +33,10 @@ type transaction struct {
 	passed   map[string]string
 	received time.Time
 
-	settles []func(transport.Settlement) // deliveries that wait for it
-	slots   int                          // places in the relay that it holds
-	parked  *parkedEvent                 // the parked event that it takes up, or parks
+	delivery transport.Delivery           // the first one; none of a parked event that is taken up
+	settles  []func(transport.Settlement) // deliveries that wait for it
+	slots    int                          // places in the relay that it holds
+	parked   *parkedEvent                 // the parked event that it takes up, or parks
 
 	answers *host.Consultation // of plugins; nil where none are asked
 	asking  bool               // a plugin is being asked what was asked in the transaction's place only

@@ -282,8 +282,11 @@ func (m *Mapping) converse(i *Incarnation) {
 		}
 		m.trouble.Store(&err)
 		blame := 10
-		if i.killedFromOutside() {
+		switch {
+		case i.killedFromOutside():
 			blame = 1
+		case errors.Is(err, errReplaced):
+			blame = 0
 		}
 		m.suspect(underway, blame, err)
 	}

@@ -47,6 +47,14 @@ func Find(path string) (string, error) {
 	return filepath.Abs(found)
 }
 
+// Verify tells whether the binary is there and everything that is pinned is as it is pinned.
+func (s Settings) Verify() error {
+	if _, err := s.verify(); err != nil {
+		return fmt.Errorf("plugin %s: %w", s.Name, err)
+	}
+	return nil
+}
+
 // verify gives the path to execute, once everything that is pinned is as it is pinned. The files are read anew at each
 // start, since the binary may have been changed meanwhile.
 func (s *Settings) verify() (string, error) {

@@ -120,7 +120,7 @@ func (s Settings) Validate() error {
 			errs = append(errs, fmt.Errorf("translators: %q cannot stand in a path; a name has letters, digits, dots, hyphens and underscores", name))
 			continue
 		}
-		if err := s.Translators[name].process(name, nil).Validate(); err != nil {
+		if err := s.Translators[name].Process(name, nil).Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("translators.%s: %w", name, err))
 		}
 	}
