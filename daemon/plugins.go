@@ -188,9 +188,10 @@ type mappingUse struct {
 // to. What no start can change is an error; a plugin that only dies is shown by its health.
 func (c *Config) startPlugins(o BuildOptions, before *predecessor) (p *plugins, err error) {
 	p = &plugins{parts: map[string]Plugin{}, mappings: map[mappingUse]*host.Mapping{}}
+	started := Settings{Plugins: p.parts}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, (&Settings{Plugins: p.parts}).close(before.running()))
+			err = errors.Join(err, started.close(before.running()))
 		}
 	}()
 	wanted := map[string][]mappingUse{}

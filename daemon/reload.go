@@ -40,6 +40,9 @@ func (d *Daemon) Reload(ctx context.Context, next Settings) error {
 		return errors.Join(err, next.close(&old))
 	}
 
+	d.mu.Lock()
+	d.open++ // the end of the last old source is not the end
+	d.mu.Unlock()
 	for _, in := range d.inlets {
 		in.pause()
 	}
@@ -70,7 +73,6 @@ func (d *Daemon) Reload(ctx context.Context, next Settings) error {
 	gen = newGeneration(&next, d.metrics)
 	d.mu.Lock()
 	d.settings, d.gen, d.inlets = next, gen, inlets
-	d.open++ // an end of the last old source is not the end
 	d.mu.Unlock()
 	// Not even a shutdown interrupts this; it follows at once.
 	err = gen.start(context.WithoutCancel(ctx))
