@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"reflect"
 	"slices"
 	"time"
@@ -29,6 +30,8 @@ type BuildOptions struct {
 	Version string       // of the program, for the serializer of Eiffel events
 	Stdin   io.Reader    // of transports of type stdio; nil: os.Stdin
 	Stdout  io.Writer    // nil: os.Stdout
+
+	sockets *sockets // of the daemon; nil outside of one
 }
 
 // Settings opens what a configuration names: the ledger, the dead letters, the transports. An error of type *[ConfigError] lists
@@ -62,6 +65,11 @@ func (c *Config) build(o BuildOptions, before *predecessor) (s Settings, err err
 	if s.Admin.Listen == "off" {
 		s.Admin.Listen = ""
 	}
+	s.sockets = newSockets()
+	if before != nil {
+		s.sockets = before.settings.sockets
+	}
+	o.sockets = s.sockets
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close(before.running()))
@@ -226,6 +234,14 @@ type head struct {
 	Type string `yaml:"type"`
 }
 
+// listenOn is what makes the listeners of sources; nil where nothing is reloaded.
+func (o BuildOptions) listenOn() func(network, address string) (net.Listener, error) {
+	if o.sockets == nil {
+		return nil
+	}
+	return o.sockets.listen
+}
+
 func (o BuildOptions) logger(name string) *slog.Logger { return o.Logger.With("transport", name) }
 
 type httpTransport struct {
@@ -262,7 +278,9 @@ func (t *httpTransport) validate(asSource, asSink bool) error {
 }
 
 func (t *httpTransport) source(name string, o BuildOptions) (transport.Source, error) {
-	return cloudeventshttp.Listen(t.in, o.logger(name))
+	in := t.in
+	in.ListenOn = o.listenOn()
+	return cloudeventshttp.Listen(in, o.logger(name))
 }
 
 func (t *httpTransport) sink(name string, o BuildOptions) (transport.Sink, error) {
@@ -293,7 +311,9 @@ func (t *webhookTransport) lacksForSink(*strictyaml.Document, string) string {
 func (t *webhookTransport) validate(bool, bool) error { return t.in.Validate() }
 
 func (t *webhookTransport) source(name string, o BuildOptions) (transport.Source, error) {
-	return cdeventswebhook.Listen(t.settings(), o.logger(name))
+	in := t.settings()
+	in.ListenOn = o.listenOn()
+	return cdeventswebhook.Listen(in, o.logger(name))
 }
 
 // becomes has a transport that runs go on as another, if they differ in their translators' binaries at most. Those are looked at

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -292,6 +294,12 @@ func (r *reloadable) reload(text string) error {
 	return nil
 }
 
+// envelope is a CloudEvent with a custom event in it.
+func envelope(id string) string {
+	return fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":"s","type":"dev.cdeventsx.tool-thing.happened.0.1.0","datacontenttype":"application/json","data":%s}`,
+		id, strings.TrimSpace(customEvent(id, id)))
+}
+
 // copyOf makes a binary of its own, with another checksum if there is a tail.
 func copyOf(t *testing.T, binary, name, tail string) (path, sum string) {
 	t.Helper()
@@ -362,9 +370,7 @@ plugins:
 		load.Go(func() {
 			for n := range each {
 				id := fmt.Sprintf("%d-%d", s, n)
-				body := fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":"s","type":"dev.cdeventsx.tool-thing.happened.0.1.0","datacontenttype":"application/json","data":%s}`,
-					id, strings.TrimSpace(customEvent(id, id)))
-				answer, err := http.Post(url, "application/cloudevents+json", strings.NewReader(body))
+				answer, err := http.Post(url, "application/cloudevents+json", strings.NewReader(envelope(id)))
 				if err != nil {
 					t.Error(err)
 					return
@@ -417,6 +423,92 @@ plugins:
 	}
 	if text, _ := os.ReadFile(filepath.Join(dir, "dead.jsonl")); len(text) > 0 {
 		t.Errorf("dead letters: %s", text)
+	}
+}
+
+// A listener whose settings change is replaced on its own socket: no connection is refused. What waited at the old one must be sent
+// again at most.
+func TestReloadOfAListener(t *testing.T) {
+	dir := t.TempDir()
+	address := "127.0.0.1:0"
+	config := func(more string) string {
+		return fmt.Sprintf(`
+version: 1
+ledger: {type: memory}
+admin: {listen: "off"}
+dead_letters: {type: file, path: %[1]s/dead.jsonl}
+transports:
+  in: {type: cloudevents_http, listen: %[2]q%[3]s}
+  out: {type: file, path: %[1]s/out.jsonl}
+relays:
+  - {name: r, from: in, to: out, translate: eiffel}
+`, dir, address, more)
+	}
+	free, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address = free.Addr().String()
+	free.Close()
+	r := &reloadable{t: t}
+	r.run(config(""), io.Discard)
+	stop := make(chan struct{})
+	var load sync.WaitGroup
+	var sent atomic.Int64
+	for s := range 4 {
+		load.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				id := fmt.Sprintf("%d-%d", s, n)
+				answer, err := http.Post("http://"+address+"/", "application/cloudevents+json", strings.NewReader(envelope(id)))
+				if errors.Is(err, syscall.ECONNREFUSED) {
+					t.Errorf("event %s: %v", id, err)
+				}
+				if err != nil {
+					n-- // it is sent again
+					continue
+				}
+				answer.Body.Close()
+				switch answer.StatusCode {
+				case http.StatusAccepted:
+					sent.Add(1)
+				case http.StatusServiceUnavailable, http.StatusTooManyRequests: // it waited at the listener that was replaced
+					n--
+				default:
+					t.Errorf("event %s: %s", id, answer.Status)
+				}
+			}
+		})
+	}
+	for i := range 10 {
+		before := sent.Load()
+		eventually(t, "the load runs", func() bool { return sent.Load() > before+20 })
+		if err := r.reload(config(fmt.Sprintf(", max_body: %d", 100000+i))); err != nil {
+			t.Fatal(err)
+		}
+		// Refused, after the listener was duplicated.
+		if err := r.reload(config(", max_body: 5") + "  - {name: s, from: in, to: out, translate: eiffel}\n"); err == nil {
+			t.Error("a source that feeds two relays was accepted")
+		}
+	}
+	close(stop)
+	load.Wait()
+	text, err := os.ReadFile(filepath.Join(dir, "out.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		if strings.Contains(line, "EiffelAnnouncementPublishedEvent") {
+			got[line] = true
+		}
+	}
+	if int64(len(got)) < sent.Load() {
+		t.Errorf("%d events were accepted, %d came out", sent.Load(), len(got))
 	}
 }
 

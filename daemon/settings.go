@@ -31,7 +31,8 @@ type Settings struct {
 	Clock  Clock        // nil: SystemClock
 	Logger *slog.Logger // nil: nothing is logged
 
-	swaps []func() // what a reload does while nothing is in flight, to go on by these settings
+	sockets *sockets // that sources listen on
+	swaps   []func() // what a reload does while nothing is in flight, to go on by these settings
 }
 
 // AdminSettings are those of the admin listener.

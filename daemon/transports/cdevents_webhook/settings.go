@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"regexp"
 	"slices"
 	"time"
@@ -47,6 +48,9 @@ type Settings struct {
 	WriteTimeout time.Duration `yaml:"write_timeout"`
 	// IdleTimeout is how long a connection may stay without a request.
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
+
+	// ListenOn makes the listener in place of net.Listen. Nil: net.Listen.
+	ListenOn func(network, address string) (net.Listener, error) `yaml:"-"`
 }
 
 // Translator is a program that makes CDEvents of what one kind of sender posts.
@@ -90,6 +94,7 @@ func DefaultSettings() Settings {
 func (s Settings) http() cloudeventshttp.SourceSettings {
 	h := cloudeventshttp.DefaultSourceSettings()
 	h.Listen, h.MaxBody, h.MaxInFlight, h.BusyTimeout, h.RetryAfter = s.Listen, s.MaxBody, s.MaxInFlight, s.BusyTimeout, s.RetryAfter
+	h.ListenOn = s.ListenOn
 	h.HeaderTimeout, h.ReadTimeout, h.WriteTimeout, h.IdleTimeout = s.HeaderTimeout, s.ReadTimeout, s.WriteTimeout, s.IdleTimeout
 	return h
 }

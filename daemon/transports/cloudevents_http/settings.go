@@ -42,6 +42,9 @@ type SourceSettings struct {
 	// AllowedOrigins are the origins that the WebHook handshake lets in (HTTP 1.1 Web Hooks for Event Delivery, section
 	// 4.1), "*" for all. It only answers the question of polite senders; it keeps nobody out.
 	AllowedOrigins []string `yaml:"allowed_origins"`
+
+	// ListenOn makes the listener in place of net.Listen. Nil: net.Listen.
+	ListenOn func(network, address string) (net.Listener, error) `yaml:"-"`
 }
 
 // DefaultSourceSettings listens on the loopback interface only.

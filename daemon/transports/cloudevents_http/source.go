@@ -108,7 +108,10 @@ func Listen(settings SourceSettings, log *slog.Logger) (*Source, error) {
 	if err := settings.Validate(); err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", settings.Listen)
+	if settings.ListenOn == nil {
+		settings.ListenOn = net.Listen
+	}
+	listener, err := settings.ListenOn("tcp", settings.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
