@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 )
 
 // Daemon runs relays. Its methods are safe for concurrent use.
@@ -22,7 +23,8 @@ type Daemon struct {
 	stopReceiving context.CancelFunc
 	ended         chan struct{} // closed when every source has ended
 
-	reloading sync.Mutex // held by a reload, and by the end
+	reloading sync.Mutex    // held by a reload, and by the start and the end
+	quiet     time.Duration // how long a reload waits for what is in flight; see quietDrain
 
 	mu       sync.Mutex // of what follows
 	settings Settings
@@ -45,7 +47,7 @@ func New(settings Settings) (*Daemon, error) {
 	}
 	d := &Daemon{
 		settings: settings, log: settings.Logger, clock: settings.Clock, metrics: newMetrics(),
-		inlets: map[string]*inlet{}, ended: make(chan struct{}), down: make(chan struct{}),
+		inlets: map[string]*inlet{}, ended: make(chan struct{}), down: make(chan struct{}), quiet: quietDrain,
 	}
 	d.receiving, d.stopReceiving = context.WithCancel(context.Background())
 	d.gen = newGeneration(&settings, d.metrics)

@@ -466,6 +466,7 @@ func (g *rig) start(change func(*RelaySettings)) {
 		g.t.Fatal(err)
 	}
 	g.d = d
+	d.quiet = 20 * time.Millisecond
 	if err := d.Start(context.Background()); err != nil {
 		g.t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ func (d *Daemon) Reload(ctx context.Context, next Settings) error {
 	for _, in := range d.inlets {
 		in.settled()
 	}
-	quiet, stop := context.WithTimeout(ctx, quietDrain)
+	quiet, stop := context.WithTimeout(ctx, d.quiet)
 	_ = gen.s.drain(quiet) // what is left is taken over
 	stop()
 	left, err := gen.retire(ctx, next.Sinks)

@@ -99,7 +99,7 @@ func TestReloadWaitsForTheAnswersOfASinkThatStays(t *testing.T) {
 	select {
 	case err := <-done:
 		t.Fatalf("reloaded (%v) while the sink had an event", err)
-	case <-time.After(quietDrain + 200*time.Millisecond):
+	case <-time.After(10 * g.d.quiet):
 	}
 	wantOpen(t, first)
 	g.sink.release()
