@@ -35,14 +35,20 @@ func (d *Daemon) Reload(ctx context.Context, next Settings) error {
 	defer cancel()
 	defer context.AfterFunc(d.receiving, cancel)() // a shutdown does not wait for long
 	old, gen := d.present()
-	if err := d.reloadable(old, &next); err != nil {
+	err := d.reloadable(old, &next)
+	d.mu.Lock()
+	if err == nil && d.open == 0 {
+		err = errors.New("reload: the daemon has come to its end")
+	}
+	if err == nil {
+		d.open++ // the end of the last old source is not the end
+	}
+	d.mu.Unlock()
+	if err != nil {
 		d.RefuseReload(err)
 		return errors.Join(err, next.close(&old))
 	}
 
-	d.mu.Lock()
-	d.open++ // the end of the last old source is not the end
-	d.mu.Unlock()
 	for _, in := range d.inlets {
 		in.pause()
 	}
@@ -104,11 +110,8 @@ func (d *Daemon) RefuseReload(reason error) {
 
 // reloadable tells why settings cannot follow others.
 func (d *Daemon) reloadable(old Settings, next *Settings) error {
-	d.mu.Lock()
-	started := d.started
-	d.mu.Unlock()
-	if !started || d.receiving.Err() != nil {
-		return errors.New("reload: the daemon does not run")
+	if d.receiving.Err() != nil {
+		return errors.New("reload: the daemon is ending")
 	}
 	next.Clock, next.Logger = old.Clock, old.Logger
 	next.complete()

@@ -552,6 +552,9 @@ relays:
 	if err := r.d.Wait(); err != nil {
 		t.Error(err)
 	}
+	if err := r.reload(plain); err == nil {
+		t.Error("a relay whose input has ended was reloaded")
+	}
 	if text, _ := os.ReadFile(filepath.Join(dir, "out.jsonl")); !strings.Contains(string(text), `"type":"Eiffel`) {
 		t.Errorf("nothing was relayed after the reloads: %s", text)
 	}
