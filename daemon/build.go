@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/eiffelbridge/eiffelbridge/daemon/deadletters"
@@ -26,6 +27,8 @@ type BuildOptions struct {
 	Version string       // of the program, for the serializer of Eiffel events
 	Stdin   io.Reader    // of transports of type stdio; nil: os.Stdin
 	Stdout  io.Writer    // nil: os.Stdout
+
+	unnamed bool // whoever logs names the transport
 }
 
 // Settings opens what a configuration names: the ledger, the dead letters, the transports. An error of type *[ConfigError] lists
@@ -92,6 +95,7 @@ func (c *Config) Settings(o BuildOptions) (s Settings, err error) {
 			}
 		}
 	}
+	maps.Copy(s.Plugins, c.transportProcesses())
 	return s, nil
 }
 
@@ -191,7 +195,12 @@ type head struct {
 	Type string `yaml:"type"`
 }
 
-func (o BuildOptions) logger(name string) *slog.Logger { return o.Logger.With("transport", name) }
+func (o BuildOptions) logger(name string) *slog.Logger {
+	if o.unnamed {
+		return o.Logger
+	}
+	return o.Logger.With("transport", name)
+}
 
 type httpTransport struct {
 	head

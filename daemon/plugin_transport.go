@@ -149,3 +149,22 @@ func (t *pluginTransport) sink(name string, o BuildOptions) (transport.Sink, err
 }
 
 func (t *pluginTransport) giveUpAfter() time.Duration { return 0 }
+
+// transportProcess is the process of a transport plugin, to be shown. The transport closes it.
+type transportProcess struct{ *host.Process }
+
+var _ Plugin = transportProcess{}
+
+// Close implements [Plugin].
+func (transportProcess) Close() error { return nil }
+
+// transportProcesses are those of the transports that are open, by the name of the transport and the plugin's behind it.
+func (c *Config) transportProcesses() map[string]Plugin {
+	out := map[string]Plugin{}
+	for name, t := range c.transports {
+		if t, ok := t.(*pluginTransport); ok && t.process != nil {
+			out[name+"."+t.Plugin] = transportProcess{t.process}
+		}
+	}
+	return out
+}

@@ -18,10 +18,13 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	translatorconformance "github.com/eiffelbridge/eiffelbridge/conformance/translator"
+	"github.com/eiffelbridge/eiffelbridge/internal/pluginwire"
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/plugins/pluginv1"
 	"github.com/eiffelbridge/eiffelbridge/translate"
@@ -60,6 +63,7 @@ func Checks() []Check {
 		{"large", "events of 5 and 16 MiB are answered", checkLarge},
 		{"results", "what it makes is valid, of the other protocol, and claims nothing that is not so", checkResults},
 		{"laws", "the laws of translators hold for what it makes: output, links, order, determinism, input, idempotence", checkLaws},
+		{"metrics", "what it counts and measures itself, if anything, can be shown", checkMetrics},
 		{"stdout", "it writes nothing to standard output but the handshake", checkStdout},
 		{"killed", "killed, it starts again and answers the same", checkKilled},
 		{"host_gone", "it exits within five seconds when its host is gone", checkHostGone},
@@ -624,6 +628,25 @@ func checkLaws(ctx context.Context, t *trial) error {
 		return err
 	}
 	return report.Err()
+}
+
+// checkMetrics comes after the plugin has worked.
+func checkMetrics(ctx context.Context, t *trial) error {
+	i, err := t.present(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, t.options.Patience)
+	defer cancel()
+	response, err := pluginv1.NewPluginServiceClient(i.Conn).Metrics(ctx, &pluginv1.MetricsRequest{})
+	switch {
+	case status.Code(err) == codes.Unimplemented:
+		return skipError("it has no metrics of its own")
+	case err != nil:
+		return fmt.Errorf("ask for its metrics: %w", err)
+	}
+	_, wrong := pluginwire.SoundMetrics(response.GetFamilies())
+	return errors.Join(wrong...)
 }
 
 func checkStdout(ctx context.Context, t *trial) error {

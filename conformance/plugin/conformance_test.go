@@ -41,22 +41,23 @@ var event = []byte(`{"context":{"specversion":"0.5.1","id":"1","source":"s","typ
 
 // faults are the checks that each bad plugin must fail, and no others.
 var faults = map[string][]string{
-	"good":       nil,
-	"go-plugin":  nil, // served by go-plugin's own server
-	"cookie":     {"cookie"},
-	"version":    {"version"},
-	"locks":      {"killed"},
-	"orphan":     {"host_gone", "ends"},
-	"noise":      {"stdout"},
-	"small":      {"large"},
-	"random ids": {"batches", "malformed", "laws", "killed"},
-	"invalid":    {"results", "laws"},
-	"miscounts":  {"batches", "malformed", "large", "results", "laws", "killed"},
-	"dies":       {"malformed"},
-	"hangs":      {"large"},
-	"exits":      {"start"},
-	"speaks 7":   {"start"},
-	"nameless":   {"start"},
+	"good":        nil,
+	"go-plugin":   nil, // served by go-plugin's own server
+	"cookie":      {"cookie"},
+	"version":     {"version"},
+	"locks":       {"killed"},
+	"orphan":      {"host_gone", "ends"},
+	"noise":       {"stdout"},
+	"small":       {"large"},
+	"random ids":  {"batches", "malformed", "laws", "killed"},
+	"invalid":     {"results", "laws"},
+	"miscounts":   {"batches", "malformed", "large", "results", "laws", "killed"},
+	"mismeasures": {"metrics"},
+	"dies":        {"malformed"},
+	"hangs":       {"large"},
+	"exits":       {"start"},
+	"speaks 7":    {"start"},
+	"nameless":    {"start"},
 }
 
 func plugin(what string) error {
@@ -88,7 +89,10 @@ func plugin(what string) error {
 		time.Sleep(time.Minute)
 	case "nameless":
 		options.Name = ""
-	case "orphan", "small", "go-plugin", "miscounts", "dies":
+	case "good":
+		options.Metrics = sdk.NewMetrics()
+		options.Metrics.Gauge("quality", "How good it is.").Set(1)
+	case "orphan", "small", "go-plugin", "miscounts", "mismeasures", "dies":
 		limit := 64 << 20
 		if what == "small" {
 			limit = 4 << 20
@@ -159,6 +163,13 @@ func (o *own) Describe(context.Context, *pluginv1.DescribeRequest) (*pluginv1.De
 
 func (o *own) Configure(context.Context, *pluginv1.ConfigureRequest) (*pluginv1.ConfigureResponse, error) {
 	return &pluginv1.ConfigureResponse{}, nil
+}
+
+func (o *own) Metrics(ctx context.Context, in *pluginv1.MetricsRequest) (*pluginv1.MetricsResponse, error) {
+	if o.what != "mismeasures" {
+		return o.UnimplementedPluginServiceServer.Metrics(ctx, in)
+	}
+	return &pluginv1.MetricsResponse{Families: []*pluginv1.MetricFamily{{Name: "no name", Kind: pluginv1.MetricKind_METRIC_KIND_GAUGE}}}, nil
 }
 
 func (o *own) Lease(_ *pluginv1.LeaseRequest, s grpc.ServerStreamingServer[pluginv1.LeaseResponse]) error {

@@ -64,6 +64,7 @@ type Incarnation struct {
 	reason    atomic.Pointer[error] // why it is over
 	unready   atomic.Pointer[string]
 	worked    atomic.Bool
+	scrape    scrape
 	child     *child
 	stopLease context.CancelFunc
 }

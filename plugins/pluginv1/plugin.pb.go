@@ -141,6 +141,55 @@ func (Protocol) EnumDescriptor() ([]byte, []int) {
 	return file_plugin_proto_rawDescGZIP(), []int{1}
 }
 
+type MetricKind int32
+
+const (
+	MetricKind_METRIC_KIND_UNSPECIFIED MetricKind = 0
+	MetricKind_METRIC_KIND_COUNTER     MetricKind = 1 // only grows, and begins at 0 with each start
+	MetricKind_METRIC_KIND_GAUGE       MetricKind = 2
+)
+
+// Enum value maps for MetricKind.
+var (
+	MetricKind_name = map[int32]string{
+		0: "METRIC_KIND_UNSPECIFIED",
+		1: "METRIC_KIND_COUNTER",
+		2: "METRIC_KIND_GAUGE",
+	}
+	MetricKind_value = map[string]int32{
+		"METRIC_KIND_UNSPECIFIED": 0,
+		"METRIC_KIND_COUNTER":     1,
+		"METRIC_KIND_GAUGE":       2,
+	}
+)
+
+func (x MetricKind) Enum() *MetricKind {
+	p := new(MetricKind)
+	*p = x
+	return p
+}
+
+func (x MetricKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MetricKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_plugin_proto_enumTypes[2].Descriptor()
+}
+
+func (MetricKind) Type() protoreflect.EnumType {
+	return &file_plugin_proto_enumTypes[2]
+}
+
+func (x MetricKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MetricKind.Descriptor instead.
+func (MetricKind) EnumDescriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{2}
+}
+
 // Returning says what was done with an event that had come from the other side.
 type Returning int32
 
@@ -175,11 +224,11 @@ func (x Returning) String() string {
 }
 
 func (Returning) Descriptor() protoreflect.EnumDescriptor {
-	return file_plugin_proto_enumTypes[2].Descriptor()
+	return file_plugin_proto_enumTypes[3].Descriptor()
 }
 
 func (Returning) Type() protoreflect.EnumType {
-	return &file_plugin_proto_enumTypes[2]
+	return &file_plugin_proto_enumTypes[3]
 }
 
 func (x Returning) Number() protoreflect.EnumNumber {
@@ -188,7 +237,7 @@ func (x Returning) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Returning.Descriptor instead.
 func (Returning) EnumDescriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{2}
+	return file_plugin_proto_rawDescGZIP(), []int{3}
 }
 
 type Outcome int32
@@ -227,11 +276,11 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_plugin_proto_enumTypes[3].Descriptor()
+	return file_plugin_proto_enumTypes[4].Descriptor()
 }
 
 func (Outcome) Type() protoreflect.EnumType {
-	return &file_plugin_proto_enumTypes[3]
+	return &file_plugin_proto_enumTypes[4]
 }
 
 func (x Outcome) Number() protoreflect.EnumNumber {
@@ -240,7 +289,7 @@ func (x Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome.Descriptor instead.
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{3}
+	return file_plugin_proto_rawDescGZIP(), []int{4}
 }
 
 type DescribeRequest struct {
@@ -573,6 +622,217 @@ func (x *LeaseResponse) GetReason() string {
 	return ""
 }
 
+type MetricsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetricsRequest) Reset() {
+	*x = MetricsRequest{}
+	mi := &file_plugin_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetricsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetricsRequest) ProtoMessage() {}
+
+func (x *MetricsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetricsRequest.ProtoReflect.Descriptor instead.
+func (*MetricsRequest) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{6}
+}
+
+// MetricsResponse has 500 series at most.
+type MetricsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Families      []*MetricFamily        `protobuf:"bytes,1,rep,name=families,proto3" json:"families,omitempty"` // each name once
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetricsResponse) Reset() {
+	*x = MetricsResponse{}
+	mi := &file_plugin_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetricsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetricsResponse) ProtoMessage() {}
+
+func (x *MetricsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetricsResponse.ProtoReflect.Descriptor instead.
+func (*MetricsResponse) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *MetricsResponse) GetFamilies() []*MetricFamily {
+	if x != nil {
+		return x.Families
+	}
+	return nil
+}
+
+// MetricFamily is a metric with its series, one for each combination of label values. Names, of labels too, are of ASCII letters,
+// digits and underscores, begin with a letter, and have 100 bytes at most.
+type MetricFamily struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // that of a counter ends in "_total"
+	Help          string                 `protobuf:"bytes,2,opt,name=help,proto3" json:"help,omitempty"` // one sentence, 300 bytes at most
+	Kind          MetricKind             `protobuf:"varint,3,opt,name=kind,proto3,enum=eiffelbridge.plugin.v1.MetricKind" json:"kind,omitempty"`
+	Labels        []string               `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty"` // names, 8 at most; "plugin", "le" and "quantile" are not free
+	Series        []*MetricSeries        `protobuf:"bytes,5,rep,name=series,proto3" json:"series,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetricFamily) Reset() {
+	*x = MetricFamily{}
+	mi := &file_plugin_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetricFamily) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetricFamily) ProtoMessage() {}
+
+func (x *MetricFamily) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetricFamily.ProtoReflect.Descriptor instead.
+func (*MetricFamily) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *MetricFamily) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *MetricFamily) GetHelp() string {
+	if x != nil {
+		return x.Help
+	}
+	return ""
+}
+
+func (x *MetricFamily) GetKind() MetricKind {
+	if x != nil {
+		return x.Kind
+	}
+	return MetricKind_METRIC_KIND_UNSPECIFIED
+}
+
+func (x *MetricFamily) GetLabels() []string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *MetricFamily) GetSeries() []*MetricSeries {
+	if x != nil {
+		return x.Series
+	}
+	return nil
+}
+
+type MetricSeries struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Values        []string               `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"` // of the labels, in their order; 128 bytes of UTF-8 each at most
+	Value         float64                `protobuf:"fixed64,2,opt,name=value,proto3" json:"value,omitempty"` // finite; of a counter, not less than 0
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetricSeries) Reset() {
+	*x = MetricSeries{}
+	mi := &file_plugin_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetricSeries) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetricSeries) ProtoMessage() {}
+
+func (x *MetricSeries) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetricSeries.ProtoReflect.Descriptor instead.
+func (*MetricSeries) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *MetricSeries) GetValues() []string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *MetricSeries) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
 // Event is one event.
 type Event struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -583,7 +843,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_plugin_proto_msgTypes[6]
+	mi := &file_plugin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -595,7 +855,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[6]
+	mi := &file_plugin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -608,7 +868,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{6}
+	return file_plugin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Event) GetJson() []byte {
@@ -630,7 +890,7 @@ type Query struct {
 
 func (x *Query) Reset() {
 	*x = Query{}
-	mi := &file_plugin_proto_msgTypes[7]
+	mi := &file_plugin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -642,7 +902,7 @@ func (x *Query) String() string {
 func (*Query) ProtoMessage() {}
 
 func (x *Query) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[7]
+	mi := &file_plugin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -655,7 +915,7 @@ func (x *Query) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query.ProtoReflect.Descriptor instead.
 func (*Query) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{7}
+	return file_plugin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Query) GetKind() uint32 {
@@ -683,7 +943,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_plugin_proto_msgTypes[8]
+	mi := &file_plugin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -695,7 +955,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[8]
+	mi := &file_plugin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -708,7 +968,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{8}
+	return file_plugin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Fact) GetQuery() *Query {
@@ -741,7 +1001,7 @@ type TranslateRequest struct {
 
 func (x *TranslateRequest) Reset() {
 	*x = TranslateRequest{}
-	mi := &file_plugin_proto_msgTypes[9]
+	mi := &file_plugin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -753,7 +1013,7 @@ func (x *TranslateRequest) String() string {
 func (*TranslateRequest) ProtoMessage() {}
 
 func (x *TranslateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[9]
+	mi := &file_plugin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -766,7 +1026,7 @@ func (x *TranslateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TranslateRequest.ProtoReflect.Descriptor instead.
 func (*TranslateRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{9}
+	return file_plugin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *TranslateRequest) GetItems() []*TranslateItem {
@@ -786,7 +1046,7 @@ type TranslateItem struct {
 
 func (x *TranslateItem) Reset() {
 	*x = TranslateItem{}
-	mi := &file_plugin_proto_msgTypes[10]
+	mi := &file_plugin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -798,7 +1058,7 @@ func (x *TranslateItem) String() string {
 func (*TranslateItem) ProtoMessage() {}
 
 func (x *TranslateItem) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[10]
+	mi := &file_plugin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -811,7 +1071,7 @@ func (x *TranslateItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TranslateItem.ProtoReflect.Descriptor instead.
 func (*TranslateItem) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{10}
+	return file_plugin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TranslateItem) GetEvent() []byte {
@@ -837,7 +1097,7 @@ type TranslateResponse struct {
 
 func (x *TranslateResponse) Reset() {
 	*x = TranslateResponse{}
-	mi := &file_plugin_proto_msgTypes[11]
+	mi := &file_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -849,7 +1109,7 @@ func (x *TranslateResponse) String() string {
 func (*TranslateResponse) ProtoMessage() {}
 
 func (x *TranslateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[11]
+	mi := &file_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -862,7 +1122,7 @@ func (x *TranslateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TranslateResponse.ProtoReflect.Descriptor instead.
 func (*TranslateResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{11}
+	return file_plugin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TranslateResponse) GetResults() []*TranslateResult {
@@ -889,7 +1149,7 @@ type TranslateResult struct {
 
 func (x *TranslateResult) Reset() {
 	*x = TranslateResult{}
-	mi := &file_plugin_proto_msgTypes[12]
+	mi := &file_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -901,7 +1161,7 @@ func (x *TranslateResult) String() string {
 func (*TranslateResult) ProtoMessage() {}
 
 func (x *TranslateResult) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[12]
+	mi := &file_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -914,7 +1174,7 @@ func (x *TranslateResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TranslateResult.ProtoReflect.Descriptor instead.
 func (*TranslateResult) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{12}
+	return file_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TranslateResult) GetError() *EventError {
@@ -983,7 +1243,7 @@ type OutputEvent struct {
 
 func (x *OutputEvent) Reset() {
 	*x = OutputEvent{}
-	mi := &file_plugin_proto_msgTypes[13]
+	mi := &file_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -995,7 +1255,7 @@ func (x *OutputEvent) String() string {
 func (*OutputEvent) ProtoMessage() {}
 
 func (x *OutputEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[13]
+	mi := &file_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1008,7 +1268,7 @@ func (x *OutputEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputEvent.ProtoReflect.Descriptor instead.
 func (*OutputEvent) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{13}
+	return file_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *OutputEvent) GetJson() []byte {
@@ -1037,7 +1297,7 @@ type EventError struct {
 
 func (x *EventError) Reset() {
 	*x = EventError{}
-	mi := &file_plugin_proto_msgTypes[14]
+	mi := &file_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1049,7 +1309,7 @@ func (x *EventError) String() string {
 func (*EventError) ProtoMessage() {}
 
 func (x *EventError) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[14]
+	mi := &file_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1062,7 +1322,7 @@ func (x *EventError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventError.ProtoReflect.Descriptor instead.
 func (*EventError) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{14}
+	return file_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *EventError) GetCode() string {
@@ -1097,7 +1357,7 @@ type Missing struct {
 
 func (x *Missing) Reset() {
 	*x = Missing{}
-	mi := &file_plugin_proto_msgTypes[15]
+	mi := &file_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1109,7 +1369,7 @@ func (x *Missing) String() string {
 func (*Missing) ProtoMessage() {}
 
 func (x *Missing) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[15]
+	mi := &file_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1122,7 +1382,7 @@ func (x *Missing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Missing.ProtoReflect.Descriptor instead.
 func (*Missing) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{15}
+	return file_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Missing) GetQuery() *Query {
@@ -1157,7 +1417,7 @@ type Loss struct {
 
 func (x *Loss) Reset() {
 	*x = Loss{}
-	mi := &file_plugin_proto_msgTypes[16]
+	mi := &file_plugin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1169,7 +1429,7 @@ func (x *Loss) String() string {
 func (*Loss) ProtoMessage() {}
 
 func (x *Loss) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[16]
+	mi := &file_plugin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1182,7 +1442,7 @@ func (x *Loss) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Loss.ProtoReflect.Descriptor instead.
 func (*Loss) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{16}
+	return file_plugin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Loss) GetPointer() string {
@@ -1216,7 +1476,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_plugin_proto_msgTypes[17]
+	mi := &file_plugin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1228,7 +1488,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[17]
+	mi := &file_plugin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1241,7 +1501,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{17}
+	return file_plugin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Diagnostic) GetCode() string {
@@ -1267,7 +1527,7 @@ type DecorateRequest struct {
 
 func (x *DecorateRequest) Reset() {
 	*x = DecorateRequest{}
-	mi := &file_plugin_proto_msgTypes[18]
+	mi := &file_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1279,7 +1539,7 @@ func (x *DecorateRequest) String() string {
 func (*DecorateRequest) ProtoMessage() {}
 
 func (x *DecorateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[18]
+	mi := &file_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1292,7 +1552,7 @@ func (x *DecorateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecorateRequest.ProtoReflect.Descriptor instead.
 func (*DecorateRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{18}
+	return file_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DecorateRequest) GetItems() []*DecorateItem {
@@ -1312,7 +1572,7 @@ type DecorateItem struct {
 
 func (x *DecorateItem) Reset() {
 	*x = DecorateItem{}
-	mi := &file_plugin_proto_msgTypes[19]
+	mi := &file_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1324,7 +1584,7 @@ func (x *DecorateItem) String() string {
 func (*DecorateItem) ProtoMessage() {}
 
 func (x *DecorateItem) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[19]
+	mi := &file_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1337,7 +1597,7 @@ func (x *DecorateItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecorateItem.ProtoReflect.Descriptor instead.
 func (*DecorateItem) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{19}
+	return file_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DecorateItem) GetItem() *TranslateItem {
@@ -1363,7 +1623,7 @@ type DecorateResponse struct {
 
 func (x *DecorateResponse) Reset() {
 	*x = DecorateResponse{}
-	mi := &file_plugin_proto_msgTypes[20]
+	mi := &file_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1635,7 @@ func (x *DecorateResponse) String() string {
 func (*DecorateResponse) ProtoMessage() {}
 
 func (x *DecorateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[20]
+	mi := &file_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1648,7 @@ func (x *DecorateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecorateResponse.ProtoReflect.Descriptor instead.
 func (*DecorateResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{20}
+	return file_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DecorateResponse) GetResults() []*TranslateResult {
@@ -1418,7 +1678,7 @@ type Message struct {
 
 func (x *Message) Reset() {
 	*x = Message{}
-	mi := &file_plugin_proto_msgTypes[21]
+	mi := &file_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1430,7 +1690,7 @@ func (x *Message) String() string {
 func (*Message) ProtoMessage() {}
 
 func (x *Message) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[21]
+	mi := &file_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1443,7 +1703,7 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Message.ProtoReflect.Descriptor instead.
 func (*Message) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{21}
+	return file_plugin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Message) GetProtocol() Protocol {
@@ -1537,7 +1797,7 @@ type ReceiveRequest struct {
 
 func (x *ReceiveRequest) Reset() {
 	*x = ReceiveRequest{}
-	mi := &file_plugin_proto_msgTypes[22]
+	mi := &file_plugin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1549,7 +1809,7 @@ func (x *ReceiveRequest) String() string {
 func (*ReceiveRequest) ProtoMessage() {}
 
 func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[22]
+	mi := &file_plugin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1562,7 +1822,7 @@ func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveRequest.ProtoReflect.Descriptor instead.
 func (*ReceiveRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{22}
+	return file_plugin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ReceiveRequest) GetKind() isReceiveRequest_Kind {
@@ -1630,7 +1890,7 @@ type Credit struct {
 
 func (x *Credit) Reset() {
 	*x = Credit{}
-	mi := &file_plugin_proto_msgTypes[23]
+	mi := &file_plugin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1642,7 +1902,7 @@ func (x *Credit) String() string {
 func (*Credit) ProtoMessage() {}
 
 func (x *Credit) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[23]
+	mi := &file_plugin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1655,7 +1915,7 @@ func (x *Credit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credit.ProtoReflect.Descriptor instead.
 func (*Credit) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{23}
+	return file_plugin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Credit) GetDeliveries() uint32 {
@@ -1673,7 +1933,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_plugin_proto_msgTypes[24]
+	mi := &file_plugin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1685,7 +1945,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[24]
+	mi := &file_plugin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1698,7 +1958,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{24}
+	return file_plugin_proto_rawDescGZIP(), []int{28}
 }
 
 type Settlement struct {
@@ -1713,7 +1973,7 @@ type Settlement struct {
 
 func (x *Settlement) Reset() {
 	*x = Settlement{}
-	mi := &file_plugin_proto_msgTypes[25]
+	mi := &file_plugin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1725,7 +1985,7 @@ func (x *Settlement) String() string {
 func (*Settlement) ProtoMessage() {}
 
 func (x *Settlement) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[25]
+	mi := &file_plugin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1738,7 +1998,7 @@ func (x *Settlement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settlement.ProtoReflect.Descriptor instead.
 func (*Settlement) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{25}
+	return file_plugin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Settlement) GetTag() uint64 {
@@ -1783,7 +2043,7 @@ type ReceiveResponse struct {
 
 func (x *ReceiveResponse) Reset() {
 	*x = ReceiveResponse{}
-	mi := &file_plugin_proto_msgTypes[26]
+	mi := &file_plugin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1795,7 +2055,7 @@ func (x *ReceiveResponse) String() string {
 func (*ReceiveResponse) ProtoMessage() {}
 
 func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[26]
+	mi := &file_plugin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1808,7 +2068,7 @@ func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveResponse.ProtoReflect.Descriptor instead.
 func (*ReceiveResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{26}
+	return file_plugin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ReceiveResponse) GetKind() isReceiveResponse_Kind {
@@ -1879,7 +2139,7 @@ type Delivery struct {
 
 func (x *Delivery) Reset() {
 	*x = Delivery{}
-	mi := &file_plugin_proto_msgTypes[27]
+	mi := &file_plugin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1891,7 +2151,7 @@ func (x *Delivery) String() string {
 func (*Delivery) ProtoMessage() {}
 
 func (x *Delivery) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[27]
+	mi := &file_plugin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1904,7 +2164,7 @@ func (x *Delivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
 func (*Delivery) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{27}
+	return file_plugin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Delivery) GetTag() uint64 {
@@ -1946,7 +2206,7 @@ type Defect struct {
 
 func (x *Defect) Reset() {
 	*x = Defect{}
-	mi := &file_plugin_proto_msgTypes[28]
+	mi := &file_plugin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1958,7 +2218,7 @@ func (x *Defect) String() string {
 func (*Defect) ProtoMessage() {}
 
 func (x *Defect) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[28]
+	mi := &file_plugin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1971,7 +2231,7 @@ func (x *Defect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Defect.ProtoReflect.Descriptor instead.
 func (*Defect) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{28}
+	return file_plugin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Defect) GetCode() string {
@@ -1998,7 +2258,7 @@ type Health struct {
 
 func (x *Health) Reset() {
 	*x = Health{}
-	mi := &file_plugin_proto_msgTypes[29]
+	mi := &file_plugin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2010,7 +2270,7 @@ func (x *Health) String() string {
 func (*Health) ProtoMessage() {}
 
 func (x *Health) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[29]
+	mi := &file_plugin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2023,7 +2283,7 @@ func (x *Health) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Health.ProtoReflect.Descriptor instead.
 func (*Health) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{29}
+	return file_plugin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Health) GetReason() string {
@@ -2042,7 +2302,7 @@ type Finished struct {
 
 func (x *Finished) Reset() {
 	*x = Finished{}
-	mi := &file_plugin_proto_msgTypes[30]
+	mi := &file_plugin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2054,7 +2314,7 @@ func (x *Finished) String() string {
 func (*Finished) ProtoMessage() {}
 
 func (x *Finished) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[30]
+	mi := &file_plugin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2067,7 +2327,7 @@ func (x *Finished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finished.ProtoReflect.Descriptor instead.
 func (*Finished) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{30}
+	return file_plugin_proto_rawDescGZIP(), []int{34}
 }
 
 type PublishRequest struct {
@@ -2079,7 +2339,7 @@ type PublishRequest struct {
 
 func (x *PublishRequest) Reset() {
 	*x = PublishRequest{}
-	mi := &file_plugin_proto_msgTypes[31]
+	mi := &file_plugin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2091,7 +2351,7 @@ func (x *PublishRequest) String() string {
 func (*PublishRequest) ProtoMessage() {}
 
 func (x *PublishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[31]
+	mi := &file_plugin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2104,7 +2364,7 @@ func (x *PublishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRequest.ProtoReflect.Descriptor instead.
 func (*PublishRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{31}
+	return file_plugin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *PublishRequest) GetItems() []*PublishItem {
@@ -2124,7 +2384,7 @@ type PublishItem struct {
 
 func (x *PublishItem) Reset() {
 	*x = PublishItem{}
-	mi := &file_plugin_proto_msgTypes[32]
+	mi := &file_plugin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2136,7 +2396,7 @@ func (x *PublishItem) String() string {
 func (*PublishItem) ProtoMessage() {}
 
 func (x *PublishItem) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[32]
+	mi := &file_plugin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2149,7 +2409,7 @@ func (x *PublishItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishItem.ProtoReflect.Descriptor instead.
 func (*PublishItem) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{32}
+	return file_plugin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *PublishItem) GetTag() uint64 {
@@ -2179,7 +2439,7 @@ type PublishResponse struct {
 
 func (x *PublishResponse) Reset() {
 	*x = PublishResponse{}
-	mi := &file_plugin_proto_msgTypes[33]
+	mi := &file_plugin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2191,7 +2451,7 @@ func (x *PublishResponse) String() string {
 func (*PublishResponse) ProtoMessage() {}
 
 func (x *PublishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[33]
+	mi := &file_plugin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2204,7 +2464,7 @@ func (x *PublishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishResponse.ProtoReflect.Descriptor instead.
 func (*PublishResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{33}
+	return file_plugin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *PublishResponse) GetKind() isPublishResponse_Kind {
@@ -2261,7 +2521,7 @@ type PublishOutcome struct {
 
 func (x *PublishOutcome) Reset() {
 	*x = PublishOutcome{}
-	mi := &file_plugin_proto_msgTypes[34]
+	mi := &file_plugin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2273,7 +2533,7 @@ func (x *PublishOutcome) String() string {
 func (*PublishOutcome) ProtoMessage() {}
 
 func (x *PublishOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[34]
+	mi := &file_plugin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2286,7 +2546,7 @@ func (x *PublishOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishOutcome.ProtoReflect.Descriptor instead.
 func (*PublishOutcome) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{34}
+	return file_plugin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *PublishOutcome) GetTag() uint64 {
@@ -2341,7 +2601,19 @@ const file_plugin_proto_rawDesc = "" +
 	"\fLeaseRequest\"=\n" +
 	"\rLeaseResponse\x12\x14\n" +
 	"\x05ready\x18\x01 \x01(\bR\x05ready\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x1b\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x10\n" +
+	"\x0eMetricsRequest\"S\n" +
+	"\x0fMetricsResponse\x12@\n" +
+	"\bfamilies\x18\x01 \x03(\v2$.eiffelbridge.plugin.v1.MetricFamilyR\bfamilies\"\xc4\x01\n" +
+	"\fMetricFamily\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04help\x18\x02 \x01(\tR\x04help\x126\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\".eiffelbridge.plugin.v1.MetricKindR\x04kind\x12\x16\n" +
+	"\x06labels\x18\x04 \x03(\tR\x06labels\x12<\n" +
+	"\x06series\x18\x05 \x03(\v2$.eiffelbridge.plugin.v1.MetricSeriesR\x06series\"<\n" +
+	"\fMetricSeries\x12\x16\n" +
+	"\x06values\x18\x01 \x03(\tR\x06values\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value\"\x1b\n" +
 	"\x05Event\x12\x12\n" +
 	"\x04json\x18\x01 \x01(\fR\x04json\"-\n" +
 	"\x05Query\x12\x12\n" +
@@ -2469,7 +2741,12 @@ const file_plugin_proto_rawDesc = "" +
 	"\bProtocol\x12\x18\n" +
 	"\x14PROTOCOL_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11PROTOCOL_CDEVENTS\x10\x01\x12\x13\n" +
-	"\x0fPROTOCOL_EIFFEL\x10\x02*U\n" +
+	"\x0fPROTOCOL_EIFFEL\x10\x02*Y\n" +
+	"\n" +
+	"MetricKind\x12\x1b\n" +
+	"\x17METRIC_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13METRIC_KIND_COUNTER\x10\x01\x12\x15\n" +
+	"\x11METRIC_KIND_GAUGE\x10\x02*U\n" +
 	"\tReturning\x12\x19\n" +
 	"\x15RETURNING_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11RETURNING_DROPPED\x10\x01\x12\x16\n" +
@@ -2478,11 +2755,12 @@ const file_plugin_proto_rawDesc = "" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10OUTCOME_ACCEPTED\x10\x01\x12\x13\n" +
 	"\x0fOUTCOME_RETRIED\x10\x02\x12\x14\n" +
-	"\x10OUTCOME_REJECTED\x10\x032\xa8\x02\n" +
+	"\x10OUTCOME_REJECTED\x10\x032\x84\x03\n" +
 	"\rPluginService\x12]\n" +
 	"\bDescribe\x12'.eiffelbridge.plugin.v1.DescribeRequest\x1a(.eiffelbridge.plugin.v1.DescribeResponse\x12`\n" +
 	"\tConfigure\x12(.eiffelbridge.plugin.v1.ConfigureRequest\x1a).eiffelbridge.plugin.v1.ConfigureResponse\x12V\n" +
-	"\x05Lease\x12$.eiffelbridge.plugin.v1.LeaseRequest\x1a%.eiffelbridge.plugin.v1.LeaseResponse0\x012v\n" +
+	"\x05Lease\x12$.eiffelbridge.plugin.v1.LeaseRequest\x1a%.eiffelbridge.plugin.v1.LeaseResponse0\x01\x12Z\n" +
+	"\aMetrics\x12&.eiffelbridge.plugin.v1.MetricsRequest\x1a'.eiffelbridge.plugin.v1.MetricsResponse2v\n" +
 	"\x0eMappingService\x12d\n" +
 	"\tTranslate\x12(.eiffelbridge.plugin.v1.TranslateRequest\x1a).eiffelbridge.plugin.v1.TranslateResponse(\x010\x012u\n" +
 	"\x10DecoratorService\x12a\n" +
@@ -2504,103 +2782,113 @@ func file_plugin_proto_rawDescGZIP() []byte {
 	return file_plugin_proto_rawDescData
 }
 
-var file_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_plugin_proto_goTypes = []any{
 	(Kind)(0),                 // 0: eiffelbridge.plugin.v1.Kind
 	(Protocol)(0),             // 1: eiffelbridge.plugin.v1.Protocol
-	(Returning)(0),            // 2: eiffelbridge.plugin.v1.Returning
-	(Outcome)(0),              // 3: eiffelbridge.plugin.v1.Outcome
-	(*DescribeRequest)(nil),   // 4: eiffelbridge.plugin.v1.DescribeRequest
-	(*DescribeResponse)(nil),  // 5: eiffelbridge.plugin.v1.DescribeResponse
-	(*ConfigureRequest)(nil),  // 6: eiffelbridge.plugin.v1.ConfigureRequest
-	(*ConfigureResponse)(nil), // 7: eiffelbridge.plugin.v1.ConfigureResponse
-	(*LeaseRequest)(nil),      // 8: eiffelbridge.plugin.v1.LeaseRequest
-	(*LeaseResponse)(nil),     // 9: eiffelbridge.plugin.v1.LeaseResponse
-	(*Event)(nil),             // 10: eiffelbridge.plugin.v1.Event
-	(*Query)(nil),             // 11: eiffelbridge.plugin.v1.Query
-	(*Fact)(nil),              // 12: eiffelbridge.plugin.v1.Fact
-	(*TranslateRequest)(nil),  // 13: eiffelbridge.plugin.v1.TranslateRequest
-	(*TranslateItem)(nil),     // 14: eiffelbridge.plugin.v1.TranslateItem
-	(*TranslateResponse)(nil), // 15: eiffelbridge.plugin.v1.TranslateResponse
-	(*TranslateResult)(nil),   // 16: eiffelbridge.plugin.v1.TranslateResult
-	(*OutputEvent)(nil),       // 17: eiffelbridge.plugin.v1.OutputEvent
-	(*EventError)(nil),        // 18: eiffelbridge.plugin.v1.EventError
-	(*Missing)(nil),           // 19: eiffelbridge.plugin.v1.Missing
-	(*Loss)(nil),              // 20: eiffelbridge.plugin.v1.Loss
-	(*Diagnostic)(nil),        // 21: eiffelbridge.plugin.v1.Diagnostic
-	(*DecorateRequest)(nil),   // 22: eiffelbridge.plugin.v1.DecorateRequest
-	(*DecorateItem)(nil),      // 23: eiffelbridge.plugin.v1.DecorateItem
-	(*DecorateResponse)(nil),  // 24: eiffelbridge.plugin.v1.DecorateResponse
-	(*Message)(nil),           // 25: eiffelbridge.plugin.v1.Message
-	(*ReceiveRequest)(nil),    // 26: eiffelbridge.plugin.v1.ReceiveRequest
-	(*Credit)(nil),            // 27: eiffelbridge.plugin.v1.Credit
-	(*Drain)(nil),             // 28: eiffelbridge.plugin.v1.Drain
-	(*Settlement)(nil),        // 29: eiffelbridge.plugin.v1.Settlement
-	(*ReceiveResponse)(nil),   // 30: eiffelbridge.plugin.v1.ReceiveResponse
-	(*Delivery)(nil),          // 31: eiffelbridge.plugin.v1.Delivery
-	(*Defect)(nil),            // 32: eiffelbridge.plugin.v1.Defect
-	(*Health)(nil),            // 33: eiffelbridge.plugin.v1.Health
-	(*Finished)(nil),          // 34: eiffelbridge.plugin.v1.Finished
-	(*PublishRequest)(nil),    // 35: eiffelbridge.plugin.v1.PublishRequest
-	(*PublishItem)(nil),       // 36: eiffelbridge.plugin.v1.PublishItem
-	(*PublishResponse)(nil),   // 37: eiffelbridge.plugin.v1.PublishResponse
-	(*PublishOutcome)(nil),    // 38: eiffelbridge.plugin.v1.PublishOutcome
-	nil,                       // 39: eiffelbridge.plugin.v1.Message.ExtensionsEntry
+	(MetricKind)(0),           // 2: eiffelbridge.plugin.v1.MetricKind
+	(Returning)(0),            // 3: eiffelbridge.plugin.v1.Returning
+	(Outcome)(0),              // 4: eiffelbridge.plugin.v1.Outcome
+	(*DescribeRequest)(nil),   // 5: eiffelbridge.plugin.v1.DescribeRequest
+	(*DescribeResponse)(nil),  // 6: eiffelbridge.plugin.v1.DescribeResponse
+	(*ConfigureRequest)(nil),  // 7: eiffelbridge.plugin.v1.ConfigureRequest
+	(*ConfigureResponse)(nil), // 8: eiffelbridge.plugin.v1.ConfigureResponse
+	(*LeaseRequest)(nil),      // 9: eiffelbridge.plugin.v1.LeaseRequest
+	(*LeaseResponse)(nil),     // 10: eiffelbridge.plugin.v1.LeaseResponse
+	(*MetricsRequest)(nil),    // 11: eiffelbridge.plugin.v1.MetricsRequest
+	(*MetricsResponse)(nil),   // 12: eiffelbridge.plugin.v1.MetricsResponse
+	(*MetricFamily)(nil),      // 13: eiffelbridge.plugin.v1.MetricFamily
+	(*MetricSeries)(nil),      // 14: eiffelbridge.plugin.v1.MetricSeries
+	(*Event)(nil),             // 15: eiffelbridge.plugin.v1.Event
+	(*Query)(nil),             // 16: eiffelbridge.plugin.v1.Query
+	(*Fact)(nil),              // 17: eiffelbridge.plugin.v1.Fact
+	(*TranslateRequest)(nil),  // 18: eiffelbridge.plugin.v1.TranslateRequest
+	(*TranslateItem)(nil),     // 19: eiffelbridge.plugin.v1.TranslateItem
+	(*TranslateResponse)(nil), // 20: eiffelbridge.plugin.v1.TranslateResponse
+	(*TranslateResult)(nil),   // 21: eiffelbridge.plugin.v1.TranslateResult
+	(*OutputEvent)(nil),       // 22: eiffelbridge.plugin.v1.OutputEvent
+	(*EventError)(nil),        // 23: eiffelbridge.plugin.v1.EventError
+	(*Missing)(nil),           // 24: eiffelbridge.plugin.v1.Missing
+	(*Loss)(nil),              // 25: eiffelbridge.plugin.v1.Loss
+	(*Diagnostic)(nil),        // 26: eiffelbridge.plugin.v1.Diagnostic
+	(*DecorateRequest)(nil),   // 27: eiffelbridge.plugin.v1.DecorateRequest
+	(*DecorateItem)(nil),      // 28: eiffelbridge.plugin.v1.DecorateItem
+	(*DecorateResponse)(nil),  // 29: eiffelbridge.plugin.v1.DecorateResponse
+	(*Message)(nil),           // 30: eiffelbridge.plugin.v1.Message
+	(*ReceiveRequest)(nil),    // 31: eiffelbridge.plugin.v1.ReceiveRequest
+	(*Credit)(nil),            // 32: eiffelbridge.plugin.v1.Credit
+	(*Drain)(nil),             // 33: eiffelbridge.plugin.v1.Drain
+	(*Settlement)(nil),        // 34: eiffelbridge.plugin.v1.Settlement
+	(*ReceiveResponse)(nil),   // 35: eiffelbridge.plugin.v1.ReceiveResponse
+	(*Delivery)(nil),          // 36: eiffelbridge.plugin.v1.Delivery
+	(*Defect)(nil),            // 37: eiffelbridge.plugin.v1.Defect
+	(*Health)(nil),            // 38: eiffelbridge.plugin.v1.Health
+	(*Finished)(nil),          // 39: eiffelbridge.plugin.v1.Finished
+	(*PublishRequest)(nil),    // 40: eiffelbridge.plugin.v1.PublishRequest
+	(*PublishItem)(nil),       // 41: eiffelbridge.plugin.v1.PublishItem
+	(*PublishResponse)(nil),   // 42: eiffelbridge.plugin.v1.PublishResponse
+	(*PublishOutcome)(nil),    // 43: eiffelbridge.plugin.v1.PublishOutcome
+	nil,                       // 44: eiffelbridge.plugin.v1.Message.ExtensionsEntry
 }
 var file_plugin_proto_depIdxs = []int32{
 	0,  // 0: eiffelbridge.plugin.v1.DescribeResponse.kind:type_name -> eiffelbridge.plugin.v1.Kind
-	11, // 1: eiffelbridge.plugin.v1.Fact.query:type_name -> eiffelbridge.plugin.v1.Query
-	14, // 2: eiffelbridge.plugin.v1.TranslateRequest.items:type_name -> eiffelbridge.plugin.v1.TranslateItem
-	12, // 3: eiffelbridge.plugin.v1.TranslateItem.facts:type_name -> eiffelbridge.plugin.v1.Fact
-	16, // 4: eiffelbridge.plugin.v1.TranslateResponse.results:type_name -> eiffelbridge.plugin.v1.TranslateResult
-	18, // 5: eiffelbridge.plugin.v1.TranslateResult.error:type_name -> eiffelbridge.plugin.v1.EventError
-	17, // 6: eiffelbridge.plugin.v1.TranslateResult.events:type_name -> eiffelbridge.plugin.v1.OutputEvent
-	11, // 7: eiffelbridge.plugin.v1.TranslateResult.need:type_name -> eiffelbridge.plugin.v1.Query
-	19, // 8: eiffelbridge.plugin.v1.TranslateResult.missing:type_name -> eiffelbridge.plugin.v1.Missing
-	12, // 9: eiffelbridge.plugin.v1.TranslateResult.learned:type_name -> eiffelbridge.plugin.v1.Fact
-	20, // 10: eiffelbridge.plugin.v1.TranslateResult.losses:type_name -> eiffelbridge.plugin.v1.Loss
-	21, // 11: eiffelbridge.plugin.v1.TranslateResult.diagnostics:type_name -> eiffelbridge.plugin.v1.Diagnostic
-	2,  // 12: eiffelbridge.plugin.v1.TranslateResult.returning:type_name -> eiffelbridge.plugin.v1.Returning
-	11, // 13: eiffelbridge.plugin.v1.Missing.query:type_name -> eiffelbridge.plugin.v1.Query
-	23, // 14: eiffelbridge.plugin.v1.DecorateRequest.items:type_name -> eiffelbridge.plugin.v1.DecorateItem
-	14, // 15: eiffelbridge.plugin.v1.DecorateItem.item:type_name -> eiffelbridge.plugin.v1.TranslateItem
-	16, // 16: eiffelbridge.plugin.v1.DecorateItem.result:type_name -> eiffelbridge.plugin.v1.TranslateResult
-	16, // 17: eiffelbridge.plugin.v1.DecorateResponse.results:type_name -> eiffelbridge.plugin.v1.TranslateResult
-	1,  // 18: eiffelbridge.plugin.v1.Message.protocol:type_name -> eiffelbridge.plugin.v1.Protocol
-	39, // 19: eiffelbridge.plugin.v1.Message.extensions:type_name -> eiffelbridge.plugin.v1.Message.ExtensionsEntry
-	27, // 20: eiffelbridge.plugin.v1.ReceiveRequest.credit:type_name -> eiffelbridge.plugin.v1.Credit
-	29, // 21: eiffelbridge.plugin.v1.ReceiveRequest.settlement:type_name -> eiffelbridge.plugin.v1.Settlement
-	28, // 22: eiffelbridge.plugin.v1.ReceiveRequest.drain:type_name -> eiffelbridge.plugin.v1.Drain
-	3,  // 23: eiffelbridge.plugin.v1.Settlement.outcome:type_name -> eiffelbridge.plugin.v1.Outcome
-	31, // 24: eiffelbridge.plugin.v1.ReceiveResponse.delivery:type_name -> eiffelbridge.plugin.v1.Delivery
-	33, // 25: eiffelbridge.plugin.v1.ReceiveResponse.health:type_name -> eiffelbridge.plugin.v1.Health
-	34, // 26: eiffelbridge.plugin.v1.ReceiveResponse.finished:type_name -> eiffelbridge.plugin.v1.Finished
-	25, // 27: eiffelbridge.plugin.v1.Delivery.message:type_name -> eiffelbridge.plugin.v1.Message
-	32, // 28: eiffelbridge.plugin.v1.Delivery.defect:type_name -> eiffelbridge.plugin.v1.Defect
-	36, // 29: eiffelbridge.plugin.v1.PublishRequest.items:type_name -> eiffelbridge.plugin.v1.PublishItem
-	25, // 30: eiffelbridge.plugin.v1.PublishItem.message:type_name -> eiffelbridge.plugin.v1.Message
-	38, // 31: eiffelbridge.plugin.v1.PublishResponse.outcome:type_name -> eiffelbridge.plugin.v1.PublishOutcome
-	33, // 32: eiffelbridge.plugin.v1.PublishResponse.health:type_name -> eiffelbridge.plugin.v1.Health
-	4,  // 33: eiffelbridge.plugin.v1.PluginService.Describe:input_type -> eiffelbridge.plugin.v1.DescribeRequest
-	6,  // 34: eiffelbridge.plugin.v1.PluginService.Configure:input_type -> eiffelbridge.plugin.v1.ConfigureRequest
-	8,  // 35: eiffelbridge.plugin.v1.PluginService.Lease:input_type -> eiffelbridge.plugin.v1.LeaseRequest
-	13, // 36: eiffelbridge.plugin.v1.MappingService.Translate:input_type -> eiffelbridge.plugin.v1.TranslateRequest
-	22, // 37: eiffelbridge.plugin.v1.DecoratorService.Decorate:input_type -> eiffelbridge.plugin.v1.DecorateRequest
-	26, // 38: eiffelbridge.plugin.v1.SourceService.Receive:input_type -> eiffelbridge.plugin.v1.ReceiveRequest
-	35, // 39: eiffelbridge.plugin.v1.SinkService.Publish:input_type -> eiffelbridge.plugin.v1.PublishRequest
-	5,  // 40: eiffelbridge.plugin.v1.PluginService.Describe:output_type -> eiffelbridge.plugin.v1.DescribeResponse
-	7,  // 41: eiffelbridge.plugin.v1.PluginService.Configure:output_type -> eiffelbridge.plugin.v1.ConfigureResponse
-	9,  // 42: eiffelbridge.plugin.v1.PluginService.Lease:output_type -> eiffelbridge.plugin.v1.LeaseResponse
-	15, // 43: eiffelbridge.plugin.v1.MappingService.Translate:output_type -> eiffelbridge.plugin.v1.TranslateResponse
-	24, // 44: eiffelbridge.plugin.v1.DecoratorService.Decorate:output_type -> eiffelbridge.plugin.v1.DecorateResponse
-	30, // 45: eiffelbridge.plugin.v1.SourceService.Receive:output_type -> eiffelbridge.plugin.v1.ReceiveResponse
-	37, // 46: eiffelbridge.plugin.v1.SinkService.Publish:output_type -> eiffelbridge.plugin.v1.PublishResponse
-	40, // [40:47] is the sub-list for method output_type
-	33, // [33:40] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	13, // 1: eiffelbridge.plugin.v1.MetricsResponse.families:type_name -> eiffelbridge.plugin.v1.MetricFamily
+	2,  // 2: eiffelbridge.plugin.v1.MetricFamily.kind:type_name -> eiffelbridge.plugin.v1.MetricKind
+	14, // 3: eiffelbridge.plugin.v1.MetricFamily.series:type_name -> eiffelbridge.plugin.v1.MetricSeries
+	16, // 4: eiffelbridge.plugin.v1.Fact.query:type_name -> eiffelbridge.plugin.v1.Query
+	19, // 5: eiffelbridge.plugin.v1.TranslateRequest.items:type_name -> eiffelbridge.plugin.v1.TranslateItem
+	17, // 6: eiffelbridge.plugin.v1.TranslateItem.facts:type_name -> eiffelbridge.plugin.v1.Fact
+	21, // 7: eiffelbridge.plugin.v1.TranslateResponse.results:type_name -> eiffelbridge.plugin.v1.TranslateResult
+	23, // 8: eiffelbridge.plugin.v1.TranslateResult.error:type_name -> eiffelbridge.plugin.v1.EventError
+	22, // 9: eiffelbridge.plugin.v1.TranslateResult.events:type_name -> eiffelbridge.plugin.v1.OutputEvent
+	16, // 10: eiffelbridge.plugin.v1.TranslateResult.need:type_name -> eiffelbridge.plugin.v1.Query
+	24, // 11: eiffelbridge.plugin.v1.TranslateResult.missing:type_name -> eiffelbridge.plugin.v1.Missing
+	17, // 12: eiffelbridge.plugin.v1.TranslateResult.learned:type_name -> eiffelbridge.plugin.v1.Fact
+	25, // 13: eiffelbridge.plugin.v1.TranslateResult.losses:type_name -> eiffelbridge.plugin.v1.Loss
+	26, // 14: eiffelbridge.plugin.v1.TranslateResult.diagnostics:type_name -> eiffelbridge.plugin.v1.Diagnostic
+	3,  // 15: eiffelbridge.plugin.v1.TranslateResult.returning:type_name -> eiffelbridge.plugin.v1.Returning
+	16, // 16: eiffelbridge.plugin.v1.Missing.query:type_name -> eiffelbridge.plugin.v1.Query
+	28, // 17: eiffelbridge.plugin.v1.DecorateRequest.items:type_name -> eiffelbridge.plugin.v1.DecorateItem
+	19, // 18: eiffelbridge.plugin.v1.DecorateItem.item:type_name -> eiffelbridge.plugin.v1.TranslateItem
+	21, // 19: eiffelbridge.plugin.v1.DecorateItem.result:type_name -> eiffelbridge.plugin.v1.TranslateResult
+	21, // 20: eiffelbridge.plugin.v1.DecorateResponse.results:type_name -> eiffelbridge.plugin.v1.TranslateResult
+	1,  // 21: eiffelbridge.plugin.v1.Message.protocol:type_name -> eiffelbridge.plugin.v1.Protocol
+	44, // 22: eiffelbridge.plugin.v1.Message.extensions:type_name -> eiffelbridge.plugin.v1.Message.ExtensionsEntry
+	32, // 23: eiffelbridge.plugin.v1.ReceiveRequest.credit:type_name -> eiffelbridge.plugin.v1.Credit
+	34, // 24: eiffelbridge.plugin.v1.ReceiveRequest.settlement:type_name -> eiffelbridge.plugin.v1.Settlement
+	33, // 25: eiffelbridge.plugin.v1.ReceiveRequest.drain:type_name -> eiffelbridge.plugin.v1.Drain
+	4,  // 26: eiffelbridge.plugin.v1.Settlement.outcome:type_name -> eiffelbridge.plugin.v1.Outcome
+	36, // 27: eiffelbridge.plugin.v1.ReceiveResponse.delivery:type_name -> eiffelbridge.plugin.v1.Delivery
+	38, // 28: eiffelbridge.plugin.v1.ReceiveResponse.health:type_name -> eiffelbridge.plugin.v1.Health
+	39, // 29: eiffelbridge.plugin.v1.ReceiveResponse.finished:type_name -> eiffelbridge.plugin.v1.Finished
+	30, // 30: eiffelbridge.plugin.v1.Delivery.message:type_name -> eiffelbridge.plugin.v1.Message
+	37, // 31: eiffelbridge.plugin.v1.Delivery.defect:type_name -> eiffelbridge.plugin.v1.Defect
+	41, // 32: eiffelbridge.plugin.v1.PublishRequest.items:type_name -> eiffelbridge.plugin.v1.PublishItem
+	30, // 33: eiffelbridge.plugin.v1.PublishItem.message:type_name -> eiffelbridge.plugin.v1.Message
+	43, // 34: eiffelbridge.plugin.v1.PublishResponse.outcome:type_name -> eiffelbridge.plugin.v1.PublishOutcome
+	38, // 35: eiffelbridge.plugin.v1.PublishResponse.health:type_name -> eiffelbridge.plugin.v1.Health
+	5,  // 36: eiffelbridge.plugin.v1.PluginService.Describe:input_type -> eiffelbridge.plugin.v1.DescribeRequest
+	7,  // 37: eiffelbridge.plugin.v1.PluginService.Configure:input_type -> eiffelbridge.plugin.v1.ConfigureRequest
+	9,  // 38: eiffelbridge.plugin.v1.PluginService.Lease:input_type -> eiffelbridge.plugin.v1.LeaseRequest
+	11, // 39: eiffelbridge.plugin.v1.PluginService.Metrics:input_type -> eiffelbridge.plugin.v1.MetricsRequest
+	18, // 40: eiffelbridge.plugin.v1.MappingService.Translate:input_type -> eiffelbridge.plugin.v1.TranslateRequest
+	27, // 41: eiffelbridge.plugin.v1.DecoratorService.Decorate:input_type -> eiffelbridge.plugin.v1.DecorateRequest
+	31, // 42: eiffelbridge.plugin.v1.SourceService.Receive:input_type -> eiffelbridge.plugin.v1.ReceiveRequest
+	40, // 43: eiffelbridge.plugin.v1.SinkService.Publish:input_type -> eiffelbridge.plugin.v1.PublishRequest
+	6,  // 44: eiffelbridge.plugin.v1.PluginService.Describe:output_type -> eiffelbridge.plugin.v1.DescribeResponse
+	8,  // 45: eiffelbridge.plugin.v1.PluginService.Configure:output_type -> eiffelbridge.plugin.v1.ConfigureResponse
+	10, // 46: eiffelbridge.plugin.v1.PluginService.Lease:output_type -> eiffelbridge.plugin.v1.LeaseResponse
+	12, // 47: eiffelbridge.plugin.v1.PluginService.Metrics:output_type -> eiffelbridge.plugin.v1.MetricsResponse
+	20, // 48: eiffelbridge.plugin.v1.MappingService.Translate:output_type -> eiffelbridge.plugin.v1.TranslateResponse
+	29, // 49: eiffelbridge.plugin.v1.DecoratorService.Decorate:output_type -> eiffelbridge.plugin.v1.DecorateResponse
+	35, // 50: eiffelbridge.plugin.v1.SourceService.Receive:output_type -> eiffelbridge.plugin.v1.ReceiveResponse
+	42, // 51: eiffelbridge.plugin.v1.SinkService.Publish:output_type -> eiffelbridge.plugin.v1.PublishResponse
+	44, // [44:52] is the sub-list for method output_type
+	36, // [36:44] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_plugin_proto_init() }
@@ -2608,17 +2896,17 @@ func file_plugin_proto_init() {
 	if File_plugin_proto != nil {
 		return
 	}
-	file_plugin_proto_msgTypes[22].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[26].OneofWrappers = []any{
 		(*ReceiveRequest_Credit)(nil),
 		(*ReceiveRequest_Settlement)(nil),
 		(*ReceiveRequest_Drain)(nil),
 	}
-	file_plugin_proto_msgTypes[26].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[30].OneofWrappers = []any{
 		(*ReceiveResponse_Delivery)(nil),
 		(*ReceiveResponse_Health)(nil),
 		(*ReceiveResponse_Finished)(nil),
 	}
-	file_plugin_proto_msgTypes[33].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[37].OneofWrappers = []any{
 		(*PublishResponse_Outcome)(nil),
 		(*PublishResponse_Health)(nil),
 	}
@@ -2627,8 +2915,8 @@ func file_plugin_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugin_proto_rawDesc), len(file_plugin_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   36,
+			NumEnums:      5,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

@@ -30,6 +30,8 @@ type MappingOptions struct {
 	// Configure, if not nil, makes the translator of the section `config` of the plugin's configuration (as JSON; empty if
 	// there is none), in place of Translator. It is called once. An error is shown to the user.
 	Configure func(config []byte) (translate.Translator, error)
+
+	Metrics *Metrics // the plugin's own; nil: none
 }
 
 // ServeMapping serves a mapping plugin until its host is gone or has no more use for it. It is all that the main of a plugin
@@ -43,6 +45,7 @@ func ServeMapping(o MappingOptions) error {
 		description: &pluginv1.DescribeResponse{Name: o.Name, Version: o.Version, Kind: pluginv1.Kind_KIND_MAPPING, Types: o.Types},
 		configure:   configured(o.Configure, func(t translate.Translator) { m.translator = t }),
 		register:    func(s *grpc.Server) { pluginv1.RegisterMappingServiceServer(s, m) },
+		metrics:     o.Metrics,
 	})
 }
 
@@ -116,6 +119,8 @@ type DecoratorOptions struct {
 
 	// Configure makes the decorator of the plugin's configuration, in place of Decorate, as in [MappingOptions].
 	Configure func(config []byte) (translate.Decorator, error)
+
+	Metrics *Metrics // the plugin's own; nil: none
 }
 
 // ServeDecorator serves a decorator plugin until its host is gone or has no more use for it.
@@ -128,6 +133,7 @@ func ServeDecorator(o DecoratorOptions) error {
 		description: &pluginv1.DescribeResponse{Name: o.Name, Version: o.Version, Kind: pluginv1.Kind_KIND_DECORATOR, Types: o.Types},
 		configure:   configured(o.Configure, func(f translate.Decorator) { d.decorate = f }),
 		register:    func(s *grpc.Server) { pluginv1.RegisterDecoratorServiceServer(s, d) },
+		metrics:     o.Metrics,
 	})
 }
 
