@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
-	"os"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -117,6 +116,9 @@ func (i *Incarnation) end(err error) {
 		close(i.over)
 	})
 }
+
+// folderPrefix begins the names of folders in the folder for temporary files.
+const folderPrefix = "eiffelbridge-plugin-"
 
 // errClosed is why a closed process has no incarnation.
 var errClosed = errors.New("the plugin is closed")
@@ -267,6 +269,9 @@ func (p *Process) set(f func()) {
 
 func (p *Process) supervise() {
 	defer close(p.done)
+	var sweeping sync.WaitGroup
+	sweeping.Go(func() { sweep(p.logger) })
+	defer sweeping.Wait()
 	failures := 0 // in a row
 	for p.ctx.Err() == nil {
 		incarnation, err := p.launch(p.ctx)
@@ -360,7 +365,7 @@ func (p *Process) launch(ctx context.Context) (*Incarnation, error) {
 	if err != nil {
 		return nil, unfitError{err}
 	}
-	dir, err := os.MkdirTemp("", "eiffelbridge-plugin-") // for sockets; only this user may enter it
+	dir, err := newFolder()
 	if err != nil {
 		return nil, err
 	}
@@ -373,7 +378,7 @@ func (p *Process) launch(ctx context.Context) (*Incarnation, error) {
 		AutoMTLS:         true,
 		SkipHostEnv:      true,
 		StartTimeout:     p.settings.StartTimeout,
-		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: dir},
+		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: dir.path},
 		SyncStdout:       &lineWriter{logs: logs}, // of plugins that go-plugin serves: it takes os.Stdout and os.Stderr from them
 		SyncStderr:       &lineWriter{logs: logs},
 		Logger:           hclog.NewNullLogger(), // what there is to say is said here
@@ -427,7 +432,7 @@ func (p *Process) launch(ctx context.Context) (*Incarnation, error) {
 			}
 		}
 		client.Kill()
-		_ = os.RemoveAll(dir)
+		dir.remove()
 	}
 	var got connected
 	select {
@@ -492,7 +497,7 @@ func (p *Process) launch(ctx context.Context) (*Incarnation, error) {
 		client.Kill() // asks by GRPCController.Shutdown, waits two seconds, and kills
 		<-kid.done
 		grace.Stop()
-		_ = os.RemoveAll(dir)
+		dir.remove()
 	}()
 	return i, nil
 }
