@@ -469,10 +469,12 @@ func (p *Process) launch(ctx context.Context) (*Incarnation, error) {
 	if !p.settings.Handshake.Foreign {
 		if err := p.introduce(ctx, i); err != nil {
 			i.stopLease()
-			select { // why a call failed is told best by a process that ended
-			case <-kid.done:
-				err = fmt.Errorf("it %s (%w)", kid.epitaph(), err)
-			case <-time.After(50 * time.Millisecond):
+			if unfit := (unfitError{}); !errors.As(err, &unfit) {
+				select { // why a call failed is told best by a process that ended
+				case <-kid.done:
+					err = fmt.Errorf("it %s (%w)", kid.epitaph(), err)
+				case <-time.After(50 * time.Millisecond):
+				}
 			}
 			stop()
 			if p.ctx.Err() != nil {
