@@ -10,12 +10,13 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/plugins/sdk"
+	"github.com/eiffelbridge/eiffelbridge/plugins/webhookv1"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
 // TestMain lets the test binary be the plugins of the tests.
 func TestMain(m *testing.M) {
-	if os.Getenv(host.CookieName) == "" {
+	if os.Getenv(host.CookieName) == "" && os.Getenv(webhookv1.CookieKey) == "" {
 		os.Exit(m.Run())
 	}
 	if err := plugin(os.Args[len(os.Args)-1]); err != nil {
@@ -77,6 +78,9 @@ func plugin(what string) error {
 			}
 		}()
 		return sdk.ServeMapping(sdk.MappingOptions{Name: "test", Translator: translator{}})
+	}
+	if strings.HasPrefix(what, "foreign") {
+		return foreignPlugin(what)
 	}
 	return fmt.Errorf("no plugin %q", what)
 }

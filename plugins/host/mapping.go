@@ -178,7 +178,9 @@ func (m *Mapping) pump() {
 }
 
 // Fits says why a plugin that describes itself so cannot be used as what it is configured to be.
-func (m *Mapping) Fits(d *pluginv1.DescribeResponse) error { return Fits(m.process.Name(), m.decorate, d) }
+func (m *Mapping) Fits(d *pluginv1.DescribeResponse) error {
+	return Fits(m.process.Name(), m.decorate, d)
+}
 
 // Fits says why a plugin that describes itself so cannot be a decorator, or else a mapping.
 func Fits(name string, decorator bool, d *pluginv1.DescribeResponse) error {
