@@ -52,6 +52,8 @@ var faults = map[string][]string{
 	"random ids":  {"batches", "malformed", "laws", "killed"},
 	"invalid":     {"results", "laws"},
 	"miscounts":   {"batches", "malformed", "large", "results", "laws", "killed"},
+	"explains":    nil,
+	"mismoves":    {"moves"},
 	"mismeasures": {"metrics"},
 	"dies":        {"malformed"},
 	"hangs":       {"large"},
@@ -136,7 +138,18 @@ func (m mapping) Translate(in translate.Event, _ *translate.Facts) (translate.Re
 		}
 	}
 	out, err := translate.Decode(fmt.Appendf(nil, `{"meta":{"id":%q,"type":"EiffelCompositionDefinedEvent","version":"3.3.0","time":%d},"data":{"name":%q},"links":[]}`, id, in.Time, in.Subject))
-	return translate.Result{Events: []translate.Event{out}}, err
+	result := translate.Result{Events: []translate.Event{out}}
+	if m.what == "explains" || m.what == "mismoves" {
+		result.Losses = []translate.Loss{{Pointer: "/context/specversion", Reason: "no_counterpart"}, {Pointer: "/context/source", Reason: "no_counterpart"}}
+		result.Moves = []translate.Move{
+			{From: "/context/id", To: "/meta/id", Fidelity: translate.OneWay}, {From: "/context/type", To: "/meta/type", Fidelity: translate.OneWay},
+			{From: "/context/timestamp", To: "/meta/time", Fidelity: translate.OneWay}, {From: "/subject/id", To: "/data/name"},
+		}
+		if m.what == "mismoves" {
+			result.Moves = result.Moves[1:]
+		}
+	}
+	return result, err
 }
 
 // own is a plugin that is not made with the SDK.

@@ -190,6 +190,59 @@ func (MetricKind) EnumDescriptor() ([]byte, []int) {
 	return file_plugin_proto_rawDescGZIP(), []int{2}
 }
 
+// Fidelity says what of a moved value can be had back from the output without a carried original.
+type Fidelity int32
+
+const (
+	Fidelity_FIDELITY_UNSPECIFIED Fidelity = 0 // read as one way
+	Fidelity_FIDELITY_EXACT       Fidelity = 1 // the value itself
+	Fidelity_FIDELITY_TRANSLATED  Fidelity = 2 // a word of the same meaning
+	Fidelity_FIDELITY_ONE_WAY     Fidelity = 3 // nothing
+)
+
+// Enum value maps for Fidelity.
+var (
+	Fidelity_name = map[int32]string{
+		0: "FIDELITY_UNSPECIFIED",
+		1: "FIDELITY_EXACT",
+		2: "FIDELITY_TRANSLATED",
+		3: "FIDELITY_ONE_WAY",
+	}
+	Fidelity_value = map[string]int32{
+		"FIDELITY_UNSPECIFIED": 0,
+		"FIDELITY_EXACT":       1,
+		"FIDELITY_TRANSLATED":  2,
+		"FIDELITY_ONE_WAY":     3,
+	}
+)
+
+func (x Fidelity) Enum() *Fidelity {
+	p := new(Fidelity)
+	*p = x
+	return p
+}
+
+func (x Fidelity) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Fidelity) Descriptor() protoreflect.EnumDescriptor {
+	return file_plugin_proto_enumTypes[3].Descriptor()
+}
+
+func (Fidelity) Type() protoreflect.EnumType {
+	return &file_plugin_proto_enumTypes[3]
+}
+
+func (x Fidelity) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Fidelity.Descriptor instead.
+func (Fidelity) EnumDescriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{3}
+}
+
 // Returning says what was done with an event that had come from the other side.
 type Returning int32
 
@@ -224,11 +277,11 @@ func (x Returning) String() string {
 }
 
 func (Returning) Descriptor() protoreflect.EnumDescriptor {
-	return file_plugin_proto_enumTypes[3].Descriptor()
+	return file_plugin_proto_enumTypes[4].Descriptor()
 }
 
 func (Returning) Type() protoreflect.EnumType {
-	return &file_plugin_proto_enumTypes[3]
+	return &file_plugin_proto_enumTypes[4]
 }
 
 func (x Returning) Number() protoreflect.EnumNumber {
@@ -237,7 +290,7 @@ func (x Returning) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Returning.Descriptor instead.
 func (Returning) EnumDescriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{3}
+	return file_plugin_proto_rawDescGZIP(), []int{4}
 }
 
 type Outcome int32
@@ -276,11 +329,11 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_plugin_proto_enumTypes[4].Descriptor()
+	return file_plugin_proto_enumTypes[5].Descriptor()
 }
 
 func (Outcome) Type() protoreflect.EnumType {
-	return &file_plugin_proto_enumTypes[4]
+	return &file_plugin_proto_enumTypes[5]
 }
 
 func (x Outcome) Number() protoreflect.EnumNumber {
@@ -289,7 +342,7 @@ func (x Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome.Descriptor instead.
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{4}
+	return file_plugin_proto_rawDescGZIP(), []int{5}
 }
 
 type DescribeRequest struct {
@@ -1038,8 +1091,9 @@ func (x *TranslateRequest) GetItems() []*TranslateItem {
 
 type TranslateItem struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Event         []byte                 `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"` // JSON
-	Facts         []*Fact                `protobuf:"bytes,2,rep,name=facts,proto3" json:"facts,omitempty"` // the answers to what the plugin asked about this event before
+	Event         []byte                 `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`      // JSON
+	Facts         []*Fact                `protobuf:"bytes,2,rep,name=facts,proto3" json:"facts,omitempty"`      // the answers to what the plugin asked about this event before
+	Explain       bool                   `protobuf:"varint,3,opt,name=explain,proto3" json:"explain,omitempty"` // somebody wants to see the moves, which a plugin is free to tell; the result is the same otherwise
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1086,6 +1140,13 @@ func (x *TranslateItem) GetFacts() []*Fact {
 		return x.Facts
 	}
 	return nil
+}
+
+func (x *TranslateItem) GetExplain() bool {
+	if x != nil {
+		return x.Explain
+	}
+	return false
 }
 
 type TranslateResponse struct {
@@ -1143,6 +1204,7 @@ type TranslateResult struct {
 	Losses        []*Loss                `protobuf:"bytes,6,rep,name=losses,proto3" json:"losses,omitempty"`
 	Diagnostics   []*Diagnostic          `protobuf:"bytes,7,rep,name=diagnostics,proto3" json:"diagnostics,omitempty"`
 	Returning     Returning              `protobuf:"varint,8,opt,name=returning,proto3,enum=eiffelbridge.plugin.v1.Returning" json:"returning,omitempty"`
+	Moves         []*Move                `protobuf:"bytes,9,rep,name=moves,proto3" json:"moves,omitempty"` // in the answer to an item with explain; without it they are not read
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1231,6 +1293,13 @@ func (x *TranslateResult) GetReturning() Returning {
 		return x.Returning
 	}
 	return Returning_RETURNING_UNSPECIFIED
+}
+
+func (x *TranslateResult) GetMoves() []*Move {
+	if x != nil {
+		return x.Moves
+	}
+	return nil
 }
 
 type OutputEvent struct {
@@ -1466,6 +1535,83 @@ func (x *Loss) GetCarried() bool {
 	return false
 }
 
+// Move says where a value came from and where it went. Moves and losses together account for every value of the event.
+type Move struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"` // JSON pointer into the event; empty if it was made
+	To            string                 `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`     // JSON pointer into the output event; empty if it went nowhere
+	Out           uint32                 `protobuf:"varint,3,opt,name=out,proto3" json:"out,omitempty"`  // index of the output event in events
+	Rule          string                 `protobuf:"bytes,4,opt,name=rule,proto3" json:"rule,omitempty"` // why, for people
+	Fidelity      Fidelity               `protobuf:"varint,5,opt,name=fidelity,proto3,enum=eiffelbridge.plugin.v1.Fidelity" json:"fidelity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Move) Reset() {
+	*x = Move{}
+	mi := &file_plugin_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Move) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Move) ProtoMessage() {}
+
+func (x *Move) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Move.ProtoReflect.Descriptor instead.
+func (*Move) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Move) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Move) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *Move) GetOut() uint32 {
+	if x != nil {
+		return x.Out
+	}
+	return 0
+}
+
+func (x *Move) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *Move) GetFidelity() Fidelity {
+	if x != nil {
+		return x.Fidelity
+	}
+	return Fidelity_FIDELITY_UNSPECIFIED
+}
+
 type Diagnostic struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
@@ -1476,7 +1622,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_plugin_proto_msgTypes[21]
+	mi := &file_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1488,7 +1634,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[21]
+	mi := &file_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1501,7 +1647,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{21}
+	return file_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Diagnostic) GetCode() string {
@@ -1527,7 +1673,7 @@ type DecorateRequest struct {
 
 func (x *DecorateRequest) Reset() {
 	*x = DecorateRequest{}
-	mi := &file_plugin_proto_msgTypes[22]
+	mi := &file_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1539,7 +1685,7 @@ func (x *DecorateRequest) String() string {
 func (*DecorateRequest) ProtoMessage() {}
 
 func (x *DecorateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[22]
+	mi := &file_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1552,7 +1698,7 @@ func (x *DecorateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecorateRequest.ProtoReflect.Descriptor instead.
 func (*DecorateRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{22}
+	return file_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DecorateRequest) GetItems() []*DecorateItem {
@@ -1572,7 +1718,7 @@ type DecorateItem struct {
 
 func (x *DecorateItem) Reset() {
 	*x = DecorateItem{}
-	mi := &file_plugin_proto_msgTypes[23]
+	mi := &file_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1584,7 +1730,7 @@ func (x *DecorateItem) String() string {
 func (*DecorateItem) ProtoMessage() {}
 
 func (x *DecorateItem) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[23]
+	mi := &file_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1597,7 +1743,7 @@ func (x *DecorateItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecorateItem.ProtoReflect.Descriptor instead.
 func (*DecorateItem) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{23}
+	return file_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DecorateItem) GetItem() *TranslateItem {
@@ -1623,7 +1769,7 @@ type DecorateResponse struct {
 
 func (x *DecorateResponse) Reset() {
 	*x = DecorateResponse{}
-	mi := &file_plugin_proto_msgTypes[24]
+	mi := &file_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1635,7 +1781,7 @@ func (x *DecorateResponse) String() string {
 func (*DecorateResponse) ProtoMessage() {}
 
 func (x *DecorateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[24]
+	mi := &file_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1648,7 +1794,7 @@ func (x *DecorateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecorateResponse.ProtoReflect.Descriptor instead.
 func (*DecorateResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{24}
+	return file_plugin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DecorateResponse) GetResults() []*TranslateResult {
@@ -1678,7 +1824,7 @@ type Message struct {
 
 func (x *Message) Reset() {
 	*x = Message{}
-	mi := &file_plugin_proto_msgTypes[25]
+	mi := &file_plugin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1690,7 +1836,7 @@ func (x *Message) String() string {
 func (*Message) ProtoMessage() {}
 
 func (x *Message) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[25]
+	mi := &file_plugin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1703,7 +1849,7 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Message.ProtoReflect.Descriptor instead.
 func (*Message) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{25}
+	return file_plugin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Message) GetProtocol() Protocol {
@@ -1797,7 +1943,7 @@ type ReceiveRequest struct {
 
 func (x *ReceiveRequest) Reset() {
 	*x = ReceiveRequest{}
-	mi := &file_plugin_proto_msgTypes[26]
+	mi := &file_plugin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1809,7 +1955,7 @@ func (x *ReceiveRequest) String() string {
 func (*ReceiveRequest) ProtoMessage() {}
 
 func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[26]
+	mi := &file_plugin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1822,7 +1968,7 @@ func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveRequest.ProtoReflect.Descriptor instead.
 func (*ReceiveRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{26}
+	return file_plugin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReceiveRequest) GetKind() isReceiveRequest_Kind {
@@ -1890,7 +2036,7 @@ type Credit struct {
 
 func (x *Credit) Reset() {
 	*x = Credit{}
-	mi := &file_plugin_proto_msgTypes[27]
+	mi := &file_plugin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1902,7 +2048,7 @@ func (x *Credit) String() string {
 func (*Credit) ProtoMessage() {}
 
 func (x *Credit) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[27]
+	mi := &file_plugin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1915,7 +2061,7 @@ func (x *Credit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credit.ProtoReflect.Descriptor instead.
 func (*Credit) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{27}
+	return file_plugin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Credit) GetDeliveries() uint32 {
@@ -1933,7 +2079,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_plugin_proto_msgTypes[28]
+	mi := &file_plugin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1945,7 +2091,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[28]
+	mi := &file_plugin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1958,7 +2104,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{28}
+	return file_plugin_proto_rawDescGZIP(), []int{29}
 }
 
 type Settlement struct {
@@ -1973,7 +2119,7 @@ type Settlement struct {
 
 func (x *Settlement) Reset() {
 	*x = Settlement{}
-	mi := &file_plugin_proto_msgTypes[29]
+	mi := &file_plugin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1985,7 +2131,7 @@ func (x *Settlement) String() string {
 func (*Settlement) ProtoMessage() {}
 
 func (x *Settlement) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[29]
+	mi := &file_plugin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1998,7 +2144,7 @@ func (x *Settlement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settlement.ProtoReflect.Descriptor instead.
 func (*Settlement) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{29}
+	return file_plugin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Settlement) GetTag() uint64 {
@@ -2043,7 +2189,7 @@ type ReceiveResponse struct {
 
 func (x *ReceiveResponse) Reset() {
 	*x = ReceiveResponse{}
-	mi := &file_plugin_proto_msgTypes[30]
+	mi := &file_plugin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2055,7 +2201,7 @@ func (x *ReceiveResponse) String() string {
 func (*ReceiveResponse) ProtoMessage() {}
 
 func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[30]
+	mi := &file_plugin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2068,7 +2214,7 @@ func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveResponse.ProtoReflect.Descriptor instead.
 func (*ReceiveResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{30}
+	return file_plugin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ReceiveResponse) GetKind() isReceiveResponse_Kind {
@@ -2139,7 +2285,7 @@ type Delivery struct {
 
 func (x *Delivery) Reset() {
 	*x = Delivery{}
-	mi := &file_plugin_proto_msgTypes[31]
+	mi := &file_plugin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2151,7 +2297,7 @@ func (x *Delivery) String() string {
 func (*Delivery) ProtoMessage() {}
 
 func (x *Delivery) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[31]
+	mi := &file_plugin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2164,7 +2310,7 @@ func (x *Delivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
 func (*Delivery) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{31}
+	return file_plugin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Delivery) GetTag() uint64 {
@@ -2206,7 +2352,7 @@ type Defect struct {
 
 func (x *Defect) Reset() {
 	*x = Defect{}
-	mi := &file_plugin_proto_msgTypes[32]
+	mi := &file_plugin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2218,7 +2364,7 @@ func (x *Defect) String() string {
 func (*Defect) ProtoMessage() {}
 
 func (x *Defect) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[32]
+	mi := &file_plugin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2231,7 +2377,7 @@ func (x *Defect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Defect.ProtoReflect.Descriptor instead.
 func (*Defect) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{32}
+	return file_plugin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Defect) GetCode() string {
@@ -2258,7 +2404,7 @@ type Health struct {
 
 func (x *Health) Reset() {
 	*x = Health{}
-	mi := &file_plugin_proto_msgTypes[33]
+	mi := &file_plugin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2270,7 +2416,7 @@ func (x *Health) String() string {
 func (*Health) ProtoMessage() {}
 
 func (x *Health) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[33]
+	mi := &file_plugin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2283,7 +2429,7 @@ func (x *Health) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Health.ProtoReflect.Descriptor instead.
 func (*Health) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{33}
+	return file_plugin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Health) GetReason() string {
@@ -2302,7 +2448,7 @@ type Finished struct {
 
 func (x *Finished) Reset() {
 	*x = Finished{}
-	mi := &file_plugin_proto_msgTypes[34]
+	mi := &file_plugin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2314,7 +2460,7 @@ func (x *Finished) String() string {
 func (*Finished) ProtoMessage() {}
 
 func (x *Finished) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[34]
+	mi := &file_plugin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2327,7 +2473,7 @@ func (x *Finished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finished.ProtoReflect.Descriptor instead.
 func (*Finished) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{34}
+	return file_plugin_proto_rawDescGZIP(), []int{35}
 }
 
 type PublishRequest struct {
@@ -2339,7 +2485,7 @@ type PublishRequest struct {
 
 func (x *PublishRequest) Reset() {
 	*x = PublishRequest{}
-	mi := &file_plugin_proto_msgTypes[35]
+	mi := &file_plugin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2351,7 +2497,7 @@ func (x *PublishRequest) String() string {
 func (*PublishRequest) ProtoMessage() {}
 
 func (x *PublishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[35]
+	mi := &file_plugin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2364,7 +2510,7 @@ func (x *PublishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRequest.ProtoReflect.Descriptor instead.
 func (*PublishRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{35}
+	return file_plugin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *PublishRequest) GetItems() []*PublishItem {
@@ -2384,7 +2530,7 @@ type PublishItem struct {
 
 func (x *PublishItem) Reset() {
 	*x = PublishItem{}
-	mi := &file_plugin_proto_msgTypes[36]
+	mi := &file_plugin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2396,7 +2542,7 @@ func (x *PublishItem) String() string {
 func (*PublishItem) ProtoMessage() {}
 
 func (x *PublishItem) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[36]
+	mi := &file_plugin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2409,7 +2555,7 @@ func (x *PublishItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishItem.ProtoReflect.Descriptor instead.
 func (*PublishItem) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{36}
+	return file_plugin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *PublishItem) GetTag() uint64 {
@@ -2439,7 +2585,7 @@ type PublishResponse struct {
 
 func (x *PublishResponse) Reset() {
 	*x = PublishResponse{}
-	mi := &file_plugin_proto_msgTypes[37]
+	mi := &file_plugin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2451,7 +2597,7 @@ func (x *PublishResponse) String() string {
 func (*PublishResponse) ProtoMessage() {}
 
 func (x *PublishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[37]
+	mi := &file_plugin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2464,7 +2610,7 @@ func (x *PublishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishResponse.ProtoReflect.Descriptor instead.
 func (*PublishResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{37}
+	return file_plugin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *PublishResponse) GetKind() isPublishResponse_Kind {
@@ -2521,7 +2667,7 @@ type PublishOutcome struct {
 
 func (x *PublishOutcome) Reset() {
 	*x = PublishOutcome{}
-	mi := &file_plugin_proto_msgTypes[38]
+	mi := &file_plugin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2533,7 +2679,7 @@ func (x *PublishOutcome) String() string {
 func (*PublishOutcome) ProtoMessage() {}
 
 func (x *PublishOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[38]
+	mi := &file_plugin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2546,7 +2692,7 @@ func (x *PublishOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishOutcome.ProtoReflect.Descriptor instead.
 func (*PublishOutcome) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{38}
+	return file_plugin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *PublishOutcome) GetTag() uint64 {
@@ -2624,12 +2770,13 @@ const file_plugin_proto_rawDesc = "" +
 	"\x06record\x18\x02 \x01(\fR\x06record\x12\x16\n" +
 	"\x06absent\x18\x03 \x01(\bR\x06absent\"O\n" +
 	"\x10TranslateRequest\x12;\n" +
-	"\x05items\x18\x01 \x03(\v2%.eiffelbridge.plugin.v1.TranslateItemR\x05items\"Y\n" +
+	"\x05items\x18\x01 \x03(\v2%.eiffelbridge.plugin.v1.TranslateItemR\x05items\"s\n" +
 	"\rTranslateItem\x12\x14\n" +
 	"\x05event\x18\x01 \x01(\fR\x05event\x122\n" +
-	"\x05facts\x18\x02 \x03(\v2\x1c.eiffelbridge.plugin.v1.FactR\x05facts\"V\n" +
+	"\x05facts\x18\x02 \x03(\v2\x1c.eiffelbridge.plugin.v1.FactR\x05facts\x12\x18\n" +
+	"\aexplain\x18\x03 \x01(\bR\aexplain\"V\n" +
 	"\x11TranslateResponse\x12A\n" +
-	"\aresults\x18\x01 \x03(\v2'.eiffelbridge.plugin.v1.TranslateResultR\aresults\"\xeb\x03\n" +
+	"\aresults\x18\x01 \x03(\v2'.eiffelbridge.plugin.v1.TranslateResultR\aresults\"\x9f\x04\n" +
 	"\x0fTranslateResult\x128\n" +
 	"\x05error\x18\x01 \x01(\v2\".eiffelbridge.plugin.v1.EventErrorR\x05error\x12;\n" +
 	"\x06events\x18\x02 \x03(\v2#.eiffelbridge.plugin.v1.OutputEventR\x06events\x121\n" +
@@ -2638,7 +2785,8 @@ const file_plugin_proto_rawDesc = "" +
 	"\alearned\x18\x05 \x03(\v2\x1c.eiffelbridge.plugin.v1.FactR\alearned\x124\n" +
 	"\x06losses\x18\x06 \x03(\v2\x1c.eiffelbridge.plugin.v1.LossR\x06losses\x12D\n" +
 	"\vdiagnostics\x18\a \x03(\v2\".eiffelbridge.plugin.v1.DiagnosticR\vdiagnostics\x12?\n" +
-	"\treturning\x18\b \x01(\x0e2!.eiffelbridge.plugin.v1.ReturningR\treturning\"C\n" +
+	"\treturning\x18\b \x01(\x0e2!.eiffelbridge.plugin.v1.ReturningR\treturning\x122\n" +
+	"\x05moves\x18\t \x03(\v2\x1c.eiffelbridge.plugin.v1.MoveR\x05moves\"C\n" +
 	"\vOutputEvent\x12\x12\n" +
 	"\x04json\x18\x01 \x01(\fR\x04json\x12 \n" +
 	"\vsynthesized\x18\x02 \x01(\bR\vsynthesized\"T\n" +
@@ -2654,7 +2802,13 @@ const file_plugin_proto_rawDesc = "" +
 	"\x04Loss\x12\x18\n" +
 	"\apointer\x18\x01 \x01(\tR\apointer\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
-	"\acarried\x18\x03 \x01(\bR\acarried\":\n" +
+	"\acarried\x18\x03 \x01(\bR\acarried\"\x8e\x01\n" +
+	"\x04Move\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\tR\x02to\x12\x10\n" +
+	"\x03out\x18\x03 \x01(\rR\x03out\x12\x12\n" +
+	"\x04rule\x18\x04 \x01(\tR\x04rule\x12<\n" +
+	"\bfidelity\x18\x05 \x01(\x0e2 .eiffelbridge.plugin.v1.FidelityR\bfidelity\":\n" +
 	"\n" +
 	"Diagnostic\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
@@ -2746,7 +2900,12 @@ const file_plugin_proto_rawDesc = "" +
 	"MetricKind\x12\x1b\n" +
 	"\x17METRIC_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13METRIC_KIND_COUNTER\x10\x01\x12\x15\n" +
-	"\x11METRIC_KIND_GAUGE\x10\x02*U\n" +
+	"\x11METRIC_KIND_GAUGE\x10\x02*g\n" +
+	"\bFidelity\x12\x18\n" +
+	"\x14FIDELITY_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eFIDELITY_EXACT\x10\x01\x12\x17\n" +
+	"\x13FIDELITY_TRANSLATED\x10\x02\x12\x14\n" +
+	"\x10FIDELITY_ONE_WAY\x10\x03*U\n" +
 	"\tReturning\x12\x19\n" +
 	"\x15RETURNING_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11RETURNING_DROPPED\x10\x01\x12\x16\n" +
@@ -2782,113 +2941,117 @@ func file_plugin_proto_rawDescGZIP() []byte {
 	return file_plugin_proto_rawDescData
 }
 
-var file_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_plugin_proto_goTypes = []any{
 	(Kind)(0),                 // 0: eiffelbridge.plugin.v1.Kind
 	(Protocol)(0),             // 1: eiffelbridge.plugin.v1.Protocol
 	(MetricKind)(0),           // 2: eiffelbridge.plugin.v1.MetricKind
-	(Returning)(0),            // 3: eiffelbridge.plugin.v1.Returning
-	(Outcome)(0),              // 4: eiffelbridge.plugin.v1.Outcome
-	(*DescribeRequest)(nil),   // 5: eiffelbridge.plugin.v1.DescribeRequest
-	(*DescribeResponse)(nil),  // 6: eiffelbridge.plugin.v1.DescribeResponse
-	(*ConfigureRequest)(nil),  // 7: eiffelbridge.plugin.v1.ConfigureRequest
-	(*ConfigureResponse)(nil), // 8: eiffelbridge.plugin.v1.ConfigureResponse
-	(*LeaseRequest)(nil),      // 9: eiffelbridge.plugin.v1.LeaseRequest
-	(*LeaseResponse)(nil),     // 10: eiffelbridge.plugin.v1.LeaseResponse
-	(*MetricsRequest)(nil),    // 11: eiffelbridge.plugin.v1.MetricsRequest
-	(*MetricsResponse)(nil),   // 12: eiffelbridge.plugin.v1.MetricsResponse
-	(*MetricFamily)(nil),      // 13: eiffelbridge.plugin.v1.MetricFamily
-	(*MetricSeries)(nil),      // 14: eiffelbridge.plugin.v1.MetricSeries
-	(*Event)(nil),             // 15: eiffelbridge.plugin.v1.Event
-	(*Query)(nil),             // 16: eiffelbridge.plugin.v1.Query
-	(*Fact)(nil),              // 17: eiffelbridge.plugin.v1.Fact
-	(*TranslateRequest)(nil),  // 18: eiffelbridge.plugin.v1.TranslateRequest
-	(*TranslateItem)(nil),     // 19: eiffelbridge.plugin.v1.TranslateItem
-	(*TranslateResponse)(nil), // 20: eiffelbridge.plugin.v1.TranslateResponse
-	(*TranslateResult)(nil),   // 21: eiffelbridge.plugin.v1.TranslateResult
-	(*OutputEvent)(nil),       // 22: eiffelbridge.plugin.v1.OutputEvent
-	(*EventError)(nil),        // 23: eiffelbridge.plugin.v1.EventError
-	(*Missing)(nil),           // 24: eiffelbridge.plugin.v1.Missing
-	(*Loss)(nil),              // 25: eiffelbridge.plugin.v1.Loss
-	(*Diagnostic)(nil),        // 26: eiffelbridge.plugin.v1.Diagnostic
-	(*DecorateRequest)(nil),   // 27: eiffelbridge.plugin.v1.DecorateRequest
-	(*DecorateItem)(nil),      // 28: eiffelbridge.plugin.v1.DecorateItem
-	(*DecorateResponse)(nil),  // 29: eiffelbridge.plugin.v1.DecorateResponse
-	(*Message)(nil),           // 30: eiffelbridge.plugin.v1.Message
-	(*ReceiveRequest)(nil),    // 31: eiffelbridge.plugin.v1.ReceiveRequest
-	(*Credit)(nil),            // 32: eiffelbridge.plugin.v1.Credit
-	(*Drain)(nil),             // 33: eiffelbridge.plugin.v1.Drain
-	(*Settlement)(nil),        // 34: eiffelbridge.plugin.v1.Settlement
-	(*ReceiveResponse)(nil),   // 35: eiffelbridge.plugin.v1.ReceiveResponse
-	(*Delivery)(nil),          // 36: eiffelbridge.plugin.v1.Delivery
-	(*Defect)(nil),            // 37: eiffelbridge.plugin.v1.Defect
-	(*Health)(nil),            // 38: eiffelbridge.plugin.v1.Health
-	(*Finished)(nil),          // 39: eiffelbridge.plugin.v1.Finished
-	(*PublishRequest)(nil),    // 40: eiffelbridge.plugin.v1.PublishRequest
-	(*PublishItem)(nil),       // 41: eiffelbridge.plugin.v1.PublishItem
-	(*PublishResponse)(nil),   // 42: eiffelbridge.plugin.v1.PublishResponse
-	(*PublishOutcome)(nil),    // 43: eiffelbridge.plugin.v1.PublishOutcome
-	nil,                       // 44: eiffelbridge.plugin.v1.Message.ExtensionsEntry
+	(Fidelity)(0),             // 3: eiffelbridge.plugin.v1.Fidelity
+	(Returning)(0),            // 4: eiffelbridge.plugin.v1.Returning
+	(Outcome)(0),              // 5: eiffelbridge.plugin.v1.Outcome
+	(*DescribeRequest)(nil),   // 6: eiffelbridge.plugin.v1.DescribeRequest
+	(*DescribeResponse)(nil),  // 7: eiffelbridge.plugin.v1.DescribeResponse
+	(*ConfigureRequest)(nil),  // 8: eiffelbridge.plugin.v1.ConfigureRequest
+	(*ConfigureResponse)(nil), // 9: eiffelbridge.plugin.v1.ConfigureResponse
+	(*LeaseRequest)(nil),      // 10: eiffelbridge.plugin.v1.LeaseRequest
+	(*LeaseResponse)(nil),     // 11: eiffelbridge.plugin.v1.LeaseResponse
+	(*MetricsRequest)(nil),    // 12: eiffelbridge.plugin.v1.MetricsRequest
+	(*MetricsResponse)(nil),   // 13: eiffelbridge.plugin.v1.MetricsResponse
+	(*MetricFamily)(nil),      // 14: eiffelbridge.plugin.v1.MetricFamily
+	(*MetricSeries)(nil),      // 15: eiffelbridge.plugin.v1.MetricSeries
+	(*Event)(nil),             // 16: eiffelbridge.plugin.v1.Event
+	(*Query)(nil),             // 17: eiffelbridge.plugin.v1.Query
+	(*Fact)(nil),              // 18: eiffelbridge.plugin.v1.Fact
+	(*TranslateRequest)(nil),  // 19: eiffelbridge.plugin.v1.TranslateRequest
+	(*TranslateItem)(nil),     // 20: eiffelbridge.plugin.v1.TranslateItem
+	(*TranslateResponse)(nil), // 21: eiffelbridge.plugin.v1.TranslateResponse
+	(*TranslateResult)(nil),   // 22: eiffelbridge.plugin.v1.TranslateResult
+	(*OutputEvent)(nil),       // 23: eiffelbridge.plugin.v1.OutputEvent
+	(*EventError)(nil),        // 24: eiffelbridge.plugin.v1.EventError
+	(*Missing)(nil),           // 25: eiffelbridge.plugin.v1.Missing
+	(*Loss)(nil),              // 26: eiffelbridge.plugin.v1.Loss
+	(*Move)(nil),              // 27: eiffelbridge.plugin.v1.Move
+	(*Diagnostic)(nil),        // 28: eiffelbridge.plugin.v1.Diagnostic
+	(*DecorateRequest)(nil),   // 29: eiffelbridge.plugin.v1.DecorateRequest
+	(*DecorateItem)(nil),      // 30: eiffelbridge.plugin.v1.DecorateItem
+	(*DecorateResponse)(nil),  // 31: eiffelbridge.plugin.v1.DecorateResponse
+	(*Message)(nil),           // 32: eiffelbridge.plugin.v1.Message
+	(*ReceiveRequest)(nil),    // 33: eiffelbridge.plugin.v1.ReceiveRequest
+	(*Credit)(nil),            // 34: eiffelbridge.plugin.v1.Credit
+	(*Drain)(nil),             // 35: eiffelbridge.plugin.v1.Drain
+	(*Settlement)(nil),        // 36: eiffelbridge.plugin.v1.Settlement
+	(*ReceiveResponse)(nil),   // 37: eiffelbridge.plugin.v1.ReceiveResponse
+	(*Delivery)(nil),          // 38: eiffelbridge.plugin.v1.Delivery
+	(*Defect)(nil),            // 39: eiffelbridge.plugin.v1.Defect
+	(*Health)(nil),            // 40: eiffelbridge.plugin.v1.Health
+	(*Finished)(nil),          // 41: eiffelbridge.plugin.v1.Finished
+	(*PublishRequest)(nil),    // 42: eiffelbridge.plugin.v1.PublishRequest
+	(*PublishItem)(nil),       // 43: eiffelbridge.plugin.v1.PublishItem
+	(*PublishResponse)(nil),   // 44: eiffelbridge.plugin.v1.PublishResponse
+	(*PublishOutcome)(nil),    // 45: eiffelbridge.plugin.v1.PublishOutcome
+	nil,                       // 46: eiffelbridge.plugin.v1.Message.ExtensionsEntry
 }
 var file_plugin_proto_depIdxs = []int32{
 	0,  // 0: eiffelbridge.plugin.v1.DescribeResponse.kind:type_name -> eiffelbridge.plugin.v1.Kind
-	13, // 1: eiffelbridge.plugin.v1.MetricsResponse.families:type_name -> eiffelbridge.plugin.v1.MetricFamily
+	14, // 1: eiffelbridge.plugin.v1.MetricsResponse.families:type_name -> eiffelbridge.plugin.v1.MetricFamily
 	2,  // 2: eiffelbridge.plugin.v1.MetricFamily.kind:type_name -> eiffelbridge.plugin.v1.MetricKind
-	14, // 3: eiffelbridge.plugin.v1.MetricFamily.series:type_name -> eiffelbridge.plugin.v1.MetricSeries
-	16, // 4: eiffelbridge.plugin.v1.Fact.query:type_name -> eiffelbridge.plugin.v1.Query
-	19, // 5: eiffelbridge.plugin.v1.TranslateRequest.items:type_name -> eiffelbridge.plugin.v1.TranslateItem
-	17, // 6: eiffelbridge.plugin.v1.TranslateItem.facts:type_name -> eiffelbridge.plugin.v1.Fact
-	21, // 7: eiffelbridge.plugin.v1.TranslateResponse.results:type_name -> eiffelbridge.plugin.v1.TranslateResult
-	23, // 8: eiffelbridge.plugin.v1.TranslateResult.error:type_name -> eiffelbridge.plugin.v1.EventError
-	22, // 9: eiffelbridge.plugin.v1.TranslateResult.events:type_name -> eiffelbridge.plugin.v1.OutputEvent
-	16, // 10: eiffelbridge.plugin.v1.TranslateResult.need:type_name -> eiffelbridge.plugin.v1.Query
-	24, // 11: eiffelbridge.plugin.v1.TranslateResult.missing:type_name -> eiffelbridge.plugin.v1.Missing
-	17, // 12: eiffelbridge.plugin.v1.TranslateResult.learned:type_name -> eiffelbridge.plugin.v1.Fact
-	25, // 13: eiffelbridge.plugin.v1.TranslateResult.losses:type_name -> eiffelbridge.plugin.v1.Loss
-	26, // 14: eiffelbridge.plugin.v1.TranslateResult.diagnostics:type_name -> eiffelbridge.plugin.v1.Diagnostic
-	3,  // 15: eiffelbridge.plugin.v1.TranslateResult.returning:type_name -> eiffelbridge.plugin.v1.Returning
-	16, // 16: eiffelbridge.plugin.v1.Missing.query:type_name -> eiffelbridge.plugin.v1.Query
-	28, // 17: eiffelbridge.plugin.v1.DecorateRequest.items:type_name -> eiffelbridge.plugin.v1.DecorateItem
-	19, // 18: eiffelbridge.plugin.v1.DecorateItem.item:type_name -> eiffelbridge.plugin.v1.TranslateItem
-	21, // 19: eiffelbridge.plugin.v1.DecorateItem.result:type_name -> eiffelbridge.plugin.v1.TranslateResult
-	21, // 20: eiffelbridge.plugin.v1.DecorateResponse.results:type_name -> eiffelbridge.plugin.v1.TranslateResult
-	1,  // 21: eiffelbridge.plugin.v1.Message.protocol:type_name -> eiffelbridge.plugin.v1.Protocol
-	44, // 22: eiffelbridge.plugin.v1.Message.extensions:type_name -> eiffelbridge.plugin.v1.Message.ExtensionsEntry
-	32, // 23: eiffelbridge.plugin.v1.ReceiveRequest.credit:type_name -> eiffelbridge.plugin.v1.Credit
-	34, // 24: eiffelbridge.plugin.v1.ReceiveRequest.settlement:type_name -> eiffelbridge.plugin.v1.Settlement
-	33, // 25: eiffelbridge.plugin.v1.ReceiveRequest.drain:type_name -> eiffelbridge.plugin.v1.Drain
-	4,  // 26: eiffelbridge.plugin.v1.Settlement.outcome:type_name -> eiffelbridge.plugin.v1.Outcome
-	36, // 27: eiffelbridge.plugin.v1.ReceiveResponse.delivery:type_name -> eiffelbridge.plugin.v1.Delivery
-	38, // 28: eiffelbridge.plugin.v1.ReceiveResponse.health:type_name -> eiffelbridge.plugin.v1.Health
-	39, // 29: eiffelbridge.plugin.v1.ReceiveResponse.finished:type_name -> eiffelbridge.plugin.v1.Finished
-	30, // 30: eiffelbridge.plugin.v1.Delivery.message:type_name -> eiffelbridge.plugin.v1.Message
-	37, // 31: eiffelbridge.plugin.v1.Delivery.defect:type_name -> eiffelbridge.plugin.v1.Defect
-	41, // 32: eiffelbridge.plugin.v1.PublishRequest.items:type_name -> eiffelbridge.plugin.v1.PublishItem
-	30, // 33: eiffelbridge.plugin.v1.PublishItem.message:type_name -> eiffelbridge.plugin.v1.Message
-	43, // 34: eiffelbridge.plugin.v1.PublishResponse.outcome:type_name -> eiffelbridge.plugin.v1.PublishOutcome
-	38, // 35: eiffelbridge.plugin.v1.PublishResponse.health:type_name -> eiffelbridge.plugin.v1.Health
-	5,  // 36: eiffelbridge.plugin.v1.PluginService.Describe:input_type -> eiffelbridge.plugin.v1.DescribeRequest
-	7,  // 37: eiffelbridge.plugin.v1.PluginService.Configure:input_type -> eiffelbridge.plugin.v1.ConfigureRequest
-	9,  // 38: eiffelbridge.plugin.v1.PluginService.Lease:input_type -> eiffelbridge.plugin.v1.LeaseRequest
-	11, // 39: eiffelbridge.plugin.v1.PluginService.Metrics:input_type -> eiffelbridge.plugin.v1.MetricsRequest
-	18, // 40: eiffelbridge.plugin.v1.MappingService.Translate:input_type -> eiffelbridge.plugin.v1.TranslateRequest
-	27, // 41: eiffelbridge.plugin.v1.DecoratorService.Decorate:input_type -> eiffelbridge.plugin.v1.DecorateRequest
-	31, // 42: eiffelbridge.plugin.v1.SourceService.Receive:input_type -> eiffelbridge.plugin.v1.ReceiveRequest
-	40, // 43: eiffelbridge.plugin.v1.SinkService.Publish:input_type -> eiffelbridge.plugin.v1.PublishRequest
-	6,  // 44: eiffelbridge.plugin.v1.PluginService.Describe:output_type -> eiffelbridge.plugin.v1.DescribeResponse
-	8,  // 45: eiffelbridge.plugin.v1.PluginService.Configure:output_type -> eiffelbridge.plugin.v1.ConfigureResponse
-	10, // 46: eiffelbridge.plugin.v1.PluginService.Lease:output_type -> eiffelbridge.plugin.v1.LeaseResponse
-	12, // 47: eiffelbridge.plugin.v1.PluginService.Metrics:output_type -> eiffelbridge.plugin.v1.MetricsResponse
-	20, // 48: eiffelbridge.plugin.v1.MappingService.Translate:output_type -> eiffelbridge.plugin.v1.TranslateResponse
-	29, // 49: eiffelbridge.plugin.v1.DecoratorService.Decorate:output_type -> eiffelbridge.plugin.v1.DecorateResponse
-	35, // 50: eiffelbridge.plugin.v1.SourceService.Receive:output_type -> eiffelbridge.plugin.v1.ReceiveResponse
-	42, // 51: eiffelbridge.plugin.v1.SinkService.Publish:output_type -> eiffelbridge.plugin.v1.PublishResponse
-	44, // [44:52] is the sub-list for method output_type
-	36, // [36:44] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	15, // 3: eiffelbridge.plugin.v1.MetricFamily.series:type_name -> eiffelbridge.plugin.v1.MetricSeries
+	17, // 4: eiffelbridge.plugin.v1.Fact.query:type_name -> eiffelbridge.plugin.v1.Query
+	20, // 5: eiffelbridge.plugin.v1.TranslateRequest.items:type_name -> eiffelbridge.plugin.v1.TranslateItem
+	18, // 6: eiffelbridge.plugin.v1.TranslateItem.facts:type_name -> eiffelbridge.plugin.v1.Fact
+	22, // 7: eiffelbridge.plugin.v1.TranslateResponse.results:type_name -> eiffelbridge.plugin.v1.TranslateResult
+	24, // 8: eiffelbridge.plugin.v1.TranslateResult.error:type_name -> eiffelbridge.plugin.v1.EventError
+	23, // 9: eiffelbridge.plugin.v1.TranslateResult.events:type_name -> eiffelbridge.plugin.v1.OutputEvent
+	17, // 10: eiffelbridge.plugin.v1.TranslateResult.need:type_name -> eiffelbridge.plugin.v1.Query
+	25, // 11: eiffelbridge.plugin.v1.TranslateResult.missing:type_name -> eiffelbridge.plugin.v1.Missing
+	18, // 12: eiffelbridge.plugin.v1.TranslateResult.learned:type_name -> eiffelbridge.plugin.v1.Fact
+	26, // 13: eiffelbridge.plugin.v1.TranslateResult.losses:type_name -> eiffelbridge.plugin.v1.Loss
+	28, // 14: eiffelbridge.plugin.v1.TranslateResult.diagnostics:type_name -> eiffelbridge.plugin.v1.Diagnostic
+	4,  // 15: eiffelbridge.plugin.v1.TranslateResult.returning:type_name -> eiffelbridge.plugin.v1.Returning
+	27, // 16: eiffelbridge.plugin.v1.TranslateResult.moves:type_name -> eiffelbridge.plugin.v1.Move
+	17, // 17: eiffelbridge.plugin.v1.Missing.query:type_name -> eiffelbridge.plugin.v1.Query
+	3,  // 18: eiffelbridge.plugin.v1.Move.fidelity:type_name -> eiffelbridge.plugin.v1.Fidelity
+	30, // 19: eiffelbridge.plugin.v1.DecorateRequest.items:type_name -> eiffelbridge.plugin.v1.DecorateItem
+	20, // 20: eiffelbridge.plugin.v1.DecorateItem.item:type_name -> eiffelbridge.plugin.v1.TranslateItem
+	22, // 21: eiffelbridge.plugin.v1.DecorateItem.result:type_name -> eiffelbridge.plugin.v1.TranslateResult
+	22, // 22: eiffelbridge.plugin.v1.DecorateResponse.results:type_name -> eiffelbridge.plugin.v1.TranslateResult
+	1,  // 23: eiffelbridge.plugin.v1.Message.protocol:type_name -> eiffelbridge.plugin.v1.Protocol
+	46, // 24: eiffelbridge.plugin.v1.Message.extensions:type_name -> eiffelbridge.plugin.v1.Message.ExtensionsEntry
+	34, // 25: eiffelbridge.plugin.v1.ReceiveRequest.credit:type_name -> eiffelbridge.plugin.v1.Credit
+	36, // 26: eiffelbridge.plugin.v1.ReceiveRequest.settlement:type_name -> eiffelbridge.plugin.v1.Settlement
+	35, // 27: eiffelbridge.plugin.v1.ReceiveRequest.drain:type_name -> eiffelbridge.plugin.v1.Drain
+	5,  // 28: eiffelbridge.plugin.v1.Settlement.outcome:type_name -> eiffelbridge.plugin.v1.Outcome
+	38, // 29: eiffelbridge.plugin.v1.ReceiveResponse.delivery:type_name -> eiffelbridge.plugin.v1.Delivery
+	40, // 30: eiffelbridge.plugin.v1.ReceiveResponse.health:type_name -> eiffelbridge.plugin.v1.Health
+	41, // 31: eiffelbridge.plugin.v1.ReceiveResponse.finished:type_name -> eiffelbridge.plugin.v1.Finished
+	32, // 32: eiffelbridge.plugin.v1.Delivery.message:type_name -> eiffelbridge.plugin.v1.Message
+	39, // 33: eiffelbridge.plugin.v1.Delivery.defect:type_name -> eiffelbridge.plugin.v1.Defect
+	43, // 34: eiffelbridge.plugin.v1.PublishRequest.items:type_name -> eiffelbridge.plugin.v1.PublishItem
+	32, // 35: eiffelbridge.plugin.v1.PublishItem.message:type_name -> eiffelbridge.plugin.v1.Message
+	45, // 36: eiffelbridge.plugin.v1.PublishResponse.outcome:type_name -> eiffelbridge.plugin.v1.PublishOutcome
+	40, // 37: eiffelbridge.plugin.v1.PublishResponse.health:type_name -> eiffelbridge.plugin.v1.Health
+	6,  // 38: eiffelbridge.plugin.v1.PluginService.Describe:input_type -> eiffelbridge.plugin.v1.DescribeRequest
+	8,  // 39: eiffelbridge.plugin.v1.PluginService.Configure:input_type -> eiffelbridge.plugin.v1.ConfigureRequest
+	10, // 40: eiffelbridge.plugin.v1.PluginService.Lease:input_type -> eiffelbridge.plugin.v1.LeaseRequest
+	12, // 41: eiffelbridge.plugin.v1.PluginService.Metrics:input_type -> eiffelbridge.plugin.v1.MetricsRequest
+	19, // 42: eiffelbridge.plugin.v1.MappingService.Translate:input_type -> eiffelbridge.plugin.v1.TranslateRequest
+	29, // 43: eiffelbridge.plugin.v1.DecoratorService.Decorate:input_type -> eiffelbridge.plugin.v1.DecorateRequest
+	33, // 44: eiffelbridge.plugin.v1.SourceService.Receive:input_type -> eiffelbridge.plugin.v1.ReceiveRequest
+	42, // 45: eiffelbridge.plugin.v1.SinkService.Publish:input_type -> eiffelbridge.plugin.v1.PublishRequest
+	7,  // 46: eiffelbridge.plugin.v1.PluginService.Describe:output_type -> eiffelbridge.plugin.v1.DescribeResponse
+	9,  // 47: eiffelbridge.plugin.v1.PluginService.Configure:output_type -> eiffelbridge.plugin.v1.ConfigureResponse
+	11, // 48: eiffelbridge.plugin.v1.PluginService.Lease:output_type -> eiffelbridge.plugin.v1.LeaseResponse
+	13, // 49: eiffelbridge.plugin.v1.PluginService.Metrics:output_type -> eiffelbridge.plugin.v1.MetricsResponse
+	21, // 50: eiffelbridge.plugin.v1.MappingService.Translate:output_type -> eiffelbridge.plugin.v1.TranslateResponse
+	31, // 51: eiffelbridge.plugin.v1.DecoratorService.Decorate:output_type -> eiffelbridge.plugin.v1.DecorateResponse
+	37, // 52: eiffelbridge.plugin.v1.SourceService.Receive:output_type -> eiffelbridge.plugin.v1.ReceiveResponse
+	44, // 53: eiffelbridge.plugin.v1.SinkService.Publish:output_type -> eiffelbridge.plugin.v1.PublishResponse
+	46, // [46:54] is the sub-list for method output_type
+	38, // [38:46] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_plugin_proto_init() }
@@ -2896,17 +3059,17 @@ func file_plugin_proto_init() {
 	if File_plugin_proto != nil {
 		return
 	}
-	file_plugin_proto_msgTypes[26].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[27].OneofWrappers = []any{
 		(*ReceiveRequest_Credit)(nil),
 		(*ReceiveRequest_Settlement)(nil),
 		(*ReceiveRequest_Drain)(nil),
 	}
-	file_plugin_proto_msgTypes[30].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[31].OneofWrappers = []any{
 		(*ReceiveResponse_Delivery)(nil),
 		(*ReceiveResponse_Health)(nil),
 		(*ReceiveResponse_Finished)(nil),
 	}
-	file_plugin_proto_msgTypes[37].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[38].OneofWrappers = []any{
 		(*PublishResponse_Outcome)(nil),
 		(*PublishResponse_Health)(nil),
 	}
@@ -2915,8 +3078,8 @@ func file_plugin_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugin_proto_rawDesc), len(file_plugin_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   40,
+			NumEnums:      6,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

@@ -34,6 +34,14 @@ type MappingOptions struct {
 	Metrics *Metrics // the plugin's own; nil: none
 }
 
+// Explainer is a translator that can tell [translate.Result.Moves] as well. A mapping plugin whose translator is one is asked by
+// Explain, in place of Translate, when somebody wants to see them, as eiffelbridge explain does; the result is the same otherwise. A
+// translator that always fills the moves need not be one.
+type Explainer interface {
+	translate.Translator
+	Explain(in translate.Event, facts *translate.Facts) (translate.Result, error)
+}
+
 // ServeMapping serves a mapping plugin until its host is gone or has no more use for it. It is all that the main of a plugin
 // does.
 func ServeMapping(o MappingOptions) error {
@@ -82,6 +90,9 @@ func (m *mappingServer) Translate(stream grpc.BidiStreamingServer[pluginv1.Trans
 		response := &pluginv1.TranslateResponse{Results: make([]*pluginv1.TranslateResult, 0, len(request.GetItems()))}
 		for _, item := range request.GetItems() {
 			response.Results = append(response.Results, one(item, func(in translate.Event, facts *translate.Facts) (translate.Result, error) {
+				if explainer, ok := m.translator.(Explainer); ok && item.GetExplain() {
+					return explainer.Explain(in, facts)
+				}
 				return m.translator.Translate(in, facts)
 			}))
 		}
@@ -103,7 +114,11 @@ func one(item *pluginv1.TranslateItem, do func(translate.Event, *translate.Facts
 			result = pluginwire.FromResult(translate.Result{}, &translate.EventError{Code: translate.CodeMapping, Message: fmt.Sprintf("the plugin panicked: %v", p)})
 		}
 	}()
-	return pluginwire.FromResult(do(in, pluginwire.ToFacts(item.GetFacts())))
+	made, err := do(in, pluginwire.ToFacts(item.GetFacts()))
+	if !item.GetExplain() {
+		made.Moves = nil // nobody reads them
+	}
+	return pluginwire.FromResult(made, err)
 }
 
 // DecoratorOptions describe a decorator plugin.

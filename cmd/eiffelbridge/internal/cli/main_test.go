@@ -79,6 +79,18 @@ func (n named) Translate(in translate.Event, _ *translate.Facts) (translate.Resu
 	return translate.Result{Events: []translate.Event{out}, Losses: []translate.Loss{{Pointer: "/subject/content/note", Reason: "no_counterpart"}}}, err
 }
 
+// Explain implements [sdk.Explainer].
+func (n named) Explain(in translate.Event, facts *translate.Facts) (translate.Result, error) {
+	result, err := n.Translate(in, facts)
+	if n.Name == "taciturn" {
+		return result, err
+	}
+	result.Moves = []translate.Move{{From: "/context/timestamp", To: "/meta/time", Rule: "in milliseconds"}, {From: "/subject/id", To: "/data/name", Rule: "behind the name", Fidelity: translate.OneWay}}
+	return result, err
+}
+
+var _ sdk.Explainer = named{}
+
 // installPlugins puts the plugins into a folder.
 func installPlugins(t *testing.T, dir string) {
 	t.Helper()

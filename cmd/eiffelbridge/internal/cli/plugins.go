@@ -156,7 +156,11 @@ func (t *translation) withPlugins(ctx context.Context, c *command, engine *trans
 			return nil, func() {}, usagef("--plugin %s: %w", arg.text, err)
 		}
 	}
-	return host.NewChain(engine, refusing, links), close, nil
+	chain := host.NewChain(engine, refusing, links)
+	if s.Explain {
+		chain = chain.Explaining()
+	}
+	return chain, close, nil
 }
 
 func (c *command) pluginsVerb() *cobra.Command {
