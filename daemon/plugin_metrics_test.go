@@ -122,7 +122,7 @@ func (o *odd) Metrics(ctx context.Context, _ *pluginv1.MetricsRequest) (*pluginv
 		{Name: "repeats", Kind: gauge, Series: append(one(1), one(2)...)},
 		{Name: "sound", Help: "Once more.", Kind: gauge, Series: one(8)},
 		{Name: "asked", Help: "A gauge here and a counter elsewhere.", Kind: gauge, Series: one(9)}, // the other plugin comes first
-		{Name: "last_time", Help: "Another text.", Kind: gauge, Series: one(10)},
+		{Name: "last_time", Help: "Another text.", Kind: gauge, Labels: []string{"more"}, Series: one(10, "labels")},
 		{Name: "many", Kind: gauge, Labels: []string{"n"}, Series: many},
 		{Name: "never_reached", Kind: gauge, Series: one(1)},
 	}}, nil
@@ -214,7 +214,7 @@ plugins:
 		`eiffelbridge_plugin_custom_asked_total{plugin="counting",subject="x"} 1`,
 		`eiffelbridge_plugin_custom_asked_total{plugin="counting",subject="y"} 2`,
 		`eiffelbridge_plugin_custom_last_time{plugin="counting"} 1.7`,
-		`eiffelbridge_plugin_custom_last_time{plugin="lying"} 10`,
+		`eiffelbridge_plugin_custom_last_time{more="labels",plugin="lying"} 10`,
 		`eiffelbridge_plugin_custom_sound{plugin="lying",text="a\"b\n\\c"} 7`,
 		`eiffelbridge_plugin_custom_repeats{plugin="lying"} 1`,
 		`eiffelbridge_plugin_up{plugin="hanging"} 1`,

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -52,9 +53,10 @@ func (f *folder) remove() {
 
 // sweep removes the folders of this user whose hosts are gone.
 func sweep(log *slog.Logger) {
-	paths, _ := filepath.Glob(filepath.Join(os.TempDir(), folderPrefix+"*"))
-	for _, path := range paths {
-		if !stale(path) {
+	entries, _ := os.ReadDir(os.TempDir())
+	for _, entry := range entries {
+		path := filepath.Join(os.TempDir(), entry.Name())
+		if !strings.HasPrefix(entry.Name(), folderPrefix) || !stale(path) {
 			continue
 		}
 		if err := os.RemoveAll(path); err != nil {

@@ -57,9 +57,9 @@ type PluginServiceClient interface {
 	// finishes what is under way and exits. On the stream the plugin says whether it is ready, and why not.
 	Lease(ctx context.Context, in *LeaseRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LeaseResponse], error)
 	// Metrics gives what the plugin itself counts and measures, as it is now. The host calls it after Configure, whenever its own
-	// metrics are read, at any time and not twice at once; it waits half a second for the answer, and does without it then. It shows
-	// them as eiffelbridge_plugin_custom_NAME with the label plugin besides, and leaves out what is not as it should be. A plugin that
-	// has none does not serve it: UNIMPLEMENTED.
+	// metrics are read; it waits half a second for the answer, and does without it then. It shows them as
+	// eiffelbridge_plugin_custom_NAME with the label plugin besides, and leaves out what is not as it should be. A plugin that has none
+	// does not serve it: UNIMPLEMENTED.
 	Metrics(ctx context.Context, in *MetricsRequest, opts ...grpc.CallOption) (*MetricsResponse, error)
 }
 
@@ -135,9 +135,9 @@ type PluginServiceServer interface {
 	// finishes what is under way and exits. On the stream the plugin says whether it is ready, and why not.
 	Lease(*LeaseRequest, grpc.ServerStreamingServer[LeaseResponse]) error
 	// Metrics gives what the plugin itself counts and measures, as it is now. The host calls it after Configure, whenever its own
-	// metrics are read, at any time and not twice at once; it waits half a second for the answer, and does without it then. It shows
-	// them as eiffelbridge_plugin_custom_NAME with the label plugin besides, and leaves out what is not as it should be. A plugin that
-	// has none does not serve it: UNIMPLEMENTED.
+	// metrics are read; it waits half a second for the answer, and does without it then. It shows them as
+	// eiffelbridge_plugin_custom_NAME with the label plugin besides, and leaves out what is not as it should be. A plugin that has none
+	// does not serve it: UNIMPLEMENTED.
 	Metrics(context.Context, *MetricsRequest) (*MetricsResponse, error)
 	mustEmbedUnimplementedPluginServiceServer()
 }
