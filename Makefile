@@ -17,9 +17,9 @@ build:
 	@echo "building $(BIN)/eiffelbridge"
 	@go build -trimpath -o $(BIN)/ ./cmd/eiffelbridge
 
-# Speed is shown here, never in a test: translation, validation, the ledger, the transports, the whole relay.
+# Speed is shown here, never in a test: translation, validation, the ledger, the transports, the whole relay, plugins.
 bench:
-	go test -run '^$$' -bench . -benchmem ./translate ./internal/schema ./daemon/...
+	go test -run '^$$' -bench . -benchmem ./translate ./internal/schema ./daemon/... ./internal/transportplugin ./plugins/host
 
 # Everything that is generated, from what it is generated from. The tests say when something is stale.
 generate:

@@ -32,6 +32,7 @@ type BuildOptions struct {
 	Stdout  io.Writer    // nil: os.Stdout
 
 	sockets *sockets // of the daemon; nil outside of one
+	unnamed bool     // whoever logs names the transport
 }
 
 // Settings opens what a configuration names: the ledger, the dead letters, the transports. An error of type *[ConfigError] lists
@@ -118,6 +119,7 @@ func (c *Config) build(o BuildOptions, before *predecessor) (s Settings, err err
 			}
 		}
 	}
+	maps.Copy(s.Plugins, c.transportProcesses())
 	return s, nil
 }
 
@@ -242,7 +244,12 @@ func (o BuildOptions) listenOn() func(network, address string) (net.Listener, er
 	return o.sockets.listen
 }
 
-func (o BuildOptions) logger(name string) *slog.Logger { return o.Logger.With("transport", name) }
+func (o BuildOptions) logger(name string) *slog.Logger {
+	if o.unnamed {
+		return o.Logger
+	}
+	return o.Logger.With("transport", name)
+}
 
 type httpTransport struct {
 	head

@@ -54,7 +54,8 @@ func New(settings Settings) (*Daemon, error) {
 	for _, r := range settings.Relays {
 		d.inlets[r.From] = newInlet(r.From, settings.Sources[r.From])
 	}
-	d.metrics.registry.MustRegister(newPluginMetrics(func() map[string]Plugin { s, _ := d.present(); return s.Plugins }))
+	plugins := func() map[string]Plugin { s, _ := d.present(); return s.Plugins }
+	d.metrics.registry.MustRegister(newPluginMetrics(plugins), &customMetrics{plugins})
 	if sized, ok := settings.Letters.(interface{ Size() (int64, int) }); ok {
 		d.metrics.watch(sized.Size)
 	}

@@ -135,8 +135,6 @@ func (t *pluginTransport) open(name string, o BuildOptions, fits func(*pluginv1.
 	i, err := t.process.Wait(ctx)
 	unavailable := new(host.UnavailableError)
 	switch {
-	case err == nil && i.Description.GetKind() != pluginv1.Kind_KIND_TRANSPORT:
-		err = fmt.Errorf("plugin %s is no transport", t.Plugin)
 	case err == nil:
 		err = fits(i.Description)
 	case !errors.As(err, &unavailable) || !unavailable.Unfit:
@@ -152,13 +150,21 @@ func (t *pluginTransport) open(name string, o BuildOptions, fits func(*pluginv1.
 	return t.process, release, nil
 }
 
+// fitsTransport says why a plugin that describes itself so cannot be what a transport is used as.
+func fitsTransport(plugin string, d *pluginv1.DescribeResponse, asSource, asSink bool) error {
+	switch {
+	case d.GetKind() != pluginv1.Kind_KIND_TRANSPORT:
+		return fmt.Errorf("plugin %s is no transport", plugin)
+	case asSource && !d.GetSource():
+		return fmt.Errorf("plugin %s is no source: a relay can only publish to it", plugin)
+	case asSink && !d.GetSink():
+		return fmt.Errorf("plugin %s is no sink: a relay can only receive from it", plugin)
+	}
+	return nil
+}
+
 func (t *pluginTransport) source(name string, o BuildOptions) (transport.Source, error) {
-	p, release, err := t.open(name, o, func(d *pluginv1.DescribeResponse) error {
-		if !d.GetSource() {
-			return fmt.Errorf("plugin %s is no source: a relay can only publish to it", t.Plugin)
-		}
-		return nil
-	})
+	p, release, err := t.open(name, o, func(d *pluginv1.DescribeResponse) error { return fitsTransport(t.Plugin, d, true, false) })
 	if err != nil {
 		return nil, err
 	}
@@ -166,12 +172,7 @@ func (t *pluginTransport) source(name string, o BuildOptions) (transport.Source,
 }
 
 func (t *pluginTransport) sink(name string, o BuildOptions) (transport.Sink, error) {
-	p, release, err := t.open(name, o, func(d *pluginv1.DescribeResponse) error {
-		if !d.GetSink() {
-			return fmt.Errorf("plugin %s is no sink: a relay can only receive from it", t.Plugin)
-		}
-		return nil
-	})
+	p, release, err := t.open(name, o, func(d *pluginv1.DescribeResponse) error { return fitsTransport(t.Plugin, d, false, true) })
 	if err != nil {
 		return nil, err
 	}
@@ -181,3 +182,22 @@ func (t *pluginTransport) sink(name string, o BuildOptions) (transport.Sink, err
 }
 
 func (t *pluginTransport) giveUpAfter() time.Duration { return 0 }
+
+// transportProcess is the process of a transport plugin, to be shown. The transport closes it.
+type transportProcess struct{ *host.Process }
+
+var _ Plugin = transportProcess{}
+
+// Close implements [Plugin].
+func (transportProcess) Close() error { return nil }
+
+// transportProcesses are those of the transports that are open, by the name of the transport and the plugin's behind it.
+func (c *Config) transportProcesses() map[string]Plugin {
+	out := map[string]Plugin{}
+	for name, t := range c.transports {
+		if t, ok := t.(*pluginTransport); ok && t.process != nil {
+			out[name+"."+t.Plugin] = transportProcess{t.process}
+		}
+	}
+	return out
+}

@@ -17,7 +17,7 @@ type Settings struct {
 	Sources map[string]transport.Source // by the name of their transport
 	Sinks   map[string]transport.Sink
 	Relays  []RelaySettings
-	Plugins map[string]Plugin // those that translators of relays ask, by name; closed last
+	Plugins map[string]Plugin // what runs as a process of its own, by name; closed last
 
 	Ledger  ledger.Store
 	Letters Letters // a deadletters.File, or anything of one's own; closed if it has a Close() error

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
-	"os"
 	"os/exec"
 	"reflect"
 	"slices"
@@ -67,6 +66,7 @@ type Incarnation struct {
 	reason    atomic.Pointer[error] // why it is over
 	unready   atomic.Pointer[string]
 	worked    atomic.Bool
+	scrape    scrape
 	child     *child
 	stopLease context.CancelFunc
 	maxMemory int64
@@ -120,6 +120,9 @@ func (i *Incarnation) end(err error) {
 		close(i.over)
 	})
 }
+
+// folderPrefix begins the names of folders in the folder for temporary files.
+const folderPrefix = "eiffelbridge-plugin-"
 
 // errClosed is why a closed process has no incarnation.
 var errClosed = errors.New("the plugin is closed")
@@ -327,6 +330,9 @@ func (p *Process) set(f func()) {
 
 func (p *Process) supervise() {
 	defer close(p.done)
+	var sweeping sync.WaitGroup
+	sweeping.Go(func() { sweep(p.logger) })
+	defer sweeping.Wait()
 	failures := 0 // in a row
 	for p.ctx.Err() == nil {
 		incarnation, err := p.launch(p.ctx)
@@ -439,7 +445,7 @@ func (p *Process) launch(ctx context.Context) (*Incarnation, error) {
 		}
 		p.launched.Store(&sum)
 	}
-	dir, err := os.MkdirTemp("", "eiffelbridge-plugin-") // for sockets; only this user may enter it
+	dir, err := newFolder()
 	if err != nil {
 		return nil, err
 	}
@@ -452,7 +458,7 @@ func (p *Process) launch(ctx context.Context) (*Incarnation, error) {
 		AutoMTLS:         true,
 		SkipHostEnv:      true,
 		StartTimeout:     settings.StartTimeout,
-		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: dir},
+		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: dir.path},
 		SyncStdout:       &lineWriter{logs: logs}, // of plugins that go-plugin serves: it takes os.Stdout and os.Stderr from them
 		SyncStderr:       &lineWriter{logs: logs},
 		Logger:           hclog.NewNullLogger(), // what there is to say is said here
@@ -506,7 +512,7 @@ func (p *Process) launch(ctx context.Context) (*Incarnation, error) {
 			}
 		}
 		client.Kill()
-		_ = os.RemoveAll(dir)
+		dir.remove()
 	}
 	var got connected
 	select {
@@ -543,10 +549,12 @@ func (p *Process) launch(ctx context.Context) (*Incarnation, error) {
 	if !settings.Handshake.Foreign {
 		if err := p.introduce(ctx, i, settings); err != nil {
 			i.stopLease()
-			select { // why a call failed is told best by a process that ended
-			case <-kid.done:
-				err = fmt.Errorf("it %s (%w)", kid.epitaph(), err)
-			case <-time.After(50 * time.Millisecond):
+			if unfit := (unfitError{}); !errors.As(err, &unfit) {
+				select { // why a call failed is told best by a process that ended
+				case <-kid.done:
+					err = fmt.Errorf("it %s (%w)", kid.epitaph(), err)
+				case <-time.After(50 * time.Millisecond):
+				}
 			}
 			stop()
 			if p.ctx.Err() != nil {
@@ -571,7 +579,7 @@ func (p *Process) launch(ctx context.Context) (*Incarnation, error) {
 		client.Kill() // asks by GRPCController.Shutdown, waits two seconds, and kills
 		<-kid.done
 		grace.Stop()
-		_ = os.RemoveAll(dir)
+		dir.remove()
 	}()
 	return i, nil
 }
