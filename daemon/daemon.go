@@ -52,7 +52,7 @@ func New(settings Settings) (*Daemon, error) {
 		return nil, errors.Join(err, settings.close())
 	}
 	d := &Daemon{
-		settings: settings, log: settings.Logger, clock: settings.Clock, metrics: newMetrics(),
+		settings: settings, log: settings.Logger, clock: settings.Clock, metrics: newMetrics(settings.Clock),
 		outlets: map[string]*outlet{}, ended: make(chan struct{}), down: make(chan struct{}),
 	}
 	d.receiving, d.stopReceiving = context.WithCancel(context.Background())

@@ -222,9 +222,16 @@ type fakeLetters struct {
 	mu   sync.Mutex
 	list []deadletters.Letter
 	fail error
+	gate chan struct{} // Append waits until it is closed
 }
 
 func (f *fakeLetters) Append(ctx context.Context, l deadletters.Letter) error {
+	f.mu.Lock()
+	gate := f.gate
+	f.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.fail != nil {
@@ -309,7 +316,7 @@ func (f *fakeStore) setReadErr(err error) {
 }
 
 // fakeTranslator appends every event to the line of its subject, and says in its output behind which entry it stands.
-// The event's id may carry commands behind a bar: "a|panic", "a|invalid", "a|drop", "a|anchor", "a|needs=other" (the
+// The event's id may carry commands behind a bar: "a|panic", "a|invalid", "a|drop", "a|learn", "a|anchor", "a|needs=other" (the
 // line of another subject must not be empty), "a|reads=other" (it looks at that line), "a|many=3".
 type fakeTranslator struct{ calls atomic.Int64 }
 
@@ -387,6 +394,9 @@ func (f *fakeTranslator) Translate(in translate.Event, facts *translate.Facts) (
 	result := translate.Result{Learned: []translate.Fact{{Query: lineQuery(in.Subject), Record: delta.Encode()}}}
 	if strings.Contains(commands, "drop") {
 		result.Returning = translate.Dropped
+		return result, nil
+	}
+	if strings.Contains(commands, "learn") {
 		return result, nil
 	}
 	text := fmt.Sprintf(`{"id":%q,"behind":%q`, id, behind(lines[lineQuery(in.Subject).Key]))

@@ -360,7 +360,7 @@ type consulting interface{ Consult() *host.Consultation }
 // consultation is a delivery whose plugins are being asked. The relay's deliveries enter the sequence in the order in
 // which they came, each when its own answers are there.
 type consultation struct {
-	delivery transport.Delivery
+	delivery *taken
 	event    translate.Event
 	answers  *host.Consultation
 	done     chan struct{}
@@ -370,12 +370,13 @@ type consultation struct {
 // consult asks the plugins about an event before it has its place in the sequence, where nothing may wait. They are asked with
 // the ledger as it is now; in its place the event is translated with the answers, and asks again only what turns out
 // to be another question there.
-func (r *relay) consult(d transport.Delivery, event translate.Event) {
+func (r *relay) consult(d *taken, event translate.Event) {
 	c := &consultation{delivery: d, event: event, answers: r.consulting.Consult(), done: make(chan struct{})}
 	r.s.mu.Lock()
 	if r.s.stopped {
 		r.s.mu.Unlock()
 		r.release(1)
+		r.account.settle([]*taken{d}, outcomeRetried)
 		d.Settle(transport.Settlement{Outcome: transport.Retried, Err: errStopped})
 		return
 	}
@@ -444,8 +445,8 @@ func (r *relay) enter(c *consultation) {
 	}
 	if err != nil {
 		r.release(1)
+		r.account.settle([]*taken{c.delivery}, outcomeRetried)
 		c.delivery.Settle(transport.Settlement{Outcome: transport.Retried, Err: err, RetryAfter: time.Second})
-		r.s.metrics.event(r, "retried")
 		return
 	}
 	r.s.submitConsulted(r, c.delivery, c.event, c.answers)

@@ -45,7 +45,7 @@ func (s *sequencer) publish(t *transaction) {
 		}
 		return
 	}
-	a.handed = true
+	a.handed, a.since = true, s.clock.Now()
 	s.running.Add(1)
 	go func() {
 		defer s.running.Done()
@@ -69,7 +69,7 @@ func (s *sequencer) sendLoop(o *outlet) {
 				// What was taken back while it stood in the queue stands there again, in its new place.
 				if !o.queue[0].a.void {
 					head = o.queue[0]
-					head.a.handed = true
+					head.a.handed, head.a.since = true, s.clock.Now()
 				}
 				o.queue[0] = queued{}
 				o.queue = o.queue[1:]
@@ -115,11 +115,12 @@ func (s *sequencer) sent(t *transaction, a *sending, i int, err error) {
 	a.done[i], a.errs[i] = true, err
 	a.open--
 	if err == nil {
-		s.metrics.published.WithLabelValues(t.relay.settings.Name).Inc()
+		t.relay.account.sent()
 	}
 	if a.open > 0 {
 		return
 	}
+	t.relay.account.publish.Observe(s.clock.Now().Sub(a.since).Seconds())
 	s.judge(t, a)
 }
 

@@ -15,6 +15,7 @@ type relay struct {
 	translator translate.Translator
 	outlet     *outlet
 	s          *sequencer
+	account    *account
 	room       chan struct{} // a token for each delivery in flight
 	closing    chan struct{} // closed when no delivery is taken any more
 
@@ -32,6 +33,7 @@ const busyPause = time.Second
 func newRelay(settings RelaySettings, o *outlet, s *sequencer) *relay {
 	r := &relay{
 		settings: settings, translator: settings.Translator, outlet: o, s: s,
+		account: s.metrics.account(settings.Name, settings.MaxInFlight),
 		room:    make(chan struct{}, settings.MaxInFlight),
 		closing: make(chan struct{}),
 		rouse:   make(chan struct{}, 1),
@@ -46,7 +48,7 @@ func newRelay(settings RelaySettings, o *outlet, s *sequencer) *relay {
 func (r *relay) handle(ctx context.Context, d transport.Delivery) error {
 	select {
 	case <-r.closing:
-		return &transport.BusyError{RetryAfter: busyPause}
+		return r.refuse()
 	default:
 	}
 	select {
@@ -55,13 +57,14 @@ func (r *relay) handle(ctx context.Context, d transport.Delivery) error {
 		select {
 		case r.room <- struct{}{}:
 		case <-ctx.Done():
-			return &transport.BusyError{RetryAfter: busyPause}
+			return r.refuse()
 		case <-r.closing:
-			return &transport.BusyError{RetryAfter: busyPause}
+			return r.refuse()
 		}
 	}
+	t := r.account.take(d, r.s.clock.Now())
 	if d.Defect != nil {
-		r.s.poison(r, d, translate.Event{}, &translate.EventError{Code: d.Defect.Code, ID: d.Message.ID, Type: d.Message.Type, Message: d.Defect.Message})
+		r.s.poison(r, t, translate.Event{}, &translate.EventError{Code: d.Defect.Code, ID: d.Message.ID, Type: d.Message.Type, Message: d.Defect.Message})
 		return nil
 	}
 	event, err := decode(d.Message.Data)
@@ -70,15 +73,20 @@ func (r *relay) handle(ctx context.Context, d transport.Delivery) error {
 			Message: fmt.Sprintf("relay %s translates to %s, and this is one already", r.settings.Name, r.settings.Translate)}
 	}
 	if err != nil {
-		r.s.poison(r, d, event, err)
+		r.s.poison(r, t, event, err)
 		return nil
 	}
 	if r.consulting != nil {
-		r.consult(d, event)
+		r.consult(t, event)
 		return nil
 	}
-	r.s.submit(r, d, event)
+	r.s.submit(r, t, event)
 	return nil
+}
+
+func (r *relay) refuse() error {
+	r.account.refuse()
+	return &transport.BusyError{RetryAfter: busyPause}
 }
 
 // decode reads an event; a panic over bytes from outside is an error like any other.
@@ -92,12 +100,20 @@ func decode(text []byte) (e translate.Event, err error) {
 }
 
 func (r *relay) release(n int) {
+	r.account.place(-n)
 	for range n {
 		<-r.room
 	}
 }
 
-func (r *relay) gauge(by float64) { r.s.metrics.inFlight.WithLabelValues(r.settings.Name).Add(by) }
+func synthesized(events []translate.Event) (n int) {
+	for _, e := range events {
+		if e.Synthesized {
+			n++
+		}
+	}
+	return n
+}
 
 // messages are events as a sink wants them.
 func messages(events []translate.Event, passed map[string]string) []transport.Message {

@@ -143,12 +143,12 @@ func (s *sequencer) unlock() {
 
 // submit takes a delivery whose event was read into the sequence. It holds a place in the relay, which is given back when the
 // transaction ends.
-func (s *sequencer) submit(r *relay, d transport.Delivery, event translate.Event) {
+func (s *sequencer) submit(r *relay, d *taken, event translate.Event) {
 	s.submitConsulted(r, d, event, nil)
 }
 
 // submitConsulted is submit for an event about which plugins were asked.
-func (s *sequencer) submitConsulted(r *relay, d transport.Delivery, event translate.Event, answers *host.Consultation) {
+func (s *sequencer) submitConsulted(r *relay, d *taken, event translate.Event, answers *host.Consultation) {
 	s.mu.Lock()
 	defer s.unlock()
 	key := keyOf(r, event)
@@ -158,22 +158,22 @@ func (s *sequencer) submitConsulted(r *relay, d transport.Delivery, event transl
 			// Otherwise the deadline of the first that waits holds; each redelivery would put it off.
 			s.limit(t)
 		}
-		t.settles = append(t.settles, d.Settle)
+		t.settles = append(t.settles, d)
 		t.slots++
-		s.metrics.joined.WithLabelValues(r.settings.Name).Inc()
 		return
 	}
 	if len(s.parked) > 0 {
 		if p := s.parked[parkedKey(r, event)]; p != nil && p.state != arriving {
 			r.release(1)
+			r.account.delivery.Observe(s.clock.Now().Sub(d.at).Seconds())
+			r.account.settle([]*taken{d}, outcomeJoined)
 			s.after = append(s.after, func() { d.Settle(transport.Settlement{Outcome: transport.Accepted}) })
-			s.metrics.joined.WithLabelValues(r.settings.Name).Inc()
 			return
 		}
 	}
 	t := &transaction{
 		relay: r, event: event, original: d.Message.Data, passed: passedOn(d.Message.Extensions),
-		received: s.clock.Now(), settles: []func(transport.Settlement){d.Settle}, slots: 1, answers: answers,
+		received: d.at, settles: []*taken{d}, slots: 1, answers: answers,
 	}
 	s.limit(t)
 	s.admit(t)
@@ -203,7 +203,6 @@ func (s *sequencer) enter(t *transaction) {
 	t.seq = s.next
 	s.all[t] = struct{}{}
 	s.idleChanged()
-	t.relay.gauge(1)
 }
 
 var errStopped = errors.New("the relay is stopping")
@@ -233,8 +232,8 @@ func (s *sequencer) giveUp(t *transaction) {
 	if t.err != nil {
 		err = fmt.Errorf("%w: %w", err, t.err)
 	}
+	t.relay.account.settle(t.settles, outcomeRetried)
 	s.settle(t, transport.Settlement{Outcome: transport.Retried, Err: err, RetryAfter: time.Second})
-	s.metrics.event(t.relay, "retried")
 	if t.state == condemned && t.abandoned() {
 		// The source has it again. Kept, it would pile up beside its redeliveries until the letters can be written.
 		s.finish(t, transport.Settlement{Outcome: transport.Retried})
@@ -246,10 +245,10 @@ func (s *sequencer) giveUp(t *transaction) {
 	}
 }
 
-// settle answers the deliveries of a transaction.
+// settle answers the deliveries of a transaction, which the account has counted.
 func (s *sequencer) settle(t *transaction, answer transport.Settlement) {
-	for _, settle := range t.settles {
-		s.after = append(s.after, func() { settle(answer) })
+	for _, d := range t.settles {
+		s.after = append(s.after, func() { d.Settle(answer) })
 	}
 	t.settles = nil
 }
@@ -270,17 +269,11 @@ func (s *sequencer) finish(t *transaction, answer transport.Settlement) {
 	if key := keyOf(t.relay, t.event); s.inFlight[key] == t {
 		delete(s.inFlight, key)
 	}
-	if answer.Outcome == transport.Retried && len(t.settles) > 0 {
-		t.outcome = "retried"
+	if answer.Outcome == transport.Retried {
+		t.outcome = outcomeRetried
 	}
-	if t.outcome != "" {
-		s.metrics.event(t.relay, t.outcome)
-	}
-	if answer.Outcome == transport.Accepted {
-		s.metrics.took(t.relay, s.clock.Now().Sub(t.received))
-	}
+	s.ended(t, answer.Outcome)
 	s.settle(t, answer)
-	t.relay.gauge(-1)
 	t.relay.release(t.slots)
 	t.slots = 0
 	delete(s.all, t)
@@ -307,7 +300,7 @@ func (s *sequencer) translate(t *transaction) {
 	delete(s.stale, t)
 	t.state, t.blind = translated, false
 	t.outputs, t.learned, t.park, t.unpark, t.waits = nil, nil, nil, false, false
-	t.returns, t.letter, t.outcome = 0, nil, ""
+	t.returns, t.letter, t.outcome, t.synthesized = 0, nil, undecided, 0
 	s.beginParking(t)
 
 	v := &view{s: s, t: t, seen: map[translate.Query][]byte{}}
@@ -324,6 +317,7 @@ func (s *sequencer) translate(t *transaction) {
 		t.learned = result.Learned
 		t.returns = result.Returning
 		t.outputs = messages(result.Events, t.passed)
+		t.synthesized = synthesized(result.Events)
 		t.unpark = t.parked != nil && !t.waits
 		for _, f := range t.learned {
 			w := s.writeOf(t, f.Query)
@@ -645,7 +639,7 @@ func (s *sequencer) retryBlind() (some bool) {
 func (s *sequencer) failed(t *transaction, err error) {
 	t.err = err
 	t.attempts++
-	s.metrics.retries.WithLabelValues(t.relay.settings.Name).Inc()
+	t.relay.account.retry()
 	wait := max(t.relay.settings.Retry.pause(t.attempts), transport.RetryAfter(err))
 	t.notBefore = s.clock.Now().Add(wait)
 	s.markStale(t.followers())
@@ -756,10 +750,10 @@ func (s *sequencer) bury(t *transaction) {
 		s.mu.Lock()
 		defer s.unlock()
 		if t.state == finished {
-			return // given up while its letter was being written
+			t.relay.account.lateLetter(letter.Code) // given up while its letter was being written
+			return
 		}
-		t.outcome = "dead_letter"
-		s.metrics.dead(t.relay, letter.Code)
+		t.outcome = outcomeDeadLettered
 		if t.parked != nil {
 			t.unpark, t.park = true, nil
 			t.state = committing
@@ -771,12 +765,12 @@ func (s *sequencer) bury(t *transaction) {
 }
 
 // poison takes a delivery whose event cannot even be read.
-func (s *sequencer) poison(r *relay, d transport.Delivery, event translate.Event, err error) {
+func (s *sequencer) poison(r *relay, d *taken, event translate.Event, err error) {
 	s.mu.Lock()
 	defer s.unlock()
 	t := &transaction{
 		relay: r, event: event, original: d.Message.Data, passed: passedOn(d.Message.Extensions),
-		received: s.clock.Now(), settles: []func(transport.Settlement){d.Settle}, slots: 1, state: condemned,
+		received: d.at, settles: []*taken{d}, slots: 1, state: condemned,
 	}
 	s.enter(t)
 	if s.stopped {
@@ -842,5 +836,11 @@ func (s *sequencer) halt() int {
 	for t := range s.all {
 		s.finish(t, transport.Settlement{Outcome: transport.Retried, Err: errStopped})
 	}
+	for _, p := range s.parked {
+		if p.state != arriving {
+			p.relay.account.keep()
+		}
+	}
+	clear(s.parked) // a second halt has nothing to keep
 	return n
 }
