@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
@@ -42,6 +43,7 @@ var letterCodes = []string{
 	translate.CodeNotJSON, translate.CodeNotEvent, translate.CodeUnknownType, translate.CodeUnknownVersion, translate.CodeInvalid, translate.CodeTime,
 	translate.CodeNotInSpec, translate.CodeNotInEdition, translate.CodeNoMapping, translate.CodeMapping, translate.CodeUnresolved,
 	translate.CodeInvalidOutput, transport.CodeTooLarge, CodeUndeliverable, CodePanic, CodeTranslator, CodeDamaged, CodeWrongProtocol,
+	host.CodePluginFailed, host.CodePluginUnavailable,
 }
 
 // account is what one relay counts. It lives as long as the daemon. All numbers change under one lock and are read under it, so that

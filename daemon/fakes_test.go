@@ -442,6 +442,7 @@ type rig struct {
 	store   *fakeStore
 	clock   *fakeClock
 	tr      *fakeTranslator
+	log     *slog.Logger // nil: what RELAY_TEST_LOG says
 	d       *Daemon
 }
 
@@ -467,6 +468,9 @@ func (g *rig) start(change func(*RelaySettings)) {
 	log := slog.New(slog.DiscardHandler)
 	if os.Getenv("RELAY_TEST_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	if g.log != nil {
+		log = g.log
 	}
 	d, err := New(Settings{
 		Sources: map[string]transport.Source{"in": g.source}, Sinks: map[string]transport.Sink{"out": g.sink},

@@ -12,6 +12,7 @@ import (
 type metrics struct {
 	registry *prometheus.Registry
 	accounts *accounts
+	outages  outages
 
 	delivery, publish, delay, waited *prometheus.HistogramVec
 

@@ -109,7 +109,8 @@ func (s *sequencer) sent(t *transaction, a *sending, i int, err error) {
 	s.mu.Lock()
 	defer s.unlock()
 	if i < 0 || i >= len(a.done) || a.done[i] {
-		s.log.Error("sink answered twice or for no message", "transport", t.relay.outlet.name, "index", i)
+		s.log.Error("sink answered twice or for no message", "transport", t.relay.outlet.name, "relay", t.relay.settings.Name,
+			"event", t.event.ID, "index", i)
 		return
 	}
 	a.done[i], a.errs[i] = true, err
@@ -165,7 +166,7 @@ func (s *sequencer) judge(t *transaction, a *sending) {
 	case temporary != nil:
 		if !o.failing && s.work.Err() == nil {
 			o.failing = true
-			s.log.Warn("sink does not take events", "transport", o.name, "relay", t.relay.settings.Name, "error", temporary)
+			s.log.Warn("sink does not take events", "transport", o.name, "relay", t.relay.settings.Name, "event", t.event.ID, "error", temporary)
 		}
 		s.failed(t, temporary)
 		return

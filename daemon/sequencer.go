@@ -40,6 +40,7 @@ type sequencer struct {
 	log     *slog.Logger
 	metrics *metrics
 	alarms  *alarms
+	hush    hush
 
 	maxParked int
 
@@ -110,6 +111,7 @@ func (e *panicError) Error() string { return fmt.Sprintf("the translator panicke
 func newSequencer(store ledger.Store, letters Letters, clock Clock, log *slog.Logger, m *metrics, maxParked int) *sequencer {
 	s := &sequencer{
 		store: store, letters: letters, clock: clock, log: log, metrics: m, maxParked: maxParked,
+		hush:     hush{clock: clock, said: map[string]*said{}},
 		overlay:  overlay{},
 		inFlight: map[eventKey]*transaction{},
 		all:      map[*transaction]struct{}{},
@@ -676,8 +678,10 @@ func (s *sequencer) refuse(t *transaction, err error) {
 		l.Code, l.Pointer, l.Message = event.Code, event.Pointer, event.Message
 	case errors.As(err, &panicked):
 		l.Code, l.Message = CodePanic, err.Error()
-		s.log.Error("translator panicked", "relay", t.relay.settings.Name, "event", t.event.ID, "panic", fmt.Sprint(panicked.value),
-			"stack", string(panicked.stack))
+		if unsaid, ok := s.hush.speak("panic " + t.relay.settings.Name); ok {
+			s.log.Error("translator panicked", "relay", t.relay.settings.Name, "event", t.event.ID, "panic", fmt.Sprint(panicked.value),
+				"stack", string(panicked.stack), "unsaid", unsaid)
+		}
 	case errors.As(err, &damaged):
 		l.Code, l.Message = CodeDamaged, err.Error()
 	default:
@@ -731,7 +735,7 @@ func (s *sequencer) bury(t *transaction) {
 				break
 			}
 			if s.work.Err() == nil && s.lettersErr.Swap(&err) == nil {
-				s.log.Error("dead letters cannot be written", "relay", letter.Relay, "error", err)
+				s.log.Error("dead letters cannot be written", "relay", letter.Relay, "event", letter.EventID, "error", err)
 			}
 			if !s.sleep(wanted, t.relay.settings.Retry.pause(try)) {
 				s.mu.Lock()
@@ -745,8 +749,10 @@ func (s *sequencer) bury(t *transaction) {
 		if s.lettersErr.Swap(nil) != nil {
 			s.log.Info("dead letters can be written again")
 		}
-		s.log.Warn("event put into the dead letters", "relay", letter.Relay, "code", letter.Code, "pointer", letter.Pointer,
-			"event", letter.EventID, "type", letter.EventType)
+		if unsaid, ok := s.hush.speak("letter " + letter.Code + " " + letter.Relay); ok {
+			s.log.Warn("event put into the dead letters", "relay", letter.Relay, "code", letter.Code, "pointer", letter.Pointer,
+				"event", letter.EventID, "type", letter.EventType, "unsaid", unsaid)
+		}
 		s.mu.Lock()
 		defer s.unlock()
 		if t.state == finished {
