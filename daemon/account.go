@@ -75,6 +75,7 @@ type taken struct {
 	transport.Delivery
 	at         time.Time
 	prev, next *taken
+	trace      *eventTrace
 }
 
 // take counts a delivery that was taken at a time.

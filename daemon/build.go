@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/eiffelbridge/eiffelbridge/daemon/deadletters"
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/amqp091"
@@ -26,6 +28,8 @@ type BuildOptions struct {
 	Version string       // of the program, for the serializer of Eiffel events
 	Stdin   io.Reader    // of transports of type stdio; nil: os.Stdin
 	Stdout  io.Writer    // nil: os.Stdout
+
+	Tracer trace.TracerProvider // nil: no traces
 }
 
 // Settings opens what a configuration names: the ledger, the dead letters, the transports. An error of type *[ConfigError] lists
@@ -38,7 +42,7 @@ func (c *Config) Settings(o BuildOptions) (s Settings, err error) {
 	s = Settings{
 		Sources: map[string]transport.Source{}, Sinks: map[string]transport.Sink{},
 		Admin:     AdminSettings{Listen: c.Admin.Listen, Token: c.Admin.Token},
-		MaxParked: c.MaxParked, Clock: o.Clock, Logger: o.Logger,
+		MaxParked: c.MaxParked, Clock: o.Clock, Logger: o.Logger, Tracer: o.Tracer,
 	}
 	if s.Admin.Listen == "off" {
 		s.Admin.Listen = ""

@@ -146,4 +146,22 @@ func (s *sequencer) ended(t *transaction, answer transport.Outcome) {
 		}
 	}
 	a.end(t, t.outcome)
+	if t.trace == nil {
+		return
+	}
+	var failed error
+	code := ""
+	switch {
+	case t.outcome == outcomeRetried:
+		failed = errStopped
+	case t.letter != nil:
+		code = t.letter.Code
+	}
+	t.commit.done(failed, now)
+	t.trace.end(t.outcome, code, now)
+	for _, d := range t.settles {
+		if d.trace != t.trace {
+			d.trace.end(outcomeJoined, "", now)
+		}
+	}
 }

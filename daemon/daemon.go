@@ -57,6 +57,7 @@ func New(settings Settings) (*Daemon, error) {
 	}
 	d.receiving, d.stopReceiving = context.WithCancel(context.Background())
 	d.s = newSequencer(settings.Ledger, settings.Letters, d.clock, d.log, d.metrics, settings.MaxParked)
+	d.s.tracing = newTracing(settings.Tracer)
 	d.metrics.registry.MustRegister(newPluginMetrics(settings.Plugins), newReadyGauge(func() map[string]error { h, _ := d.health(); return h }))
 	if sized, ok := settings.Letters.(interface{ Size() (int64, int) }); ok {
 		d.metrics.watch(sized.Size)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
+	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
@@ -312,6 +313,8 @@ func (s *sequencer) resumeLoop(stop context.Context, r *relay) {
 				relay: r, event: event, original: p.text, passed: p.passed, received: p.received, slots: 1, parked: p, resumed: true,
 				parkBy: p.deadline,
 			}
+			t.trace = s.tracing.begin(r, event, &transport.Message{}, p.passed, s.clock.Now(), true)
+			t.passed = t.trace.passOn(p.passed)
 			s.mu.Lock()
 			if err != nil {
 				// It was read before it was parked, by an earlier version of the program perhaps.

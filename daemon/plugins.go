@@ -377,6 +377,7 @@ func (r *relay) consult(d *taken, event translate.Event) {
 		r.s.mu.Unlock()
 		r.release(1)
 		r.account.settle([]*taken{d}, outcomeRetried)
+		d.trace.end(outcomeRetried, "", r.s.clock.Now())
 		d.Settle(transport.Settlement{Outcome: transport.Retried, Err: errStopped})
 		return
 	}
@@ -401,7 +402,9 @@ func (r *relay) consult(d *taken, event translate.Event) {
 			ctx, cancel = context.WithTimeout(ctx, after)
 			defer cancel()
 		}
+		step := d.trace.step("ask plugins", r.s.clock.Now())
 		_, err := translate.Ask(ctx, c.answers.Ask(ctx), peek{r.s}, event)
+		step.done(err, r.s.clock.Now())
 		if ctx.Err() != nil {
 			c.err = fmt.Errorf("relay %s: a plugin did not answer in time: %w", r.settings.Name, err)
 		}
@@ -446,6 +449,7 @@ func (r *relay) enter(c *consultation) {
 	if err != nil {
 		r.release(1)
 		r.account.settle([]*taken{c.delivery}, outcomeRetried)
+		c.delivery.trace.end(outcomeRetried, "", r.s.clock.Now())
 		c.delivery.Settle(transport.Settlement{Outcome: transport.Retried, Err: err, RetryAfter: time.Second})
 		return
 	}

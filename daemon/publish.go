@@ -46,6 +46,7 @@ func (s *sequencer) publish(t *transaction) {
 		return
 	}
 	a.handed, a.since = true, s.clock.Now()
+	a.span = t.trace.send(o.name, messages, a.since)
 	s.running.Add(1)
 	go func() {
 		defer s.running.Done()
@@ -70,6 +71,7 @@ func (s *sequencer) sendLoop(o *outlet) {
 				if !o.queue[0].a.void {
 					head = o.queue[0]
 					head.a.handed, head.a.since = true, s.clock.Now()
+					head.a.span = head.t.trace.send(o.name, head.a.messages, head.a.since)
 				}
 				o.queue[0] = queued{}
 				o.queue = o.queue[1:]
@@ -121,7 +123,9 @@ func (s *sequencer) sent(t *transaction, a *sending, i int, err error) {
 	if a.open > 0 {
 		return
 	}
-	t.relay.account.publish.Observe(s.clock.Now().Sub(a.since).Seconds())
+	now := s.clock.Now()
+	t.relay.account.publish.Observe(now.Sub(a.since).Seconds())
+	a.span.done(errors.Join(a.errs...), now)
 	s.judge(t, a)
 }
 

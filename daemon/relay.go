@@ -64,10 +64,12 @@ func (r *relay) handle(ctx context.Context, d transport.Delivery) error {
 	}
 	t := r.account.take(d, r.s.clock.Now())
 	if d.Defect != nil {
+		t.trace = r.s.tracing.begin(r, translate.Event{}, &d.Message, d.Message.Extensions, t.at, false)
 		r.s.poison(r, t, translate.Event{}, &translate.EventError{Code: d.Defect.Code, ID: d.Message.ID, Type: d.Message.Type, Message: d.Defect.Message})
 		return nil
 	}
 	event, err := decode(d.Message.Data)
+	t.trace = r.s.tracing.begin(r, event, &d.Message, d.Message.Extensions, t.at, false)
 	if err == nil && event.Protocol == r.settings.Translate {
 		err = &translate.EventError{Code: CodeWrongProtocol, ID: event.ID, Type: event.Type,
 			Message: fmt.Sprintf("relay %s translates to %s, and this is one already", r.settings.Name, r.settings.Translate)}
@@ -131,11 +133,15 @@ func messages(events []translate.Event, passed map[string]string) []transport.Me
 	return out
 }
 
+// maxTraceContext bounds the trace context that is passed on, in bytes. It has no part in the event, and what is longer breaks
+// receivers: headers of AMQP must fit into one frame, and those of HTTP into a few KiB.
+const maxTraceContext = 4096
+
 // passedOn are the extensions that go from a message to what it becomes.
 func passedOn(extensions map[string]string) map[string]string {
 	var out map[string]string
 	for _, name := range []string{"traceparent", "tracestate"} {
-		if v, ok := extensions[name]; ok {
+		if v, ok := extensions[name]; ok && len(v) <= maxTraceContext {
 			if out == nil {
 				out = map[string]string{}
 			}

@@ -39,6 +39,7 @@ type sequencer struct {
 	clock   Clock
 	log     *slog.Logger
 	metrics *metrics
+	tracing *tracing // nil: no traces
 	alarms  *alarms
 	hush    hush
 
@@ -162,6 +163,7 @@ func (s *sequencer) submitConsulted(r *relay, d *taken, event translate.Event, a
 		}
 		t.settles = append(t.settles, d)
 		t.slots++
+		d.trace.join(t.trace)
 		return
 	}
 	if len(s.parked) > 0 {
@@ -169,12 +171,13 @@ func (s *sequencer) submitConsulted(r *relay, d *taken, event translate.Event, a
 			r.release(1)
 			r.account.delivery.Observe(s.clock.Now().Sub(d.at).Seconds())
 			r.account.settle([]*taken{d}, outcomeJoined)
+			d.trace.end(outcomeJoined, "", s.clock.Now())
 			s.after = append(s.after, func() { d.Settle(transport.Settlement{Outcome: transport.Accepted}) })
 			return
 		}
 	}
 	t := &transaction{
-		relay: r, event: event, original: d.Message.Data, passed: passedOn(d.Message.Extensions),
+		relay: r, event: event, original: d.Message.Data, passed: d.trace.passOn(d.Message.Extensions), trace: d.trace,
 		received: d.at, settles: []*taken{d}, slots: 1, answers: answers,
 	}
 	s.limit(t)
@@ -235,6 +238,9 @@ func (s *sequencer) giveUp(t *transaction) {
 		err = fmt.Errorf("%w: %w", err, t.err)
 	}
 	t.relay.account.settle(t.settles, outcomeRetried)
+	for _, d := range t.settles {
+		d.trace.end(outcomeRetried, "", s.clock.Now())
+	}
 	s.settle(t, transport.Settlement{Outcome: transport.Retried, Err: err, RetryAfter: time.Second})
 	if t.state == condemned && t.abandoned() {
 		// The source has it again. Kept, it would pile up beside its redeliveries until the letters can be written.
@@ -306,7 +312,9 @@ func (s *sequencer) translate(t *transaction) {
 	s.beginParking(t)
 
 	v := &view{s: s, t: t, seen: map[translate.Query][]byte{}}
+	step := t.trace.step("translate", s.now(t))
 	result, err := s.ask(t, v)
+	step.done(err, s.now(t))
 	if err == nil && len(result.Missing) > 0 {
 		result, err = s.unresolved(t, result)
 	}
@@ -342,6 +350,14 @@ func (s *sequencer) translate(t *transaction) {
 		s.refuse(t, err)
 	}
 	s.tie(t)
+}
+
+// now is the time for the spans of a transaction, which only traced ones need.
+func (s *sequencer) now(t *transaction) (now time.Time) {
+	if t.trace != nil {
+		now = s.clock.Now()
+	}
+	return now
 }
 
 func isDamaged(err error) bool {
@@ -472,6 +488,7 @@ func followersOf(t *transaction) []*transaction {
 }
 
 func (s *sequencer) toCommit(t *transaction) {
+	t.commit = t.trace.step("commit", s.now(t))
 	s.ready = append(s.ready, t)
 	select {
 	case s.commit <- struct{}{}:
@@ -775,7 +792,7 @@ func (s *sequencer) poison(r *relay, d *taken, event translate.Event, err error)
 	s.mu.Lock()
 	defer s.unlock()
 	t := &transaction{
-		relay: r, event: event, original: d.Message.Data, passed: passedOn(d.Message.Extensions),
+		relay: r, event: event, original: d.Message.Data, passed: d.trace.passOn(d.Message.Extensions), trace: d.trace,
 		received: d.at, settles: []*taken{d}, slots: 1, state: condemned,
 	}
 	s.enter(t)

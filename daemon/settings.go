@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 	"github.com/eiffelbridge/eiffelbridge/translate"
@@ -30,6 +32,9 @@ type Settings struct {
 
 	Clock  Clock        // nil: SystemClock
 	Logger *slog.Logger // nil: nothing is logged
+
+	// Tracer gets a span for each event; nil: there are no traces. The caller shuts it down after the daemon.
+	Tracer trace.TracerProvider
 }
 
 // AdminSettings are those of the admin listener.

@@ -32,6 +32,8 @@ type transaction struct {
 	original []byte // as the source delivered it
 	passed   map[string]string
 	received time.Time
+	trace    *eventTrace // of the first delivery, or of the parked event that goes on
+	commit   *span
 
 	settles []*taken     // deliveries that wait for it
 	slots   int          // places in the relay that it holds
@@ -76,6 +78,7 @@ type sending struct {
 	handed   bool      // the sink has it, and will answer for each message
 	void     bool      // the answer no longer matters
 	since    time.Time // handed
+	span     *span
 }
 
 // need makes t wait for d.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/daemon"
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
+	"github.com/eiffelbridge/eiffelbridge/daemon/traces"
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 )
 
@@ -125,7 +126,16 @@ func (c *command) run(ctx context.Context, path string, drain time.Duration, log
 		}
 		return errUsage
 	}
-	settings, err := config.Settings(daemon.BuildOptions{Logger: log, Version: c.serializerVersion(), Stdin: c.env.Stdin, Stdout: c.out})
+	spans := traces.Start(ctx, traces.Options{LookupEnv: c.env.LookupEnv, Version: c.env.Version, Logger: log})
+	atOnce := false
+	defer func() {
+		if !atOnce {
+			c.flush(ctx, spans, log)
+		}
+	}()
+	settings, err := config.Settings(daemon.BuildOptions{
+		Logger: log, Version: c.serializerVersion(), Stdin: c.env.Stdin, Stdout: c.out, Tracer: spans.Provider(),
+	})
 	if err != nil {
 		return startProblem(err, config)
 	}
@@ -156,7 +166,20 @@ func (c *command) run(ctx context.Context, path string, drain time.Duration, log
 		return errors.Join(failure, err)
 	case sig := <-c.env.Interrupts:
 		// Not even the ledger is closed: it is made for a process that ends in the middle.
+		atOnce = true
 		return fmt.Errorf("ended at once by a second signal (%s); what was in flight goes back to its source", sig)
+	}
+}
+
+// flushTimeout bounds how long the last traces may take to be sent.
+const flushTimeout = 3 * time.Second
+
+// flush sends the last traces.
+func (c *command) flush(ctx context.Context, spans *traces.Traces, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+	defer cancel()
+	if err := spans.Shutdown(ctx); err != nil {
+		log.Warn("traces are lost", "error", err)
 	}
 }
 
