@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/eiffelbridge/eiffelbridge/daemon/deadletters"
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
@@ -443,6 +445,7 @@ type rig struct {
 	clock   *fakeClock
 	tr      *fakeTranslator
 	log     *slog.Logger // nil: what RELAY_TEST_LOG says
+	tracer  trace.TracerProvider
 	d       *Daemon
 }
 
@@ -475,6 +478,7 @@ func (g *rig) start(change func(*RelaySettings)) {
 	d, err := New(Settings{
 		Sources: map[string]transport.Source{"in": g.source}, Sinks: map[string]transport.Sink{"out": g.sink},
 		Relays: []RelaySettings{r}, Ledger: g.store, Letters: g.letters, Clock: g.clock, Logger: log,
+		Tracer: g.tracer,
 	})
 	if err != nil {
 		g.t.Fatal(err)
