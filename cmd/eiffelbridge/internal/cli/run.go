@@ -37,7 +37,8 @@ over that broker; CDEvents then go to K_SINK if that is set, else to standard ou
 An event is accepted only when everything that follows from it is durable. SIGINT or SIGTERM ends
 the relay in order: it takes no more events and lets those in flight come to their end, for as long
 as --drain-timeout; what is left goes back to its source, and nothing is lost. A second signal ends
-it at once. Logs go to standard error and never hold an event's content.`,
+it at once. Logs go to standard error and never hold an event's content. Traces go to the collector
+that OTEL_EXPORTER_OTLP_ENDPOINT names, if it is set.`,
 		Example: `  eiffelbridge run
   AMQP_URL=amqp://guest:guest@127.0.0.1:5672/ eiffelbridge run
   eiffelbridge run --config eiffelbridge.yaml --log-format json`,
