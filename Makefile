@@ -25,7 +25,7 @@ bench:
 generate:
 	scripts/proto.sh generate
 	go generate ./...
-	UPDATE_GOLDEN=1 go test -count=1 ./internal/readme ./cmd/eiffelbridge/internal/cli -run "Example|Reference|Readme"
+	UPDATE_GOLDEN=1 go test -count=1 ./daemon ./internal/readme ./cmd/eiffelbridge/internal/cli -run "Example|Reference|Readme"
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }

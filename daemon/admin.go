@@ -62,6 +62,7 @@ func startAdmin(d *Daemon, settings Settings) (*admin, error) {
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      time.Minute,
 		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 	}
 	go func() {
@@ -109,7 +110,15 @@ func (d *Daemon) adminHandler(settings Settings) http.Handler {
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		status, answer := d.ready()
-		writeJSON(w, status, answer)
+		w.Header().Add("Vary", "Accept")
+		if !wantsText(r) {
+			writeJSON(w, status, answer)
+			return
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.WriteHeader(status)
+		answer.text(w)
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(d.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /services", func(w http.ResponseWriter, r *http.Request) {
@@ -137,37 +146,6 @@ func (d *Daemon) adminHandler(settings Settings) http.Handler {
 		writeJSON(w, http.StatusOK, map[string]any{"dead_letters": letters})
 	})
 	return mux
-}
-
-// readiness is the answer of /readyz.
-type readiness struct {
-	Ready bool                  `json:"ready"`
-	Parts map[string]partHealth `json:"parts"`
-}
-
-type partHealth struct {
-	Ready bool   `json:"ready"`
-	Error string `json:"error,omitempty"`
-}
-
-func (d *Daemon) ready() (int, readiness) {
-	answer := readiness{Ready: true, Parts: map[string]partHealth{}}
-	for name, err := range d.Health() {
-		part := partHealth{Ready: err == nil}
-		if err != nil {
-			part.Error = err.Error()
-			answer.Ready = false
-		}
-		answer.Parts[name] = part
-	}
-	if d.receiving.Err() != nil {
-		answer.Ready = false
-		answer.Parts["daemon"] = partHealth{Error: "it is stopping"}
-	}
-	if !answer.Ready {
-		return http.StatusServiceUnavailable, answer
-	}
-	return http.StatusOK, answer
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

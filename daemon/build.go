@@ -11,6 +11,8 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/eiffelbridge/eiffelbridge/daemon/deadletters"
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/amqp091"
@@ -31,8 +33,9 @@ type BuildOptions struct {
 	Stdin   io.Reader    // of transports of type stdio; nil: os.Stdin
 	Stdout  io.Writer    // nil: os.Stdout
 
-	sockets *sockets // of the daemon; nil outside of one
-	unnamed bool     // whoever logs names the transport
+	sockets *sockets             // of the daemon; nil outside of one
+	unnamed bool                 // whoever logs names the transport
+	Tracer  trace.TracerProvider // nil: no traces
 }
 
 // Settings opens what a configuration names: the ledger, the dead letters, the transports. An error of type *[ConfigError] lists
@@ -61,7 +64,7 @@ func (c *Config) build(o BuildOptions, before *predecessor) (s Settings, err err
 	s = Settings{
 		Sources: map[string]transport.Source{}, Sinks: map[string]transport.Sink{},
 		Admin:     AdminSettings{Listen: c.Admin.Listen, Token: c.Admin.Token},
-		MaxParked: c.MaxParked, Clock: o.Clock, Logger: o.Logger,
+		MaxParked: c.MaxParked, Clock: o.Clock, Logger: o.Logger, Tracer: o.Tracer,
 	}
 	if s.Admin.Listen == "off" {
 		s.Admin.Listen = ""

@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eiffelbridge/eiffelbridge/internal/accounting"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
@@ -226,8 +228,12 @@ dead_letters: {type: file, path: "FOLDER/dead.jsonl"}
 	if got := post(`{"specversion":"1.0","id":"1","source":"/s","type":"x","data":{"context":{"id":"1","source":"/s","type":"dev.cdevents.nothing.known.0.1.0"}}}`); got != 400 {
 		t.Errorf("an untranslatable event: %d", got)
 	}
+	accept := ""
 	get := func(path, token string) (int, string) {
 		r, _ := http.NewRequest("GET", "http://"+bound["admin"].String()+path, nil)
+		if accept != "" && path == "/readyz" {
+			r.Header.Set("Accept", accept)
+		}
 		if token != "" {
 			r.Header.Set("Authorization", "Bearer "+token)
 		}
@@ -257,8 +263,35 @@ dead_letters: {type: file, path: "FOLDER/dead.jsonl"}
 	}
 	wrong := fmt.Errorf("disk full")
 	d.gen.s.ledgerErr.Store(&wrong)
-	if status, body := get("/readyz", "geheim"); status != 503 || !strings.Contains(body, "disk full") {
-		t.Errorf("readyz: %d %s", status, body)
+	status, body := get("/readyz", "geheim")
+	var answer readiness
+	if err := json.Unmarshal([]byte(body), &answer); err != nil || status != 503 || answer.Ready || !answer.Parts["source web"].Ready ||
+		answer.Parts["ledger"].Error != "disk full" || answer.Parts["ledger"].Since == nil {
+		t.Errorf("readyz: %v %d %s", err, status, body)
+	}
+	if _, again := get("/readyz", "geheim"); again != body {
+		t.Errorf("readyz again: %s, before it was %s", again, body)
+	}
+	accept = "text/plain, */*;q=0.5"
+	want := "not ready\nledger, since " + answer.Parts["ledger"].Since.Format(time.RFC3339) + ": disk full\n"
+	if status, body := get("/readyz", "geheim"); status != 503 || body != want {
+		t.Errorf("readyz: %d %q", status, body)
+	}
+	_, body = get("/metrics", "geheim")
+	if !strings.Contains(body, `eiffelbridge_part_ready{part="ledger"} 0`) || !strings.Contains(body, `eiffelbridge_part_ready{part="source web"} 1`) ||
+		!strings.Contains(body, "\ngo_goroutines ") || !strings.Contains(body, "\nprocess_resident_memory_bytes ") {
+		t.Errorf("metrics: %s", body)
+	}
+	if err := accounting.Check(strings.NewReader(body)); err != nil {
+		t.Error(err)
+	}
+	d.gen.s.ledgerErr.Store(nil)
+	if status, body := get("/readyz", "geheim"); status != 200 || body != "ready\n" {
+		t.Errorf("readyz: %d %q", status, body)
+	}
+	// What shows the inside of the process is not offered, whatever a library may register.
+	if status, _ := get("/debug/pprof/", "geheim"); status != 404 {
+		t.Errorf("/debug/pprof/: %d", status)
 	}
 }
 

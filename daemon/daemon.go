@@ -46,7 +46,7 @@ func New(settings Settings) (*Daemon, error) {
 		return nil, errors.Join(err, settings.close(nil))
 	}
 	d := &Daemon{
-		settings: settings, log: settings.Logger, clock: settings.Clock, metrics: newMetrics(),
+		settings: settings, log: settings.Logger, clock: settings.Clock, metrics: newMetrics(settings.Clock),
 		inlets: map[string]*inlet{}, ended: make(chan struct{}), down: make(chan struct{}), quiet: quietDrain,
 	}
 	d.receiving, d.stopReceiving = context.WithCancel(context.Background())
@@ -55,7 +55,8 @@ func New(settings Settings) (*Daemon, error) {
 		d.inlets[r.From] = newInlet(r.From, settings.Sources[r.From])
 	}
 	plugins := func() map[string]Plugin { s, _ := d.present(); return s.Plugins }
-	d.metrics.registry.MustRegister(newPluginMetrics(plugins), &customMetrics{plugins})
+	d.metrics.registry.MustRegister(newPluginMetrics(plugins), &customMetrics{plugins},
+		newReadyGauge(func() map[string]error { h, _ := d.health(); return h }))
 	if sized, ok := settings.Letters.(interface{ Size() (int64, int) }); ok {
 		d.metrics.watch(sized.Size)
 	}

@@ -27,6 +27,7 @@ func newGeneration(settings *Settings, m *metrics) *generation {
 		outlets:      map[string]*outlet{},
 		stopResuming: func() {},
 	}
+	g.s.tracing = newTracing(settings.Tracer)
 	for _, r := range settings.Relays {
 		o := g.outlets[r.To]
 		if o == nil {

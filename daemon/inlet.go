@@ -21,6 +21,7 @@ type inlet struct {
 
 	mu      sync.Mutex
 	relay   *relay        // nil while there is none
+	account *account      // of the last relay
 	changed chan struct{} // closed and replaced when relay or closed changes
 	closed  bool
 	backlog []transport.Delivery // taken by an earlier relay and not settled: they come first, in this order
@@ -40,7 +41,7 @@ func (in *inlet) handle(ctx context.Context, d transport.Delivery) error {
 		r, changed, closed := in.relay, in.changed, in.closed
 		in.mu.Unlock()
 		if closed {
-			return &transport.BusyError{RetryAfter: busyPause}
+			return in.refuse()
 		}
 		if r != nil {
 			if err := r.handle(ctx, d); !errors.Is(err, errReplaced) {
@@ -51,9 +52,19 @@ func (in *inlet) handle(ctx context.Context, d transport.Delivery) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return &transport.BusyError{RetryAfter: busyPause}
+			return in.refuse()
 		}
 	}
+}
+
+// refuse does not take a delivery.
+func (in *inlet) refuse() error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.account != nil {
+		in.account.refuse()
+	}
+	return &transport.BusyError{RetryAfter: busyPause}
 }
 
 func (in *inlet) set(f func()) {
@@ -72,6 +83,7 @@ func (in *inlet) settled() { in.feeding.Wait() }
 // resume gives what comes to a relay: the backlog first, then what the source delivers.
 func (in *inlet) resume(r *relay, left []transport.Delivery) {
 	in.set(func() {
+		in.account = r.account
 		in.backlog = slices.Concat(left, in.backlog)
 		if len(in.backlog) == 0 {
 			in.relay = r

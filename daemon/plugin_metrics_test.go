@@ -218,7 +218,7 @@ plugins:
 		`eiffelbridge_plugin_custom_sound{plugin="lying",text="a\"b\n\\c"} 7`,
 		`eiffelbridge_plugin_custom_repeats{plugin="lying"} 1`,
 		`eiffelbridge_plugin_up{plugin="hanging"} 1`,
-		`eiffelbridge_events_total{outcome="translated",relay="r"} 3`,
+		`eiffelbridge_settled_total{outcome="delivered",relay="r"} 3`,
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("/metrics lacks %s", want)

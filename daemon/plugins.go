@@ -370,7 +370,7 @@ type consulting interface{ Consult() *host.Consultation }
 // consultation is a delivery whose plugins are being asked. The relay's deliveries enter the sequence in the order in
 // which they came, each when its own answers are there.
 type consultation struct {
-	delivery transport.Delivery
+	delivery *taken
 	event    translate.Event
 	answers  *host.Consultation
 	done     chan struct{}
@@ -380,12 +380,14 @@ type consultation struct {
 // consult asks the plugins about an event before it has its place in the sequence, where nothing may wait. They are asked with
 // the ledger as it is now; in its place the event is translated with the answers, and asks again only what turns out
 // to be another question there.
-func (r *relay) consult(d transport.Delivery, event translate.Event) {
+func (r *relay) consult(d *taken, event translate.Event) {
 	c := &consultation{delivery: d, event: event, answers: r.consulting.Consult(), done: make(chan struct{})}
 	r.s.mu.Lock()
 	if r.s.stopped {
 		r.s.mu.Unlock()
 		r.release(1)
+		r.account.settle([]*taken{d}, outcomeRetried)
+		d.trace.end(outcomeRetried, "", r.s.clock.Now())
 		d.Settle(transport.Settlement{Outcome: transport.Retried, Err: errStopped})
 		return
 	}
@@ -410,7 +412,9 @@ func (r *relay) consult(d transport.Delivery, event translate.Event) {
 			ctx, cancel = context.WithTimeout(ctx, after)
 			defer cancel()
 		}
+		step := d.trace.step("ask plugins", r.s.clock.Now())
 		_, err := translate.Ask(ctx, c.answers.Ask(ctx), peek{r.s}, event)
+		step.done(err, r.s.clock.Now())
 		if ctx.Err() != nil {
 			c.err = fmt.Errorf("relay %s: a plugin did not answer in time: %w", r.settings.Name, err)
 		}
@@ -454,11 +458,12 @@ func (r *relay) enter(c *consultation) {
 	}
 	if err != nil {
 		r.release(1)
-		r.s.metrics.event(r, "retried")
+		r.account.settle([]*taken{c.delivery}, outcomeRetried)
+		c.delivery.trace.end(outcomeRetried, "", r.s.clock.Now())
 		r.s.mu.Lock()
 		keeps := r.s.keeps && errors.Is(err, errStopped)
 		if keeps {
-			r.s.left = append(r.s.left, leftover{math.MaxUint64, r, c.delivery}) // it came after all that have a place
+			r.s.left = append(r.s.left, leftover{math.MaxUint64, r, c.delivery.Delivery}) // it came after all that have a place
 		}
 		r.s.mu.Unlock()
 		if !keeps {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eiffelbridge/eiffelbridge/internal/accounting"
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/plugins/sdk"
 	"github.com/eiffelbridge/eiffelbridge/translate"
@@ -121,6 +122,9 @@ plugins:
 		during(d)
 	}
 	if err := d.Wait(); err != nil {
+		t.Error(err)
+	}
+	if err := accounting.Check(strings.NewReader(scrape(t, d))); err != nil {
 		t.Error(err)
 	}
 	if b, ok := t.(*testing.B); ok {

@@ -45,7 +45,8 @@ func (s *sequencer) publish(t *transaction) {
 		}
 		return
 	}
-	a.handed = true
+	a.handed, a.since = true, s.clock.Now()
+	a.span = t.trace.send(o.name, messages, a.since)
 	s.running.Add(1)
 	go func() {
 		defer s.running.Done()
@@ -69,7 +70,8 @@ func (s *sequencer) sendLoop(o *outlet) {
 				// What was taken back while it stood in the queue stands there again, in its new place.
 				if !o.queue[0].a.void {
 					head = o.queue[0]
-					head.a.handed = true
+					head.a.handed, head.a.since = true, s.clock.Now()
+					head.a.span = head.t.trace.send(o.name, head.a.messages, head.a.since)
 				}
 				o.queue[0] = queued{}
 				o.queue = o.queue[1:]
@@ -142,13 +144,14 @@ func (s *sequencer) sent(t *transaction, a *sending, i int, err error) {
 	s.mu.Lock()
 	defer s.unlock()
 	if i < 0 || i >= len(a.done) || a.done[i] {
-		s.log.Error("sink answered twice or for no message", "transport", t.relay.outlet.name, "index", i)
+		s.log.Error("sink answered twice or for no message", "transport", t.relay.outlet.name, "relay", t.relay.settings.Name,
+			"event", t.event.ID, "index", i)
 		return
 	}
 	a.done[i], a.errs[i] = true, err
 	a.open--
 	if err == nil {
-		s.metrics.published.WithLabelValues(t.relay.settings.Name).Inc()
+		t.relay.account.sent()
 	}
 	if s.stopped {
 		close(s.answered)
@@ -157,6 +160,9 @@ func (s *sequencer) sent(t *transaction, a *sending, i int, err error) {
 	if a.open > 0 || t.state == finished {
 		return
 	}
+	now := s.clock.Now()
+	t.relay.account.publish.Observe(now.Sub(a.since).Seconds())
+	a.span.done(errors.Join(a.errs...), now)
 	s.judge(t, a)
 }
 
@@ -201,7 +207,7 @@ func (s *sequencer) judge(t *transaction, a *sending) {
 	case temporary != nil:
 		if !o.failing && s.work.Err() == nil {
 			o.failing = true
-			s.log.Warn("sink does not take events", "transport", o.name, "relay", t.relay.settings.Name, "error", temporary)
+			s.log.Warn("sink does not take events", "transport", o.name, "relay", t.relay.settings.Name, "event", t.event.ID, "error", temporary)
 		}
 		s.failed(t, temporary)
 		return

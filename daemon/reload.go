@@ -113,7 +113,7 @@ func (d *Daemon) reloadable(old Settings, next *Settings) error {
 	if d.receiving.Err() != nil {
 		return errors.New("reload: the daemon is ending")
 	}
-	next.Clock, next.Logger = old.Clock, old.Logger
+	next.Clock, next.Logger, next.Tracer = old.Clock, old.Logger, old.Tracer
 	next.complete()
 	if err := next.validate(); err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 	"github.com/eiffelbridge/eiffelbridge/translate"
@@ -33,6 +35,8 @@ type Settings struct {
 
 	sockets *sockets // that sources listen on
 	swaps   []func() // what a reload does while nothing is in flight, to go on by these settings
+	// Tracer gets a span for each event; nil: there are no traces. The caller shuts it down after the daemon.
+	Tracer trace.TracerProvider
 }
 
 // AdminSettings are those of the admin listener.

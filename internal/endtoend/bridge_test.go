@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -19,6 +20,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/eiffelbridge/eiffelbridge/internal/accounting"
 	"github.com/eiffelbridge/eiffelbridge/internal/rabbittest"
 )
 
@@ -192,9 +194,26 @@ func (b *bridge) kill() {
 	<-b.ended
 }
 
-// stop drains the relay and checks that it ends well.
+// idle waits until the relay is at rest, with counters that add up.
+func (b *bridge) idle() {
+	b.t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		err := accounting.Check(strings.NewReader(b.get("/metrics")))
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			b.t.Fatalf("the counters: %v", err)
+		}
+	}
+}
+
+// stop drains the relay and checks that it ends well, with counters that add up.
 func (b *bridge) stop() {
 	b.t.Helper()
+	if err := accounting.CheckBusy(strings.NewReader(b.get("/metrics"))); err != nil {
+		b.t.Errorf("the counters: %v", err)
+	}
 	if err := b.command.Process.Signal(syscall.SIGTERM); err != nil {
 		b.t.Fatal(err)
 	}

@@ -155,7 +155,7 @@ func TestCodecRoundTrip(t *testing.T) {
 	}
 	// Plain, the relay looks into the event.
 	got := decode(deliver(encode(eiffelMessage, FormatEiffel, "app")))
-	if want := (transport.Message{Protocol: transport.Eiffel, Data: eiffelMessage.Data}); !reflect.DeepEqual(got, want) {
+	if want := (transport.Message{Protocol: transport.Eiffel, Extensions: eiffelMessage.Extensions, Data: eiffelMessage.Data}); !reflect.DeepEqual(got, want) {
 		t.Errorf("plain: got %+v", got)
 	}
 	if got := decode(deliver(encode(cdMessage, FormatEiffel, "app"))); !reflect.DeepEqual(got, cdMessage) {
@@ -169,7 +169,12 @@ func TestEncodeProperties(t *testing.T) {
 		p.DeliveryMode != amqp.Persistent || p.Timestamp.Unix() != 1788264000 {
 		t.Errorf("%+v", p)
 	}
-	m := cdMessage
+	m := eiffelMessage
+	m.Extensions = map[string]string{"traceparent": "00-a", "tracestate": "k=v", "other": "x"}
+	if p := encode(m, FormatEiffel, ""); len(p.Headers) != 2 || p.Headers["traceparent"] != "00-a" || p.Headers["tracestate"] != "k=v" {
+		t.Errorf("the trace context of a plain event: %v", p.Headers)
+	}
+	m = cdMessage
 	m.ID, m.Time = strings.Repeat("x", 300), "yesterday"
 	if p := encode(m, FormatBinary, ""); p.MessageId != "" || !p.Timestamp.IsZero() || p.Headers["ce-id"] != m.ID {
 		t.Errorf("an id over 255 bytes would close the connection: %+v", p)

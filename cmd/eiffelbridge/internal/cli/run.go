@@ -17,6 +17,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/daemon"
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
+	"github.com/eiffelbridge/eiffelbridge/daemon/traces"
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 )
 
@@ -39,7 +40,8 @@ the relay in order: it takes no more events and lets those in flight come to the
 as --drain-timeout; what is left goes back to its source, and nothing is lost. A second signal ends
 it at once. SIGHUP reads the configuration, the mappings and the plugins anew and goes on by them,
 without losing a delivery; if something is wrong with them, the log says what and the relay goes on
-as before. Logs go to standard error and never hold an event's content.`,
+as before. Logs go to standard error and never hold an event's content. Traces go to the collector
+that OTEL_EXPORTER_OTLP_ENDPOINT names, if it is set.`,
 		Example: `  eiffelbridge run
   AMQP_URL=amqp://guest:guest@127.0.0.1:5672/ eiffelbridge run
   eiffelbridge run --config eiffelbridge.yaml --log-format json`,
@@ -128,7 +130,16 @@ func (c *command) run(ctx context.Context, path string, drain time.Duration, log
 		}
 		return errUsage
 	}
-	options := daemon.BuildOptions{Logger: log, Version: c.serializerVersion(), Stdin: c.env.Stdin, Stdout: c.out}
+	spans := traces.Start(ctx, traces.Options{LookupEnv: c.env.LookupEnv, Version: c.env.Version, Logger: log})
+	atOnce := false
+	defer func() {
+		if !atOnce {
+			c.flush(ctx, spans, log)
+		}
+	}()
+	options := daemon.BuildOptions{
+		Logger: log, Version: c.serializerVersion(), Stdin: c.env.Stdin, Stdout: c.out, Tracer: spans.Provider(),
+	}
 	var reloads <-chan os.Signal
 	if c.env.Reloads != nil {
 		reloads = c.env.Reloads()
@@ -193,6 +204,7 @@ func (c *command) run(ctx context.Context, path string, drain time.Duration, log
 		return errors.Join(failure, err)
 	case sig := <-c.env.Interrupts:
 		// Not even the ledger is closed: it is made for a process that ends in the middle.
+		atOnce = true
 		return fmt.Errorf("ended at once by a second signal (%s); what was in flight goes back to its source", sig)
 	}
 }
@@ -213,6 +225,18 @@ func (c *command) reload(ctx context.Context, relay *daemon.Daemon, path string,
 		return nil, daemon.Settings{}, err
 	}
 	return next, following, relay.Reload(ctx, following)
+}
+
+// flushTimeout bounds how long the last traces may take to be sent.
+const flushTimeout = 3 * time.Second
+
+// flush sends the last traces.
+func (c *command) flush(ctx context.Context, spans *traces.Traces, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+	defer cancel()
+	if err := spans.Shutdown(ctx); err != nil {
+		log.Warn("traces are lost", "error", err)
+	}
 }
 
 // startProblem sorts out what is for the user to put right before a relay can start: the ledger and the addresses of the
