@@ -216,7 +216,7 @@ func (s *Sink) run(ctx context.Context) {
 		session, err := s.open(ctx)
 		if err == nil {
 			reported = false
-			s.log.Info("connected", "broker", s.settings.endpoint())
+			s.log.Info("connected", "broker", session.link.broker.endpoint)
 			s.set(session, nil)
 			began := time.Now()
 			err = session.run(ctx)

@@ -155,7 +155,7 @@ func (s *Source) receive(ctx context.Context, handle transport.Handler) error {
 		c, err := s.open(ctx)
 		if err == nil {
 			reported = false
-			s.log.Info("consuming", "broker", s.settings.endpoint())
+			s.log.Info("consuming", "broker", c.link.broker.endpoint)
 			s.setObstacle(nil)
 			began := time.Now()
 			err = c.run(ctx, handle)
