@@ -44,12 +44,31 @@ func (s *Settings) declareQueue(ch *amqp.Channel) error {
 	if err := declared("queue", s.Queue, err); err != nil {
 		return err
 	}
+	return s.bind(ch)
+}
+
+func (s *Settings) bind(ch *amqp.Channel) error {
 	for _, key := range s.Bindings {
 		if err := ch.QueueBind(s.Queue, key, s.Exchange, false, nil); err != nil {
 			return fmt.Errorf("binding queue %q to exchange %q with %q: %w", s.Queue, s.Exchange, key, err)
 		}
 	}
 	return nil
+}
+
+// bindAgain makes sure of the exchange and the bindings.
+func (s *Settings) bindAgain(l *link) error {
+	ch, err := l.conn.Channel()
+	if err != nil {
+		return fmt.Errorf("opening a channel: %w", err)
+	}
+	if err := s.declareExchange(ch); err != nil {
+		return err
+	}
+	if err := s.bind(ch); err != nil {
+		return err
+	}
+	return ch.Close()
 }
 
 func (s *Settings) queueArguments() amqp.Table {
