@@ -211,6 +211,17 @@ func TestTLS(t *testing.T) {
 		s.VHost = "/"
 		refusal(t, s, "access to vhost '/' refused for user 'relay'")
 	})
+	t.Run("few permissions", func(t *testing.T) {
+		s := settings(t)
+		s.Exchange, s.Queue = "few", "few" // regular expressions
+		goesThrough(t, s)
+		// The exchange and the queue are there now.
+		ctl(t, server, "set_permissions", "-p", s.VHost, "relay", "^$", "^few$", "^few$")
+		defer ctl(t, server, "set_permissions", "-p", s.VHost, "relay", ".*", ".*", ".*")
+		refusal(t, s, "access to", "'few' in vhost 'build lab/1' refused for user 'relay'")
+		s.DeclareExchange, s.DeclareQueue = false, false
+		goesThrough(t, s)
+	})
 	t.Run("rotated", func(t *testing.T) {
 		s := settings(t)
 		folder := t.TempDir()
