@@ -104,8 +104,18 @@ func head(t *testing.T, event []byte) *testEvent {
 	return &testEvent{ID: e.Context.ID, Source: e.Context.Source, Type: e.Context.Type, Subject: e.Subject.ID, Time: e.Context.Timestamp, JSON: event}
 }
 
-// TestWrongPassword has a relay say why it is not ready, without the password, and go on when the file has the right one.
+// TestWrongPassword has a relay say why it is not ready, without the password, and go on when the file has the right one; also from within
+// a plugin.
 func TestWrongPassword(t *testing.T) {
+	for name, bus := range map[string]string{
+		"built in":  "{type: amqp091, host: %s, port: %s, username: guest, password_file: %q, exchange: wrong.password}",
+		"as plugin": "{type: plugin, plugin: amqp, config: {host: %s, port: %s, username: guest, password_file: %q, exchange: wrong.password}}",
+	} {
+		t.Run(name, func(t *testing.T) { testWrongPassword(t, bus) })
+	}
+}
+
+func testWrongPassword(t *testing.T, bus string) {
 	server := rabbittest.Shared(t)
 	host, port, err := net.SplitHostPort(server.Addr())
 	if err != nil {
@@ -121,10 +131,12 @@ ledger: {type: memory}
 admin: {listen: %q}
 transports:
   web: {type: cloudevents_http, listen: %q}
-  bus: {type: amqp091, host: %s, port: %s, username: guest, password_file: %q, exchange: wrong.password}
+  bus: `+bus+`
 relays: [{name: to_eiffel, from: web, to: bus, translate: eiffel}]
+plugins:
+  amqp: {path: %q, args: [plugins, serve, amqp091], dev: true}
 dead_letters: {type: file, path: %q}
-`, b.admin, b.web, host, port, secret, b.deadLetters()),
+`, b.admin, b.web, host, port, secret, binary, b.deadLetters()),
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -310,9 +311,15 @@ func (b *broker) refused(err error) error {
 		return fmt.Errorf("%w (tls.ca_file names the authorities that are trusted)", err)
 	case errors.As(err, &otherName):
 		return fmt.Errorf("%w (tls.server_name is the name to expect, if it is not the host)", err)
+	case b.config.TLSClientConfig != nil && cutOff.MatchString(err.Error()):
+		return fmt.Errorf("%w (a broker does that too when it does not accept the client's certificate, or wants one; its log knows)", err)
 	}
 	return err
 }
+
+// cutOff is what is seen of a broker that ends the connection. With TLS 1.3 it judges the client's certificate when the client has begun
+// to talk already, and then its words may get lost.
+var cutOff = regexp.MustCompile(`connection reset|broken pipe|\bEOF\b`)
 
 // withoutURL takes the URL, and the password in it, out of a parser's error.
 func withoutURL(err error) error {
