@@ -739,6 +739,30 @@ func TestExchangeDeleted(t *testing.T) {
 	}
 }
 
+// TestExchangeOfOthers has a sink that may not declare the exchange, and one that is missing at first.
+func TestExchangeOfOthers(t *testing.T) {
+	server := rabbittest.Shared(t)
+	s := testSettings(t, server)
+	s.DeclareExchange, s.Mandatory = false, false
+	sink := startSink(t, s)
+	if err := publish(t, sink, eiffelMessage)[0]; err == nil || transport.IsPermanent(err) || !strings.Contains(err.Error(), "NOT_FOUND") ||
+		sink.Health() == nil {
+		t.Errorf("%v, health %v", err, sink.Health())
+	}
+	if err := foreign(t, server).ExchangeDeclare(s.Exchange, "fanout", true, false, false, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "health", func() bool { return sink.Health() == nil })
+	mustPublish(t, sink, eiffelMessage)
+	if err := foreign(t, server).ExchangeDelete(s.Exchange, false, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := publish(t, sink, eiffelMessage)[0]; err == nil || transport.IsPermanent(err) {
+		t.Errorf("published to nothing: %v", err)
+	}
+	eventually(t, "the loss to be seen", func() bool { return sink.Health() != nil && strings.Contains(sink.Health().Error(), "NOT_FOUND") })
+}
+
 // TestSingleActiveConsumer has two sources on one queue, which take turns when their connections break: nothing is lost, and nothing
 // comes before what stands before it in the queue.
 func TestSingleActiveConsumer(t *testing.T) {

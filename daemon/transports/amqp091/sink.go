@@ -266,6 +266,9 @@ func (s *Sink) open(ctx context.Context) (*publishing, error) {
 		if err := s.settings.declareExchange(ch); err != nil {
 			return err
 		}
+		if err := s.settings.findExchange(ch); err != nil {
+			return err
+		}
 		if err := ch.Confirm(false); err != nil {
 			return fmt.Errorf("asking for publisher confirms: %w", err)
 		}

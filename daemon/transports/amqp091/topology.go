@@ -35,6 +35,18 @@ func (s *Settings) declareExchange(ch *amqp.Channel) error {
 	return declared("exchange", s.Exchange, err)
 }
 
+// findExchange makes sure of an exchange that others declare: otherwise a sink would be healthy without it until its next message.
+func (s *Settings) findExchange(ch *amqp.Channel) error {
+	if s.DeclareExchange || s.Exchange == "" {
+		return nil
+	}
+	// The type is not looked at.
+	if err := ch.ExchangeDeclarePassive(s.Exchange, amqp.ExchangeTopic, true, false, false, false, nil); err != nil {
+		return fmt.Errorf("looking for exchange %q: %w", s.Exchange, err)
+	}
+	return nil
+}
+
 // declareQueue declares the queue and its bindings unless the settings say not to.
 func (s *Settings) declareQueue(ch *amqp.Channel) error {
 	if !s.DeclareQueue {
