@@ -380,9 +380,16 @@ func (t *webhookTransport) giveUpAfter() time.Duration { return HTTPGiveUpAfter 
 type amqpTransport struct {
 	head
 	settings amqp091.Settings
+	emptyTLS bool // tls stands there without a value
 }
 
-func (t *amqpTransport) read(s *strictyaml.Section) { s.Into(&t.head, &t.settings) }
+func (t *amqpTransport) read(s *strictyaml.Section) {
+	s.Into(&t.head, &t.settings)
+	if !s.Has("url") && slices.ContainsFunc(amqp091.OtherThanURL(), s.Has) {
+		t.settings.URL = "" // the default one
+	}
+	t.emptyTLS = s.Has("tls") && t.settings.TLS == nil
+}
 
 func (t *amqpTransport) lacksForSource(doc *strictyaml.Document, key string) string {
 	if t.settings.Queue == "" {
@@ -395,6 +402,10 @@ func (t *amqpTransport) lacksForSink(doc *strictyaml.Document, key string) strin
 
 func (t *amqpTransport) validate(asSource, asSink bool) error {
 	err := t.settings.Validate()
+	if t.emptyTLS {
+		// As with any key, that would be the default, which is no encryption: hardly what is meant.
+		err = errors.Join(err, errors.New("tls: has no value; write {} to trust the authorities of the system"))
+	}
 	if asSource {
 		err = errors.Join(err, t.settings.ValidateSource())
 	}

@@ -80,6 +80,38 @@ func TestTheMinimalConfiguration(t *testing.T) {
 	}
 }
 
+// TestBrokerInParts has the keys that only make sense together.
+func TestBrokerInParts(t *testing.T) {
+	read := func(bus string) (amqpTransport, string) {
+		c := ReadConfig([]byte(fmt.Sprintf("version: 1\ntransports:\n  web: {type: cloudevents_http, listen: \"127.0.0.1:0\"}\n"+
+			"  bus: {type: amqp091, %s}\nrelays: [{name: r, from: web, to: bus, translate: eiffel}]\n", bus)), env())
+		return *c.transports["bus"].(*amqpTransport), strings.Join(problems(c), "\n")
+	}
+	for bus, want := range map[string]string{
+		"host: b, username: u, password_file: p":                    "",
+		"host: b, username: u, password: geheim":                    "",
+		"host: b, auth: external, tls: {cert_file: c, key_file: k}": "",
+		"url_file: u":              "",
+		"url: amqps://b/, tls: {}": "",
+		"host: b, username: u, password: geheim, url: amqp://b/": "line 4: transports.bus.url: excludes host, username, password;",
+		"url: amqp://b/, url_file: u":                            "line 4: transports.bus.url: excludes url_file",
+		`url: ""`:                                                "line 4: transports.bus.url: is missing",
+		`host: ""`:                                               "transports.bus.url: is missing; url_file or host",
+		"password_file: p":                                       "transports.bus.host: is missing; password_file go with it",
+		"host: b, username: u, password_file: p, tls:":           "transports.bus.tls: has no value; write {}",
+		"host: b, username: u, password_file: p, tls: {cafile: x}":   "transports.bus.tls.cafile: is not a known key; did you mean ca_file?",
+		"host: b, username: u, password_file: p, tls: {key_file: x}": "transports.bus.tls: cert_file and key_file need each other",
+	} {
+		bus, got := read(bus)
+		if want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("%q is said, want %q", got, want)
+		}
+		if text := fmt.Sprintf("%v %+v %#v", bus.settings, bus.settings, bus.settings) + got; strings.Contains(text, "geheim") {
+			t.Errorf("a secret is printed: %s", text)
+		}
+	}
+}
+
 func TestEveryProblemIsNamed(t *testing.T) {
 	c := ReadConfig([]byte(`version: 2
 ledger: {type: postgress, path: ledger}

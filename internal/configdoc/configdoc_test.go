@@ -48,6 +48,8 @@ func TestExample(t *testing.T) {
 	flatten(shown, "", text)
 	// The example says so itself, or a variable stands there.
 	other := []string{"cloudevents_http.listen", "cloudevents_http.target", "cloudevents_http.headers", "amqp091.url", "amqp091.queue",
+		"amqp091.url_file", "amqp091.host", "amqp091.username", "amqp091.password", "amqp091.password_file",
+		"amqp091.tls.ca_file", "amqp091.tls.cert_file", "amqp091.tls.key_file", "amqp091.tls.server_name", "amqp091.vhost",
 		"amqp091.dead_letter_exchange", "cdevents_webhook.listen", translatorPrefix + "args", translatorPrefix + "sha256", translatorPrefix + "files",
 		translatorPrefix + "env", "file.path", "file.follow", "plugin.plugin", "plugin.config", "plugins.path", "plugins.config", "plugins.dev", "relays[].plugins[].name",
 		"relays[].plugins[].mode", "admin.token", "relays[].retry.give_up_after"}

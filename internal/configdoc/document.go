@@ -234,7 +234,7 @@ func nestedIn(s section, name string) string {
 		return anchor("Transport cloudevents_http")
 	}
 	for _, other := range sections() {
-		if other.prefix == s.prefix+name+"." || other.prefix == s.prefix+name+"[]." {
+		if other.prefix == s.prefix+name+"." || other.prefix == s.prefix+name+"[]." || other.prefix == ruleName(s, name)+"." {
 			return anchor(other.title)
 		}
 	}

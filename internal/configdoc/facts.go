@@ -71,6 +71,9 @@ func sections() []section {
 		{"Transport amqp091", "transports.NAME.", "RabbitMQ, over AMQP 0-9-1. As a source it consumes from a queue, and needs `queue`; as a sink it " +
 			"publishes to an exchange with publisher confirms. One transport may be both.",
 			[]source{{driverFolder + "amqp091", amqp091.DefaultSettings(), ""}}},
+		{"TLS to RabbitMQ", "amqp091.tls.", "`tls` of a transport of type amqp091; `tls: {}` trusts the authorities of the system and shows no certificate. " +
+			"See [operations.md](operations.md#tls-and-logins-of-the-broker).",
+			[]source{{driverFolder + "amqp091", amqp091.TLS{}, ""}}},
 		{"Transport stdio", "transports.NAME.", "Lines of JSON: standard input as a source, standard output as a sink. What a pipe has given " +
 			"cannot be had again: use a broker where events matter.",
 			[]source{{driverFolder + "stdio", stdio.DefaultSourceSettings(), "source"}}},
@@ -187,7 +190,16 @@ func rules() map[string]rule {
 		translatorPrefix + "path":   rule{}.must(),
 		translatorPrefix + "sha256": {text: "64 hexadecimal digits"},
 
-		"amqp091.url":                    rule{text: "amqp:// or amqps://", good: []string{"amqps://broker/"}, bad: []string{"http://broker/"}}.or("`amqp://guest:guest@127.0.0.1:5672/`"),
+		"amqp091.url":                    {text: "amqp:// or amqps://", good: []string{"amqps://broker/"}, bad: []string{"http://broker/"}},
+		"amqp091.url_file":               {good: []string{"broker-url"}},
+		"amqp091.host":                   {bad: []string{"broker:5672"}},
+		"amqp091.port":                   {text: "0 to 65535", bad: []string{"-1", "65536"}},
+		"amqp091.vhost":                  rule{}.or("`/`"),
+		"amqp091.username":               {},
+		"amqp091.password":               {},
+		"amqp091.password_file":          {},
+		"amqp091.auth":                   {values: []string{amqp091.AuthPlain, amqp091.AuthExternal}, good: []string{amqp091.AuthPlain}, bad: []string{"nonsense", amqp091.AuthExternal}},
+		"amqp091.tls":                    {},
 		"amqp091.connection_name":        {},
 		"amqp091.heartbeat":              between("1s", "1h", "900ms", "61m"),
 		"amqp091.exchange":               {},

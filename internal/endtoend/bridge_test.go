@@ -151,6 +151,13 @@ func (b *bridge) deadLetters() string { return filepath.Join(b.dir, "dead-letter
 
 func (b *bridge) start() {
 	b.t.Helper()
+	b.launch()
+	b.waitReady()
+}
+
+// launch is start without waiting.
+func (b *bridge) launch() {
+	b.t.Helper()
 	b.command = exec.Command(binary, "run", "--config", b.config)
 	b.command.Stdout, b.command.Stderr = b.log, b.log
 	b.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -161,7 +168,6 @@ func (b *bridge) start() {
 	command, ended := b.command, b.ended
 	go func() { ended <- command.Wait() }()
 	b.t.Cleanup(func() { _ = command.Process.Kill() })
-	b.waitReady()
 }
 
 func (b *bridge) waitReady() {

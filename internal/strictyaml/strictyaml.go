@@ -205,6 +205,14 @@ func (s *Section) String(name string) string {
 	return ""
 }
 
+// Has tells whether a key stands in the section, with a value or without one.
+func (s *Section) Has(name string) bool {
+	return slices.ContainsFunc(pairs(s.node), func(pair *ast.MappingValueNode) bool {
+		key, _ := scalar(pair.Key)
+		return key == name
+	})
+}
+
 func pairs(n ast.Node) []*ast.MappingValueNode {
 	switch n := n.(type) {
 	case *ast.MappingNode:
