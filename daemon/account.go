@@ -163,7 +163,7 @@ func (a *account) end(t *transaction, o outcome) {
 	case outcomeParked:
 		a.parkedNew++
 	case outcomeDeadLettered:
-		a.letters[t.letter.Code]++
+		a.letter(t.letter.Code)
 	default:
 		a.outputs += uint64(len(t.outputs))
 		a.synthesized += uint64(t.synthesized)
@@ -177,8 +177,18 @@ func (a *account) end(t *transaction, o outcome) {
 func (a *account) lateLetter(code string) {
 	a.mu.Lock()
 	a.late[outcomeDeadLettered]++
-	a.letters[code]++
+	a.letter(code)
 	a.mu.Unlock()
+}
+
+// maxCodes bounds the codes that are counted apart: those of a source that is a plugin are the plugin's choice.
+const maxCodes = 100
+
+func (a *account) letter(code string) {
+	if _, known := a.letters[code]; !known && len(a.letters) >= maxCodes {
+		code = "other"
+	}
+	a.letters[code]++
 }
 
 // park follows what the ledger has parked.
@@ -273,7 +283,7 @@ func accountSeries() []series {
 	byOutcome("unparked_total", "Parked events that came to an end, by how they ended; kept: they stay in the ledger, since the relay stopped.",
 		unparkedOutcomes, func(a *account) *[outcomes]uint64 { return &a.unparked })
 	gauge("parked", "Events that are parked.", func(a *account) int64 { return a.parkedNow })
-	add(prometheus.CounterValue, "dead_letters_total", "Events that ended in the dead letters, by the code of the reason.", "code",
+	add(prometheus.CounterValue, "dead_letters_total", "Events that ended in the dead letters, by the code of the reason; beyond a hundred codes, other.", "code",
 		func(a *account, _ time.Time, give func(float64, string)) {
 			for code, n := range a.letters {
 				give(float64(n), code)

@@ -150,10 +150,10 @@ func (s *sequencer) ended(t *transaction, answer transport.Outcome) {
 		return
 	}
 	var failed error
-	code := ""
+	code, others := "", outcomeJoined
 	switch {
 	case t.outcome == outcomeRetried:
-		failed = errStopped
+		failed, others = errStopped, outcomeRetried
 	case t.letter != nil:
 		code = t.letter.Code
 	}
@@ -161,7 +161,7 @@ func (s *sequencer) ended(t *transaction, answer transport.Outcome) {
 	t.trace.end(t.outcome, code, now)
 	for _, d := range t.settles {
 		if d.trace != t.trace {
-			d.trace.end(outcomeJoined, "", now)
+			d.trace.end(others, "", now)
 		}
 	}
 }

@@ -8,6 +8,9 @@ import (
 // hushFor is how long what was logged about one event is not logged about others of its kind.
 const hushFor = 10 * time.Second
 
+// maxSaid bounds the kinds that are kept: there are as many as relays times codes, and a plugin may make up codes.
+const maxSaid = 1000
+
 // hush keeps the log from filling with events that all have one fault. It is safe for concurrent use.
 type hush struct {
 	clock Clock
@@ -28,7 +31,10 @@ func (h *hush) speak(kind string) (unsaid int, ok bool) {
 	defer h.mu.Unlock()
 	s := h.said[kind]
 	if s == nil {
-		h.said[kind] = &said{at: now} // as many as there are relays and codes
+		if len(h.said) >= maxSaid {
+			clear(h.said)
+		}
+		h.said[kind] = &said{at: now}
 		return 0, true
 	}
 	if now.Sub(s.at) < hushFor {

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
 	"go.opentelemetry.io/otel/sdk/trace"
@@ -83,6 +84,8 @@ func start(ctx context.Context, o Options, get func(string) string, endpoint str
 	if v := get(protocol); v != "" && v != "http/protobuf" {
 		return nil, fmt.Errorf("%s: %q is not http/protobuf, the only protocol that the relay has", protocol, v)
 	}
+	// The libraries have one hook for what they cannot return, such as a sampler that they do not know. It is the process's.
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { o.Logger.Warn("traces", "error", err) }))
 	of, err := resource.New(ctx,
 		resource.WithTelemetrySDK(),
 		resource.WithAttributes(semconv.ServiceName(DefaultService), semconv.ServiceVersion(o.Version)),

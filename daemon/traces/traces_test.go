@@ -99,6 +99,15 @@ func TestSampler(t *testing.T) {
 	}
 }
 
+// TestUnknownSampler is the libraries' to complain about, in the log of the relay.
+func TestUnknownSampler(t *testing.T) {
+	r := otlptest.New(t)
+	traces, log := begin(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": r.URL, "OTEL_TRACES_SAMPLER": "sometimes"})
+	if traces == nil || !strings.Contains(log.String(), "sometimes") {
+		t.Errorf("the log says %q", log)
+	}
+}
+
 func TestTracesAreOff(t *testing.T) {
 	const endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
 	for name, c := range map[string]struct {

@@ -341,7 +341,7 @@ func TestWire(t *testing.T) {
 	d := next()
 	if d.RoutingKey != "eiffel.artifact.EiffelArtifactDeployedEvent.v1_0.example.org" || d.DeliveryMode != amqp.Persistent ||
 		d.ContentType != "application/json" || d.MessageId != m.ID || d.Type != m.Type || d.AppId != "eiffelbridge" ||
-		d.Timestamp.Unix() != 1788264000 || len(d.Headers) != 0 || string(d.Body) != string(m.Data) {
+		d.Timestamp.Unix() != 1788264000 || len(d.Headers) != 1 || d.Headers["traceparent"] != m.Extensions["traceparent"] || string(d.Body) != string(m.Data) {
 		t.Errorf("%+v", d)
 	}
 	s.Format = FormatBinary
