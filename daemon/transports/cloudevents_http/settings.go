@@ -143,8 +143,10 @@ func DefaultSinkSettings(target string) SinkSettings {
 // Validate names every key whose value cannot work. It does not print secrets.
 func (s SinkSettings) Validate() error {
 	var errs []error
-	if _, err := parseTarget(s.Target); err != nil {
+	if target, err := parseTarget(s.Target); err != nil {
 		errs = append(errs, fmt.Errorf("target: %w", err))
+	} else if target.User != nil && s.OAuth2 != nil {
+		errs = append(errs, errors.New("oauth2: the target has a user, and there is one Authorization"))
 	}
 	if s.Mode != Binary && s.Mode != Structured {
 		errs = append(errs, fmt.Errorf("mode: %q is neither binary nor structured", s.Mode))
