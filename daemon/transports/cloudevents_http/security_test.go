@@ -37,6 +37,7 @@ func over(t testing.TB, s *served, config *tls.Config) (status int, serial strin
 }
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	folder, ca := t.TempDir(), newAuthority(t, "ca")
 	cert, key := pair(t, folder, ca, "server")
 	s := serve(t, func(s *cloudeventshttp.SourceSettings) {
@@ -75,6 +76,7 @@ func TestTLS(t *testing.T) {
 }
 
 func TestMutualTLS(t *testing.T) {
+	t.Parallel()
 	folder, ca, clients, others := t.TempDir(), newAuthority(t, "ca"), newAuthority(t, "clients"), newAuthority(t, "others")
 	cert, key := pair(t, folder, ca, "server")
 	authorities := file(t, folder, "clients.crt", clients.pem)
@@ -163,6 +165,7 @@ func TestBearer(t *testing.T) {
 }
 
 func TestBearerRotation(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	path := file(t, folder, "tokens", []byte("old\n"))
 	s := serve(t, func(s *cloudeventshttp.SourceSettings) {
@@ -351,6 +354,7 @@ func request(t testing.TB, url string, header ...string) *http.Request {
 
 // A connection beyond max_connections is not served before another ends.
 func TestMaxConnections(t *testing.T) {
+	t.Parallel()
 	s := serve(t, func(s *cloudeventshttp.SourceSettings) { s.MaxConnections = 2 }, accepted)
 	first, second := raw(t, s, "P"), raw(t, s, "P")
 	third := raw(t, s, rawHead+fmt.Sprint(len(structuredEvent))+"\r\n\r\n"+structuredEvent)

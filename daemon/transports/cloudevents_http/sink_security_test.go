@@ -162,6 +162,7 @@ func TestOAuth2(t *testing.T) {
 
 // No event sees a token that has expired, however short its life.
 func TestOAuth2Expiry(t *testing.T) {
+	t.Parallel()
 	s := newTokenServer(t)
 	s.life = time.Second
 	sink := s.sink(t, nil)
@@ -176,6 +177,7 @@ func TestOAuth2Expiry(t *testing.T) {
 }
 
 func TestOAuth2Failures(t *testing.T) {
+	t.Parallel()
 	s := newTokenServer(t)
 	sink := s.sink(t, func(c *cloudeventshttp.SinkSettings) { c.RequestTimeout = 300 * time.Millisecond })
 	elsewhere := make(chan struct{}, 100)
@@ -249,6 +251,7 @@ func TestOAuth2Failures(t *testing.T) {
 }
 
 func TestOAuth2SecretFile(t *testing.T) {
+	t.Parallel()
 	folder, s := t.TempDir(), newTokenServer(t)
 	path := file(t, folder, "secret", []byte("old\n"))
 	s.secret = "old"
@@ -293,6 +296,7 @@ func TestOAuth2Close(t *testing.T) {
 }
 
 func TestHeaderFiles(t *testing.T) {
+	t.Parallel()
 	headers := make(chan http.Header, 100)
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { headers <- r.Header.Clone() }))
 	defer server.Close()
@@ -317,6 +321,7 @@ func TestHeaderFiles(t *testing.T) {
 
 // A sink reaches a server that wants its certificate; both follow their files.
 func TestSinkTLS(t *testing.T) {
+	t.Parallel()
 	folder, ca, clients := t.TempDir(), newAuthority(t, "ca"), newAuthority(t, "clients")
 	serial := make(chan string, 100)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -445,6 +450,7 @@ func rawServer(t *testing.T, answer func(net.Conn)) string {
 
 // Servers that break HTTP: every failure is worth a retry, and what was answered with 2xx is delivered.
 func TestSinkBrokenServers(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		answer    func(net.Conn)
 		delivered bool

@@ -137,6 +137,10 @@ func authorities(key string, pem []byte) (*x509.CertPool, error) {
 	return pool, nil
 }
 
+// sendBuffer bounds the answers that the operating system keeps for a client that does not read them, in bytes. They are short; what it
+// would choose itself are megabytes, for each connection.
+const sendBuffer = 64 << 10
+
 // bounded is a listener with so many connections at once; more wait for the operating system to hand them over. A connection of netutil hides
 // what net/http needs to end one without a reset, by which a client could lose the answer, so that it is given back here.
 type bounded struct {
@@ -169,6 +173,9 @@ type remembering struct {
 func (r *remembering) Accept() (net.Conn, error) {
 	var err error
 	r.conn, err = r.Listener.Accept()
+	if tcp, ok := r.conn.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(sendBuffer) // a connection that is gone already fails later
+	}
 	return r.conn, err
 }
 
