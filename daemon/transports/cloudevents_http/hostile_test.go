@@ -17,6 +17,7 @@ import (
 	"time"
 
 	cloudeventshttp "github.com/eiffelbridge/eiffelbridge/daemon/transports/cloudevents_http"
+	"github.com/eiffelbridge/eiffelbridge/daemon/transports/internal/certtest"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 )
 
@@ -268,8 +269,8 @@ func TestHostileClients(t *testing.T) {
 }
 
 func testHostile(t *testing.T, secure bool) {
-	folder, ca := t.TempDir(), newAuthority(t, "ca")
-	cert, key := pair(t, folder, ca, "server")
+	folder, ca := t.TempDir(), certtest.New(t, "ca")
+	cert, key := certtest.Pair(t, folder, ca, "server")
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	runtime.GC()
 	var before runtime.MemStats
@@ -307,7 +308,7 @@ func testHostile(t *testing.T, secure bool) {
 		if err != nil || !secure || plain {
 			return conn, err
 		}
-		over := tls.Client(conn, &tls.Config{RootCAs: ca.pool(), ServerName: "server"})
+		over := tls.Client(conn, &tls.Config{RootCAs: ca.Pool(), ServerName: "server"})
 		if err := over.Handshake(); err != nil {
 			conn.Close()
 			return nil, err
@@ -371,7 +372,7 @@ func testHostile(t *testing.T, secure bool) {
 	until := time.Now().Add(2 * time.Second)
 	for c := range 4 {
 		sending.Go(func() {
-			good := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.pool(), ServerName: "server"}}
+			good := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.Pool(), ServerName: "server"}}
 			defer good.CloseIdleConnections()
 			for i := 0; time.Now().Before(until); i++ {
 				id := fmt.Sprintf("good-%d-%d", c, i)

@@ -7,15 +7,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eiffelbridge/eiffelbridge/daemon/transports/internal/certtest"
 	"github.com/eiffelbridge/eiffelbridge/internal/transportplugin/plugintest"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 )
 
 // testSecurity configures what secures the driver where it runs in processes: one plugin sends to another.
 func testSecurity(t *testing.T, way *plugintest.Way) {
-	folder, ca, clients := t.TempDir(), newAuthority(t, "ca"), newAuthority(t, "clients")
-	cert, key := pair(t, folder, ca, "server")
-	ownCert, ownKey := pair(t, folder, clients, "client")
+	folder, ca, clients := t.TempDir(), certtest.New(t, "ca"), certtest.New(t, "clients")
+	cert, key := certtest.Pair(t, folder, ca, "server")
+	ownCert, ownKey := certtest.Pair(t, folder, clients, "client")
 	probe, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -24,7 +25,7 @@ func testSecurity(t *testing.T, way *plugintest.Way) {
 	probe.Close()
 
 	source, err := way.Source(plugintest.Config{"type": "cloudevents_http", "listen": address, "max_connections": 10, "max_header": 4096,
-		"tls":    map[string]any{"cert_file": cert, "key_file": key, "client_ca_file": file(t, folder, "clients.crt", clients.pem)},
+		"tls":    map[string]any{"cert_file": cert, "key_file": key, "client_ca_file": certtest.File(t, folder, "clients.crt", clients.PEM)},
 		"bearer": map[string]any{"token": "to$ken"},
 		"hmac":   map[string]any{"secret": []string{"old", "s"}, "header": "X-Signature"},
 	}, nil)
@@ -47,7 +48,7 @@ func testSecurity(t *testing.T, way *plugintest.Way) {
 	s.set(func() { s.good["to$ken"] = time.Now().Add(time.Hour) })
 	config := func(target string) plugintest.Config {
 		return plugintest.Config{"type": "cloudevents_http", "target": target, "mode": "structured",
-			"tls":  map[string]any{"ca_file": file(t, folder, "ca.crt", ca.pem), "cert_file": ownCert, "key_file": ownKey},
+			"tls":  map[string]any{"ca_file": certtest.File(t, folder, "ca.crt", ca.PEM), "cert_file": ownCert, "key_file": ownKey},
 			"hmac": map[string]any{"secret": "s", "header": "X-Signature"},
 		}
 	}
@@ -65,7 +66,7 @@ func testSecurity(t *testing.T, way *plugintest.Way) {
 		return <-result
 	}
 	good := config("https://" + address)
-	good["header_files"] = map[string]any{"Authorization": file(t, folder, "authorization", []byte("Bearer to$ken\n"))}
+	good["header_files"] = map[string]any{"Authorization": certtest.File(t, folder, "authorization", []byte("Bearer to$ken\n"))}
 	if err := send(sinkOf(good)); err != nil {
 		t.Fatal(err)
 	}

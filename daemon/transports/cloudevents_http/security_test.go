@@ -17,6 +17,7 @@ import (
 	"time"
 
 	cloudeventshttp "github.com/eiffelbridge/eiffelbridge/daemon/transports/cloudevents_http"
+	"github.com/eiffelbridge/eiffelbridge/daemon/transports/internal/certtest"
 	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 )
@@ -38,33 +39,33 @@ func over(t testing.TB, s *served, config *tls.Config) (status int, serial strin
 
 func TestTLS(t *testing.T) {
 	t.Parallel()
-	folder, ca := t.TempDir(), newAuthority(t, "ca")
-	cert, key := pair(t, folder, ca, "server")
+	folder, ca := t.TempDir(), certtest.New(t, "ca")
+	cert, key := certtest.Pair(t, folder, ca, "server")
 	s := serve(t, func(s *cloudeventshttp.SourceSettings) {
 		s.TLS = &cloudeventshttp.ServerTLS{CertFile: cert, KeyFile: key}
 	}, accepted)
-	status, first, err := over(t, s, ca.client(t, nil))
+	status, first, err := over(t, s, ca.Client(t, nil))
 	if status != 202 || err != nil {
 		t.Fatal(status, err)
 	}
-	if _, _, err := over(t, s, newAuthority(t, "other").client(t, nil)); err == nil {
+	if _, _, err := over(t, s, certtest.New(t, "other").Client(t, nil)); err == nil {
 		t.Error("a client trusts a certificate of another authority")
 	}
-	if _, err := tls.Dial("tcp", s.source.Addr().String(), &tls.Config{RootCAs: ca.pool(), MaxVersion: tls.VersionTLS11}); err == nil {
+	if _, err := tls.Dial("tcp", s.source.Addr().String(), &tls.Config{RootCAs: ca.Pool(), MaxVersion: tls.VersionTLS11}); err == nil {
 		t.Error("TLS 1.1 is spoken")
 	}
 	if status := readStatus(t, raw(t, s, rawHead+"2\r\n\r\n{}")); status != 400 {
 		t.Errorf("plain HTTP is answered with %d", status)
 	}
 	// What is no certificate leaves the one before in use; so does a new certificate without its key.
-	file(t, folder, "server.crt", []byte("no certificate"))
+	certtest.File(t, folder, "server.crt", []byte("no certificate"))
 	time.Sleep(1100 * time.Millisecond)
-	if status, serial, err := over(t, s, ca.client(t, nil)); status != 202 || serial != first || err != nil {
+	if status, serial, err := over(t, s, ca.Client(t, nil)); status != 202 || serial != first || err != nil {
 		t.Errorf("with a broken file: %d, %v", status, err)
 	}
-	pair(t, folder, ca, "server")
+	certtest.Pair(t, folder, ca, "server")
 	eventually(t, "the new certificate is not used", func() bool {
-		status, serial, err := over(t, s, ca.client(t, nil))
+		status, serial, err := over(t, s, ca.Client(t, nil))
 		if status != 202 || err != nil {
 			t.Errorf("during the change: %d, %v", status, err)
 		}
@@ -77,35 +78,35 @@ func TestTLS(t *testing.T) {
 
 func TestMutualTLS(t *testing.T) {
 	t.Parallel()
-	folder, ca, clients, others := t.TempDir(), newAuthority(t, "ca"), newAuthority(t, "clients"), newAuthority(t, "others")
-	cert, key := pair(t, folder, ca, "server")
-	authorities := file(t, folder, "clients.crt", clients.pem)
+	folder, ca, clients, others := t.TempDir(), certtest.New(t, "ca"), certtest.New(t, "clients"), certtest.New(t, "others")
+	cert, key := certtest.Pair(t, folder, ca, "server")
+	authorities := certtest.File(t, folder, "clients.crt", clients.PEM)
 	s := serve(t, func(s *cloudeventshttp.SourceSettings) {
 		s.TLS = &cloudeventshttp.ServerTLS{CertFile: cert, KeyFile: key, ClientCAFile: authorities}
 	}, accepted)
 	for name, c := range map[string]struct {
-		of *authority
+		of *certtest.Authority
 		ok bool
 	}{"none": {nil, false}, "another's": {others, false}, "a client's": {clients, true}} {
-		if status, _, err := over(t, s, ca.client(t, c.of)); (status == 202) != c.ok {
+		if status, _, err := over(t, s, ca.Client(t, c.of)); (status == 202) != c.ok {
 			t.Errorf("certificate %s: %d, %v", name, status, err)
 		}
 	}
 	if n := len(s.taken()); n != 1 {
 		t.Errorf("%d were delivered", n)
 	}
-	file(t, folder, "clients.crt", others.pem)
+	certtest.File(t, folder, "clients.crt", others.PEM)
 	eventually(t, "the new authority is not trusted", func() bool {
-		status, _, _ := over(t, s, ca.client(t, others))
+		status, _, _ := over(t, s, ca.Client(t, others))
 		return status == 202
 	})
-	if status, _, _ := over(t, s, ca.client(t, clients)); status == 202 {
+	if status, _, _ := over(t, s, ca.Client(t, clients)); status == 202 {
 		t.Error("the old authority is trusted still")
 	}
 }
 
 func TestBearer(t *testing.T) {
-	path := file(t, t.TempDir(), "tokens", []byte("third\n\nfourth\r\n"))
+	path := certtest.File(t, t.TempDir(), "tokens", []byte("third\n\nfourth\r\n"))
 	for name, c := range map[string]struct {
 		change func(*cloudeventshttp.Bearer)
 		query  string
@@ -167,7 +168,7 @@ func TestBearer(t *testing.T) {
 func TestBearerRotation(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	path := file(t, folder, "tokens", []byte("old\n"))
+	path := certtest.File(t, folder, "tokens", []byte("old\n"))
 	s := serve(t, func(s *cloudeventshttp.SourceSettings) {
 		s.Bearer = &cloudeventshttp.Bearer{TokenFile: path}
 		s.Bearer.SetDefaults()
@@ -178,15 +179,15 @@ func TestBearerRotation(t *testing.T) {
 	if old, other := post("old"), post("new"); old != 202 || other != 401 {
 		t.Fatal(old, other)
 	}
-	file(t, folder, "tokens", []byte("new\nold\n"))
+	certtest.File(t, folder, "tokens", []byte("new\nold\n"))
 	eventually(t, "the new token is not taken", func() bool { return post("new") == 202 })
 	if old := post("old"); old != 202 {
 		t.Errorf("the old token: %d", old)
 	}
-	file(t, folder, "tokens", []byte("new\n"))
+	certtest.File(t, folder, "tokens", []byte("new\n"))
 	eventually(t, "the old token is taken still", func() bool { return post("old") == 401 })
 	// A file that went wrong shuts nobody out and lets nobody in.
-	file(t, folder, "tokens", []byte("\n"))
+	certtest.File(t, folder, "tokens", []byte("\n"))
 	time.Sleep(1100 * time.Millisecond)
 	if current, none := post("new"), post(""); current != 202 || none != 401 {
 		t.Errorf("with an empty file: %d, without a token: %d", current, none)
@@ -255,7 +256,7 @@ func TestHMAC(t *testing.T) {
 			s := serve(t, func(s *cloudeventshttp.SourceSettings) {
 				s.MaxBody = 4096
 				s.HMAC = &cloudeventshttp.HMAC{Secret: strictyaml.Secrets{"first", githubSecret},
-					SecretFile: file(t, t.TempDir(), "secrets", []byte(strings.Repeat("long", 20)+"\n"))}
+					SecretFile: certtest.File(t, t.TempDir(), "secrets", []byte(strings.Repeat("long", 20)+"\n"))}
 				s.HMAC.SetDefaults()
 				if c.change != nil {
 					c.change(s.HMAC)
@@ -390,8 +391,8 @@ func TestRefusedWithoutReset(t *testing.T) {
 
 func TestSecuritySettings(t *testing.T) {
 	folder := t.TempDir()
-	cert, key := pair(t, folder, newAuthority(t, "ca"), "server")
-	empty, missing := file(t, folder, "empty", nil), folder+"/missing"
+	cert, key := certtest.Pair(t, folder, certtest.New(t, "ca"), "server")
+	empty, missing := certtest.File(t, folder, "empty", nil), folder+"/missing"
 	withBearer := func(b cloudeventshttp.Bearer) func(*cloudeventshttp.SourceSettings) {
 		return func(s *cloudeventshttp.SourceSettings) { s.Bearer = &b }
 	}
@@ -440,5 +441,15 @@ func TestSecuritySettings(t *testing.T) {
 	slog.New(slog.NewTextHandler(&logged, nil)).Info("x", "settings", settings, "bearer", settings.Bearer, "hmac", *settings.HMAC)
 	if text := fmt.Sprintf("%v %+v %v %+v %#v %s", settings, settings, settings.Bearer, *settings.HMAC, *settings.HMAC, logged.String()); strings.Contains(text, "topsecret") {
 		t.Errorf("a secret is printed: %s", text)
+	}
+}
+
+// eventually waits for what follows from a change of a file.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(what)
+		}
 	}
 }

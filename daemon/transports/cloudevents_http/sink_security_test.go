@@ -16,6 +16,7 @@ import (
 	"time"
 
 	cloudeventshttp "github.com/eiffelbridge/eiffelbridge/daemon/transports/cloudevents_http"
+	"github.com/eiffelbridge/eiffelbridge/daemon/transports/internal/certtest"
 	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 )
@@ -253,7 +254,7 @@ func TestOAuth2Failures(t *testing.T) {
 func TestOAuth2SecretFile(t *testing.T) {
 	t.Parallel()
 	folder, s := t.TempDir(), newTokenServer(t)
-	path := file(t, folder, "secret", []byte("old\n"))
+	path := certtest.File(t, folder, "secret", []byte("old\n"))
 	s.secret = "old"
 	sink := s.sink(t, func(c *cloudeventshttp.SinkSettings) { c.OAuth2.ClientSecret, c.OAuth2.ClientSecretFile = "", path })
 	if err := publish(t, sink, event); err != nil {
@@ -266,7 +267,7 @@ func TestOAuth2SecretFile(t *testing.T) {
 	if err := publish(t, sink, event); err == nil {
 		t.Fatal("the old secret is taken")
 	}
-	file(t, folder, "secret", []byte("new\n"))
+	certtest.File(t, folder, "secret", []byte("new\n"))
 	eventually(t, "the new secret is not used", func() bool { return publish(t, sink, event) == nil })
 }
 
@@ -301,7 +302,7 @@ func TestHeaderFiles(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { headers <- r.Header.Clone() }))
 	defer server.Close()
 	folder := t.TempDir()
-	path := file(t, folder, "authorization", []byte("Bearer one\n"))
+	path := certtest.File(t, folder, "authorization", []byte("Bearer one\n"))
 	sink := newSink(t, server.URL, func(s *cloudeventshttp.SinkSettings) {
 		s.HeaderFiles, s.Headers = map[string]string{"authorization": path}, cloudeventshttp.Headers{"X-Other": "o"}
 	})
@@ -315,32 +316,32 @@ func TestHeaderFiles(t *testing.T) {
 	if got := sent(); got != "Bearer one, o" {
 		t.Errorf("sent: %s", got)
 	}
-	file(t, folder, "authorization", []byte("Bearer two"))
+	certtest.File(t, folder, "authorization", []byte("Bearer two"))
 	eventually(t, "the new value is not sent", func() bool { return sent() == "Bearer two, o" })
 }
 
 // A sink reaches a server that wants its certificate; both follow their files.
 func TestSinkTLS(t *testing.T) {
 	t.Parallel()
-	folder, ca, clients := t.TempDir(), newAuthority(t, "ca"), newAuthority(t, "clients")
+	folder, ca, clients := t.TempDir(), certtest.New(t, "ca"), certtest.New(t, "clients")
 	serial := make(chan string, 100)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		serial <- r.TLS.PeerCertificates[0].SerialNumber.String()
 	}))
-	own, err := tls.X509KeyPair(ca.issue(t, "sink.example"))
+	own, err := tls.X509KeyPair(ca.Issue(t, "sink.example"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{own}, ClientCAs: clients.pool(), ClientAuth: tls.RequireAndVerifyClientCert}
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{own}, ClientCAs: clients.Pool(), ClientAuth: tls.RequireAndVerifyClientCert}
 	server.StartTLS()
 	defer server.Close()
-	cert, key := pair(t, folder, clients, "client")
-	good := cloudeventshttp.ClientTLS{CAFile: file(t, folder, "ca.crt", ca.pem), CertFile: cert, KeyFile: key}
+	cert, key := certtest.Pair(t, folder, clients, "client")
+	good := cloudeventshttp.ClientTLS{CAFile: certtest.File(t, folder, "ca.crt", ca.PEM), CertFile: cert, KeyFile: key}
 	for name, c := range map[string]struct {
 		change func(*cloudeventshttp.ClientTLS)
 		says   string
 	}{
-		"another authority": {func(c *cloudeventshttp.ClientTLS) { c.CAFile = file(t, folder, "other.crt", clients.pem) }, "certificate signed by unknown authority"},
+		"another authority": {func(c *cloudeventshttp.ClientTLS) { c.CAFile = certtest.File(t, folder, "other.crt", clients.PEM) }, "certificate signed by unknown authority"},
 		"another name":      {func(c *cloudeventshttp.ClientTLS) { c.ServerName = "other.example" }, "other.example"},
 		"no certificate":    {func(c *cloudeventshttp.ClientTLS) { c.CertFile, c.KeyFile = "", "" }, "certificate required"},
 	} {
@@ -357,7 +358,7 @@ func TestSinkTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := <-serial
-	pair(t, folder, clients, "client")
+	certtest.Pair(t, folder, clients, "client")
 	eventually(t, "the new certificate is not shown", func() bool {
 		if err := publish(t, sink, event); err != nil {
 			t.Fatal(err)
@@ -368,18 +369,18 @@ func TestSinkTLS(t *testing.T) {
 
 // Two bridges that check each other: TLS both ways, a token, a signature, in every form of an event.
 func TestSinkToSource(t *testing.T) {
-	folder, ca, clients := t.TempDir(), newAuthority(t, "ca"), newAuthority(t, "clients")
-	cert, key := pair(t, folder, ca, "server")
-	ownCert, ownKey := pair(t, folder, clients, "client")
+	folder, ca, clients := t.TempDir(), certtest.New(t, "ca"), certtest.New(t, "clients")
+	cert, key := certtest.Pair(t, folder, ca, "server")
+	ownCert, ownKey := certtest.Pair(t, folder, clients, "client")
 	s := serve(t, func(s *cloudeventshttp.SourceSettings) {
-		s.TLS = &cloudeventshttp.ServerTLS{CertFile: cert, KeyFile: key, ClientCAFile: file(t, folder, "clients.crt", clients.pem)}
+		s.TLS = &cloudeventshttp.ServerTLS{CertFile: cert, KeyFile: key, ClientCAFile: certtest.File(t, folder, "clients.crt", clients.PEM)}
 		s.Bearer = &cloudeventshttp.Bearer{Token: strictyaml.Secrets{"token"}, Header: "Authorization"}
 		s.HMAC = &cloudeventshttp.HMAC{Secret: strictyaml.Secrets{"old", "new"}, Header: "X-Signature", Prefix: "v1="}
 	}, accepted)
 	for _, mode := range []cloudeventshttp.Mode{cloudeventshttp.Binary, cloudeventshttp.Structured} {
 		settings := func(s *cloudeventshttp.SinkSettings) {
 			s.Mode = mode
-			s.TLS = &cloudeventshttp.ClientTLS{CAFile: file(t, folder, "ca.crt", ca.pem), CertFile: ownCert, KeyFile: ownKey}
+			s.TLS = &cloudeventshttp.ClientTLS{CAFile: certtest.File(t, folder, "ca.crt", ca.PEM), CertFile: ownCert, KeyFile: ownKey}
 			s.Headers = cloudeventshttp.Headers{"Authorization": "Bearer token"}
 			s.HMAC = &cloudeventshttp.HMAC{Secret: strictyaml.Secrets{"new", "other"}, Header: "x-signature", Prefix: "v1="}
 		}
@@ -504,7 +505,7 @@ func TestSinkBrokenServers(t *testing.T) {
 
 func TestSinkSecuritySettings(t *testing.T) {
 	folder := t.TempDir()
-	empty, two := file(t, folder, "empty", nil), file(t, folder, "two", []byte("topsecret\ntopsecret\n"))
+	empty, two := certtest.File(t, folder, "empty", nil), certtest.File(t, folder, "two", []byte("topsecret\ntopsecret\n"))
 	oauth := func(change func(*cloudeventshttp.OAuth2)) func(*cloudeventshttp.SinkSettings) {
 		return func(s *cloudeventshttp.SinkSettings) {
 			s.OAuth2 = &cloudeventshttp.OAuth2{TokenURL: "https://a.example/", ClientID: "a", ClientSecret: "topsecret"}

@@ -1,4 +1,5 @@
-package cloudeventshttp_test
+// Package certtest makes the certificates that tests of TLS need, and their files.
+package certtest
 
 import (
 	"crypto/ecdsa"
@@ -16,23 +17,24 @@ import (
 	"time"
 )
 
-// authority signs certificates.
-type authority struct {
+// Authority signs certificates, which are good for an hour.
+type Authority struct {
+	PEM  []byte // its own certificate
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
-	pem  []byte
 }
 
-func newAuthority(t testing.TB, name string) *authority {
+// New makes an authority.
+func New(t testing.TB, name string) *Authority {
 	t.Helper()
-	a := &authority{}
-	a.key, a.cert, a.pem = certificate(t, nil, &x509.Certificate{Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
+	a := &Authority{}
+	a.key, a.cert, a.PEM = certificate(t, nil, &x509.Certificate{Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageCertSign})
 	return a
 }
 
-// issue makes a certificate for servers and clients, as PEM.
-func (a *authority) issue(t testing.TB, name string) (cert, key []byte) {
+// Issue makes a certificate for servers and clients, as PEM. It is for the name and for 127.0.0.1.
+func (a *Authority) Issue(t testing.TB, name string) (cert, key []byte) {
 	t.Helper()
 	private, _, cert := certificate(t, a, &x509.Certificate{Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}})
@@ -43,7 +45,7 @@ func (a *authority) issue(t testing.TB, name string) (cert, key []byte) {
 	return cert, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }
 
-func certificate(t testing.TB, by *authority, template *x509.Certificate) (*ecdsa.PrivateKey, *x509.Certificate, []byte) {
+func certificate(t testing.TB, by *Authority, template *x509.Certificate) (*ecdsa.PrivateKey, *x509.Certificate, []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -69,18 +71,19 @@ func certificate(t testing.TB, by *authority, template *x509.Certificate) (*ecds
 	return key, made, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
-func (a *authority) pool() *x509.CertPool {
+// Pool trusts the authority.
+func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)
 	return pool
 }
 
-// client is the configuration of a client that trusts the authority, with a certificate of another one if it is not nil.
-func (a *authority) client(t testing.TB, of *authority) *tls.Config {
+// Client is the configuration of a client that trusts the authority, with a certificate of another one if it is not nil.
+func (a *Authority) Client(t testing.TB, of *Authority) *tls.Config {
 	t.Helper()
-	c := &tls.Config{RootCAs: a.pool()}
+	c := &tls.Config{RootCAs: a.Pool()}
 	if of != nil {
-		pair, err := tls.X509KeyPair(of.issue(t, "client"))
+		pair, err := tls.X509KeyPair(of.Issue(t, "client"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,8 +92,8 @@ func (a *authority) client(t testing.TB, of *authority) *tls.Config {
 	return c
 }
 
-// file writes a file as a careful administrator does: nobody sees half of it.
-func file(t testing.TB, folder, name string, content []byte) string {
+// File writes a file as a careful administrator does: nobody sees half of it.
+func File(t testing.TB, folder, name string, content []byte) string {
 	t.Helper()
 	path := filepath.Join(folder, name)
 	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
@@ -102,19 +105,9 @@ func file(t testing.TB, folder, name string, content []byte) string {
 	return path
 }
 
-// pair writes a certificate and its key.
-func pair(t testing.TB, folder string, by *authority, name string) (cert, key string) {
+// Pair writes a new certificate and its key to NAME.crt and NAME.key.
+func Pair(t testing.TB, folder string, by *Authority, name string) (cert, key string) {
 	t.Helper()
-	certPEM, keyPEM := by.issue(t, name)
-	return file(t, folder, name+".crt", certPEM), file(t, folder, name+".key", keyPEM)
-}
-
-// eventually waits for what follows from a change of a file.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal(what)
-		}
-	}
+	certPEM, keyPEM := by.Issue(t, name)
+	return File(t, folder, name+".crt", certPEM), File(t, folder, name+".key", keyPEM)
 }
