@@ -44,7 +44,7 @@ Every value, of a list or a mapping too, may hold environment variables. Keys ma
 | ` + "`$`" + ` before anything else | itself |
 
 What a variable holds is a value and never YAML: it cannot add keys. Between braces or brackets, as in ` + "`{url: \"${URL}\"}`" + `, the
-quotes are needed. Passwords in URLs, the values of headers and the token of the admin listener are never printed.
+quotes are needed. Passwords in URLs, the values of headers, tokens and secrets are never printed.
 
 `
 
