@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/rabbittest"
@@ -90,15 +91,19 @@ type run struct {
 	model     *model
 	config    configuration
 
-	began, faulted, healed, done time.Time
-	episodes                     []time.Time // when each fault was over
-	evidence                     []string
-	hit                          string
-	failuresBefore               int64
-	goroutines, goroutinesAfter  int // 0: not known
-	discarded                    map[*input]bool
-	metrics                      []byte
-	result                       *Result
+	began, faulted, healed      time.Time
+	episodes                    []time.Time // when each fault was over
+	evidence                    []string
+	hit                         string
+	failuresBefore              int64
+	goroutines, goroutinesAfter int             // 0: not known
+	torn                        map[*input]bool // of units that lost an event before the relay saw it: only their ids are compared
+	queueDeleted                time.Time
+	thrown                      int          // messages that were in it, as the broker said
+	alarmed                     atomic.Int64 // how often the sender was told of an alarm
+	parked                      int          // how many were seen parked
+	metrics                     []byte
+	result                      *Result
 }
 
 // saw adds to the evidence that the fault happened.
@@ -159,7 +164,6 @@ func (r *run) setUp(ctx context.Context) (closeAll func(), err error) {
 		}
 	}
 	r.recorder = newRecorder()
-	r.discarded = map[*input]bool{}
 	if r.relay, err = newRelay(r.binary, r.dir); err != nil {
 		return closeAll, err
 	}
@@ -203,7 +207,9 @@ func (r *run) setUp(ctx context.Context) (closeAll func(), err error) {
 	r.config = configuration{
 		ledger: filepath.Join(r.dir, "ledger"), letters: r.relay.deadLetters(),
 		web: fmt.Sprintf("    listen: %q\n", r.relay.listen), http: fmt.Sprintf("    target: %q\n", "http://"+target+"/"),
-		bus: fmt.Sprintf("    url: %q\n    exchange: %s\n    queue: %s\n", r.brokerURL(), r.exchange, r.queue()),
+		// Without single_active_consumer a new connection gets what follows on what the broker has not taken back from the old
+		// one yet: the order of the queue is lost when either end of the connection dies.
+		bus: fmt.Sprintf("    url: %q\n    exchange: %s\n    queue: %s\n    single_active_consumer: true\n", r.brokerURL(), r.exchange, r.queue()),
 	}
 	if r.configure != nil {
 		r.configure(&r.config)

@@ -102,7 +102,7 @@ func renamed(text []byte, number int) []byte {
 	pairs := []string{"shop.example.com", fmt.Sprintf("shop.u%d.example.com", number)}
 	for _, word := range []string{
 		"example.com", "webshop", "481/compile", "SHOP-101", "alert-88127", "smoke-2026", "pay-by-invoice", "refund-invoice", "01JNDVQ6Y4M8T2Z5R7W9C3K1XB",
-		`"production"`,
+		`"production"`, `"61"`, "SHOP-123",
 	} {
 		if bare := strings.Trim(word, `"`); bare != word {
 			pairs = append(pairs, word, fmt.Sprintf(`"%s-%d"`, bare, number))

@@ -26,7 +26,7 @@ type amqpLoad struct {
 }
 
 func newAMQPLoad(url, exchange string, senders int) *amqpLoad {
-	return &amqpLoad{url: url, exchange: exchange, senders: senders, counts: &tally{inputs: map[*input]time.Time{}}}
+	return &amqpLoad{url: url, exchange: exchange, senders: senders, counts: newTally()}
 }
 
 func (l *amqpLoad) tally() *tally { return l.counts }
@@ -109,6 +109,7 @@ func (l *amqpLoad) feed(ctx context.Context, p *pacer, units []unit) error {
 					return err
 				}
 			}
+			l.counts.begin(in)
 			for {
 				if s == nil {
 					var err error
@@ -280,6 +281,15 @@ func (w *watcher) release() {
 	w.mu.Unlock()
 }
 
+// disconnect ends the connection.
+func (w *watcher) disconnect() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.conn != nil {
+		_ = w.conn.Close()
+	}
+}
+
 func (w *watcher) obstacle() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -288,11 +298,7 @@ func (w *watcher) obstacle() error {
 
 func (w *watcher) close() {
 	w.end()
-	w.mu.Lock()
-	if w.conn != nil {
-		_ = w.conn.Close()
-	}
-	w.mu.Unlock()
+	w.disconnect()
 	w.running.Wait()
 }
 

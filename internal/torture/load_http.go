@@ -88,6 +88,7 @@ type tally struct {
 	broken                       atomic.Int64 // attempts without an answer
 	mu                           sync.Mutex
 	inputs                       map[*input]time.Time // when they were accepted
+	begun                        map[*input]time.Time // when they were sent first
 	refusals                     []string             // inputs that were rejected and should not have been
 	lastRefusal, lastBrokenError string
 }
@@ -98,6 +99,20 @@ func (t *tally) accept(in *input) {
 	t.inputs[in] = time.Now()
 	t.mu.Unlock()
 }
+
+// begin notes that events are sent, if it is the first time.
+func (t *tally) begin(events ...*input) {
+	now := time.Now()
+	t.mu.Lock()
+	for _, in := range events {
+		if t.begun[in].IsZero() {
+			t.begun[in] = now
+		}
+	}
+	t.mu.Unlock()
+}
+
+func newTally() *tally { return &tally{inputs: map[*input]time.Time{}, begun: map[*input]time.Time{}} }
 
 func (t *tally) at(in *input) (time.Time, bool) {
 	t.mu.Lock()
@@ -118,6 +133,16 @@ func (t *tally) noteBroken(err error) {
 	t.mu.Lock()
 	t.lastBrokenError = err.Error()
 	t.mu.Unlock()
+}
+
+// last is what the last failed attempt met with.
+func (t *tally) last() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.lastRefusal != "" {
+		return t.lastRefusal
+	}
+	return t.lastBrokenError
 }
 
 // failures is how many attempts did not end with an acceptance so far.
@@ -142,7 +167,7 @@ type httpLoad struct {
 
 func newHTTPLoad(address string, senders int) *httpLoad {
 	return &httpLoad{
-		url: "http://" + address + "/", senders: senders, counts: &tally{inputs: map[*input]time.Time{}},
+		url: "http://" + address + "/", senders: senders, counts: newTally(),
 		client: &http.Client{Timeout: 40 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: senders, MaxConnsPerHost: senders}},
 	}
 }
@@ -213,6 +238,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // send posts events until they are accepted or rejected.
 func (l *httpLoad) send(ctx context.Context, mode int, events []*input) error {
+	l.counts.begin(events...)
 	for {
 		status, after, answer, err := l.post(ctx, mode, events)
 		switch {

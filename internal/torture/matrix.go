@@ -53,7 +53,7 @@ func (r *Report) Failed() (failed []*Result) {
 
 // matrix are all cells, family by family.
 func matrix() (all []*cell) {
-	for _, family := range [][]*cell{relayCells()} {
+	for _, family := range [][]*cell{relayCells(), brokerCells(), networkCells(), sinkCells(), clientCells()} {
 		all = append(all, family...)
 	}
 	return all
@@ -146,13 +146,14 @@ func runCell(ctx context.Context, o Options, c *cell, d Direction, number int, b
 	}
 	deadline := c.deadline
 	if deadline == 0 {
-		deadline = 4 * time.Minute
+		deadline = 150 * time.Second
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, deadline, fmt.Errorf("the cell did not end within %v", deadline))
 	defer cancel()
 	if err := r.execute(ctx); err != nil {
 		result.Failure = err.Error()
 		if r.relay != nil {
+			r.writeDeliveries()
 			_ = os.WriteFile(filepath.Join(r.dir, "failure"), []byte(err.Error()+"\n\n"+r.relay.log.tail(40)+"\n"), 0o644)
 			result.Failure += fmt.Sprintf(" (more in %s)", r.dir)
 		}

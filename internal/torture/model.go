@@ -21,7 +21,7 @@ type expected struct {
 	line  string // whose order counts: the subject
 	place int    // within the line
 	sum   [sha256.Size]byte
-	links []string // what it links to, of all that must come out
+	other [sha256.Size]byte // what it may be as well; zero: nothing else
 }
 
 // model is what the events become, translated one after the other beside the relay.

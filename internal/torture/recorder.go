@@ -22,7 +22,14 @@ type recorder struct {
 	times      []time.Time // of the first deliveries
 	duplicates int
 	differing  []string // ids that came again with other bytes
+	all        []delivered
 	change     chan struct{}
+}
+
+// delivered is a delivery, first or not.
+type delivered struct {
+	id string
+	at time.Time
 }
 
 func newRecorder() *recorder {
@@ -34,6 +41,7 @@ func (r *recorder) add(id string, body []byte, again bool) {
 	sum := sha256.Sum256(body)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.all = append(r.all, delivered{id, time.Now()})
 	first, seen := r.ids[id]
 	switch {
 	case !seen:

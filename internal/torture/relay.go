@@ -64,6 +64,16 @@ func (l *logFile) String() string {
 // count is how often a text stands in the log.
 func (l *logFile) count(text string) int { return strings.Count(l.String(), text) }
 
+// lastWith is the last line with a text.
+func (l *logFile) lastWith(text string) (line string) {
+	for candidate := range strings.Lines(l.String()) {
+		if strings.Contains(candidate, text) {
+			line = strings.TrimSpace(candidate)
+		}
+	}
+	return line
+}
+
 // tail is the end of the log.
 func (l *logFile) tail(lines int) string {
 	all := strings.Split(strings.TrimSpace(l.String()), "\n")
