@@ -22,35 +22,25 @@ import (
 
 // cell is a fault of the matrix.
 type cell struct {
-	name  string
-	about string // what is done, in a few words
+	name string
 	// directions in which the fault means something; none: both.
 	directions []Direction
-	// none says why the fault means nothing in the directions that are not listed.
-	none string
+	none       string // why the fault means nothing in the other
+	process    string // what is hit, if that is not the relay
 
-	ownBroker  bool // the fault is one of the broker: it gets one of its own
-	brokerLink bool // the relay reaches the broker through a proxy
-	sinkLink   bool // the relay reaches the HTTP sink, or the sender the relay, through a proxy
+	ownBroker        bool // the fault is one of the broker: it gets one of its own
+	brokerLink       bool // the relay reaches the broker through a proxy
+	sinkLink         bool // the relay reaches the HTTP sink, or the sender the relay, through a proxy
+	transportPlugins bool // the transports are in processes of their own
 
-	configure func(*configuration) // changes the relay's configuration
-	settings  translate.Settings   // those that go with it
 	prepare   func(*run) error     // after the workload is made and before anything is started
+	configure func(*configuration) // changes the relay's configuration
 	load      func(*run) load      // in place of the ordinary senders
 	fault     func(context.Context, *run) error
-	instead   func(context.Context, *run) error // in place of everything but the checks of the outcome: start, load and fault
+	verify    func(context.Context, *run) error // what else must be true in the end
 
-	// translator is in place of the pure engine, for the model; nil is the engine with settings.
-	translator func(*run) (translate.Translator, error)
-	// skip says which inputs never came to the relay, after the load.
-	skip func(*run) func(*input) bool
-	// lenient cells check ids only in units that lost something at the broker.
-	verify func(context.Context, *run) error // what else must be true in the end
-
-	process  string // what is hit, if that is not the relay
-	deadline time.Duration
-	rate     int  // events per second, in place of the default
-	small    bool // part of the short form
+	rate  int  // events per second, in place of the default
+	small bool // part of the short form
 }
 
 // meansSomething tells whether the fault exists in a direction.
@@ -62,10 +52,8 @@ func (c *cell) meansSomething(d Direction) bool {
 type configuration struct {
 	web, bus, http string // members of the transports, each in a line
 	relay          string // more members of the relay, each with a comma in front
-	rest           string // more sections
 	ledger         string // the folder
 	letters        string
-	transports     func(c *configuration, r *run) string // in place of the built-in ones
 }
 
 // run is a cell under way.
@@ -104,6 +92,10 @@ type run struct {
 	parked                      int          // how many were seen parked
 	metrics                     []byte
 	result                      *Result
+	clock                       *movedClock        // nil: the machine's, and the relay is a process of its own
+	alternative                 translate.Settings // with which events may be translated as well, if it has a catalogue
+	again                       int                // events that were sent once more
+	atEnd                       []func()           // the last of all
 }
 
 // saw adds to the evidence that the fault happened.
@@ -139,12 +131,7 @@ func (r *run) execute(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if r.instead != nil {
-		err = r.instead(ctx, r)
-	} else {
-		err = r.underLoad(ctx)
-	}
-	if err != nil {
+	if err := r.underLoad(ctx); err != nil {
 		return err
 	}
 	return r.judge(ctx)
@@ -157,7 +144,7 @@ func stacks() []byte {
 
 // setUp makes all that stands around the relay, and its configuration.
 func (r *run) setUp(ctx context.Context) (closeAll func(), err error) {
-	var closers []func()
+	closers := r.atEnd
 	closeAll = func() {
 		for _, c := range slices.Backward(closers) {
 			c()
@@ -166,6 +153,9 @@ func (r *run) setUp(ctx context.Context) (closeAll func(), err error) {
 	r.recorder = newRecorder()
 	if r.relay, err = newRelay(r.binary, r.dir); err != nil {
 		return closeAll, err
+	}
+	if r.clock != nil {
+		r.relay.clock = r.clock
 	}
 	closers = append(closers, r.relay.close)
 	if r.brokerLink {
@@ -247,16 +237,15 @@ func (r *run) brokerURL() string {
 
 func (r *run) writeConfig() error {
 	c := &r.config
-	var transports, from, to string
-	if r.direction == ToEiffel {
-		from, to = "web", "bus"
-		transports = "  web:\n    type: cloudevents_http\n" + c.web + "  bus:\n    type: amqp091\n" + c.bus
-	} else {
-		from, to = "bus", "http"
-		transports = "  bus:\n    type: amqp091\n" + c.bus + "  http:\n    type: cloudevents_http\n" + c.http
+	kind := func(plugin, driver, members string) string {
+		if !r.transportPlugins {
+			return "    type: " + driver + "\n" + members
+		}
+		return "    type: plugin\n    plugin: " + plugin + "\n    config:\n" + strings.ReplaceAll("\n"+strings.TrimSuffix(members, "\n"), "\n", "\n  ")[1:] + "\n"
 	}
-	if c.transports != nil {
-		transports = c.transports(c, r)
+	from, to, transports := "web", "bus", "  web:\n"+kind("http", "cloudevents_http", c.web)+"  bus:\n"+kind("amqp", "amqp091", c.bus)
+	if r.direction == ToCDEvents {
+		from, to, transports = "bus", "http", "  bus:\n"+kind("amqp", "amqp091", c.bus)+"  http:\n"+kind("http", "cloudevents_http", c.http)
 	}
 	text := fmt.Sprintf(`version: 1
 ledger: {type: file, path: %q}
@@ -265,7 +254,7 @@ dead_letters: {type: file, path: %q}
 transports:
 %srelays:
   - {name: %s, from: %s, to: %s, translate: %s%s}
-%s`, c.ledger, r.relay.admin, c.letters, transports, r.direction, from, to, strings.TrimPrefix(string(r.direction), "to_"), c.relay, c.rest)
+%s`, c.ledger, r.relay.admin, c.letters, transports, r.direction, from, to, strings.TrimPrefix(string(r.direction), "to_"), c.relay, r.pluginSections())
 	return os.WriteFile(r.relay.config(), []byte(text), 0o600)
 }
 
@@ -369,6 +358,14 @@ func (r *run) situation() string {
 // settled is how many events their senders are done with.
 func (r *run) settled() int {
 	return int(r.load.tally().accepted.Load() + r.load.tally().rejected.Load())
+}
+
+// progress is how many events are through, roughly: senders over HTTP know, those to a queue do not.
+func (r *run) progress() int {
+	if r.direction == ToEiffel {
+		return r.settled()
+	}
+	return r.recorder.count()
 }
 
 func (r *run) waitAccepted(ctx context.Context, n int) error {

@@ -199,7 +199,7 @@ func cancelConsumer(ctx context.Context, r *run) error {
 			Q = rabbit_misc:r(<<"/">>, queue, <<%q>>),
 			All = [{proplists:get_value(channel_pid, C), proplists:get_value(consumer_tag, C)} ||
 				C <- rabbit_amqqueue:consumers_all(<<"/">>), proplists:get_value(queue_name, C) =:= Q],
-			[rabbit_writer:send_command(element(6, element(2, sys:get_state(P))), {'basic.cancel', T, true}) || {P, T} <- All],
+			[rabbit_writer:send_command(element(6, element(2, element(4, sys:get_state(P)))), {'basic.cancel', T, true}) || {P, T} <- All],
 			length(All).`, r.queue()))
 		if err != nil {
 			return err

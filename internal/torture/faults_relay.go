@@ -12,7 +12,7 @@ import (
 func relayCells() []*cell {
 	return []*cell{
 		{
-			name: "none", about: "nothing happens",
+			name: "none",
 			fault: func(ctx context.Context, r *run) error {
 				r.saw("no fault")
 				return nil
@@ -25,27 +25,28 @@ func relayCells() []*cell {
 			},
 			small: true,
 		},
-		{name: "relay killed 20 times", about: "SIGKILL at random moments, and started again", fault: killRelay, small: true},
+		{name: "relay killed 20 times", fault: killRelay, small: true},
 	}
 }
 
 // killRelay kills the relay at random moments while events come in, and starts it again at once.
 func killRelay(ctx context.Context, r *run) error {
 	const kills = 20
-	from, total := r.settled(), r.workload.total
+	from, total := r.progress(), r.workload.total
 	r.pacer.allow(total)
 	step := (total - from) * 9 / 10 / kills
 	r.hit = "eiffelbridge"
 	working := 0
 	for k := range kills {
 		// Once some events of this life are through: a relay that is killed before it can do anything proves little.
-		if err := r.waitAccepted(ctx, from+k*step+1+r.random.IntN(max(1, step-1))); err != nil {
+		target := from + k*step + 1 + r.random.IntN(max(1, step-1))
+		if err := r.waitFor(ctx, fmt.Sprintf("progress after %d kills", k), func() bool { return r.progress() >= target }); err != nil {
 			return err
 		}
 		if err := sleep(ctx, time.Duration(r.random.IntN(40))*time.Millisecond); err != nil {
 			return err
 		}
-		if r.settled() < total {
+		if r.progress() < total {
 			working++
 		}
 		r.hit += fmt.Sprintf(" %d", r.relay.pid())

@@ -49,12 +49,8 @@ const settlePatience = 45 * time.Second
 // judge waits for the rest, ends the relay and holds everything against the model.
 func (r *run) judge(ctx context.Context) error {
 	var err error
-	r.result.Accepted = int(r.load.tally().accepted.Load())
-	var skip func(*input) bool
-	if r.skip != nil {
-		skip = r.skip(r)
-	}
-	if r.model, err = r.newModel(ctx, skip); err != nil {
+	r.result.Accepted = r.load.tally().distinct()
+	if r.model, err = r.newModel(ctx, nil); err != nil {
 		return err
 	}
 	r.waitForAll(ctx)
@@ -64,9 +60,10 @@ func (r *run) judge(ctx context.Context) error {
 	var findings []string
 	bad := func(format string, args ...any) { findings = append(findings, fmt.Sprintf(format, args...)) }
 
-	if r.result.Parked, err = r.waitForParked(ctx); err != nil {
+	if err := r.waitForParked(ctx); err != nil {
 		bad("%v", err)
 	}
+	r.result.Parked = r.parked
 	if r.goroutines > 0 {
 		r.goroutinesAfter = r.settledGoroutines(ctx, r.goroutines)
 		if r.goroutinesAfter > r.goroutines {
@@ -118,14 +115,20 @@ func (r *run) judge(ctx context.Context) error {
 }
 
 func (r *run) newModel(ctx context.Context, skip func(*input) bool) (*model, error) {
-	if r.translator == nil {
-		return newModel(ctx, r.settings, r.workload, skip)
+	m, err := newModel(ctx, translate.Settings{}, r.workload, skip)
+	if err != nil || r.alternative.Catalogue == nil {
+		return m, err
 	}
-	t, err := r.translator(r)
+	other, err := newModel(ctx, r.alternative, r.workload, skip)
 	if err != nil {
 		return nil, err
 	}
-	return newModelOf(ctx, t, r.workload, skip)
+	for id, x := range m.outputs {
+		if y := other.outputs[id]; y != nil {
+			x.other = y.sum
+		}
+	}
+	return m, nil
 }
 
 // waitForAll waits until everything has come, or nothing comes any more, and then for what should not come.
@@ -193,19 +196,20 @@ func (r *run) discard(ctx context.Context) error {
 }
 
 // waitForParked waits until nothing is parked and nothing is in flight.
-func (r *run) waitForParked(ctx context.Context) (parked int, err error) {
+func (r *run) waitForParked(ctx context.Context) error {
 	for began := time.Now(); ; {
 		text, err := r.relay.get(ctx, "/metrics")
 		if err != nil {
-			return 0, err
+			return err
 		}
 		n, _ := metric(text, "eiffelbridge_parked")
 		flight, _ := metric(text, "eiffelbridge_in_flight")
+		r.parked = max(r.parked, int(n))
 		if n == 0 && flight == 0 {
-			return 0, nil
+			return nil
 		}
 		if time.Since(began) > settlePatience || ctx.Err() != nil {
-			return int(n), fmt.Errorf("%v events are parked and %v in flight in the end", n, flight)
+			return fmt.Errorf("%v events are parked and %v in flight in the end", n, flight)
 		}
 		_ = sleep(ctx, 50*time.Millisecond)
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"sync"
@@ -31,6 +32,13 @@ type pacer struct {
 func newPacer(rate int) *pacer {
 	p := &pacer{every: time.Second / time.Duration(rate)}
 	p.changed = sync.NewCond(&p.mu)
+	return p
+}
+
+// freePacer holds nothing up.
+func freePacer() *pacer {
+	p := newPacer(1_000_000)
+	p.allow(math.MaxInt)
 	return p
 }
 
@@ -110,6 +118,21 @@ func (t *tally) begin(events ...*input) {
 		}
 	}
 	t.mu.Unlock()
+}
+
+// sent is when an event was sent first.
+func (t *tally) sent(in *input) (time.Time, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at, ok := t.begun[in]
+	return at, ok
+}
+
+// distinct is how many events were accepted, or are in the dead letters of a queue's relay, without those sent once more.
+func (t *tally) distinct() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.inputs)
 }
 
 func newTally() *tally { return &tally{inputs: map[*input]time.Time{}, begun: map[*input]time.Time{}} }

@@ -28,6 +28,7 @@ type Options struct {
 	Rate       int            // events per second; 0: 1,000
 	Seed       uint64         // of the order of events and the moments of faults
 	Folder     string         // for what the cells leave behind: configuration, log, ledger; it must exist
+	Relay      string         // a built command to torture, of version 1.0.0; empty: it is built
 	Keep       bool           // keeps the folders of cells that passed as well
 	Out        io.Writer      // a line per cell as it ends
 }
@@ -53,7 +54,7 @@ func (r *Report) Failed() (failed []*Result) {
 
 // matrix are all cells, family by family.
 func matrix() (all []*cell) {
-	for _, family := range [][]*cell{relayCells(), brokerCells(), networkCells(), sinkCells(), clientCells()} {
+	for _, family := range [][]*cell{relayCells(), brokerCells(), networkCells(), sinkCells(), ledgerCells(), clockCells(), eventCells(), pluginCells(), clientCells()} {
 		all = append(all, family...)
 	}
 	return all
@@ -79,6 +80,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	binary, err := build(ctx, o.Folder)
 	if err != nil {
 		return nil, err
+	}
+	if o.Relay != "" {
+		binary = o.Relay
 	}
 	shared, err := rabbittest.Start(ctx, rabbittest.Options{})
 	if err != nil {
@@ -120,18 +124,21 @@ func build(ctx context.Context, folder string) (string, error) {
 	binary := filepath.Join(folder, "eiffelbridge")
 	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags", "-X main.version="+version, "-o", folder+string(filepath.Separator),
 		"github.com/eiffelbridge/eiffelbridge/cmd/eiffelbridge",
-		"github.com/eiffelbridge/eiffelbridge/examples/plugins/decorator")
+		"github.com/eiffelbridge/eiffelbridge/internal/torture/cmd/torture-plugin")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the relay: %w\n%s", err, out)
 	}
 	return binary, nil
 }
 
+// deadline is the most that a cell may take.
+const deadline = 150 * time.Second
+
 func runCell(ctx context.Context, o Options, c *cell, d Direction, number int, binary string, shared *rabbittest.Server) (*Result, error) {
 	began := time.Now()
 	result := &Result{Cell: c.name, Direction: d}
 	r := &run{
-		cell: c, direction: d, options: &o, result: result, binary: binary, plugins: filepath.Dir(binary), server: shared,
+		cell: c, direction: d, options: &o, result: result, binary: binary, plugins: o.Folder, server: shared,
 		dir:      filepath.Join(o.Folder, fmt.Sprintf("%02d-%s-%s", number, d, regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(c.name, "-"))),
 		exchange: fmt.Sprintf("torture.%d", number),
 		random:   rand.New(rand.NewPCG(o.Seed, uint64(number))),
@@ -143,10 +150,6 @@ func runCell(ctx context.Context, o Options, c *cell, d Direction, number int, b
 		}
 		defer func() { _ = server.Close() }()
 		r.server = server
-	}
-	deadline := c.deadline
-	if deadline == 0 {
-		deadline = 150 * time.Second
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, deadline, fmt.Errorf("the cell did not end within %v", deadline))
 	defer cancel()

@@ -39,10 +39,6 @@ func newModel(ctx context.Context, settings translate.Settings, w *workload, ski
 	if err != nil {
 		return nil, err
 	}
-	return newModelOf(ctx, engine, w, skip)
-}
-
-func newModelOf(ctx context.Context, engine translate.Translator, w *workload, skip func(*input) bool) (*model, error) {
 	m := &model{
 		ledger: translate.NewMemoryLedger(), outputs: map[string]*expected{}, of: map[*input][]*expected{}, refused: map[*input]string{},
 	}

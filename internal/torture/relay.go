@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -17,8 +18,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/eiffelbridge/eiffelbridge/daemon"
 )
 
 // relay is `eiffelbridge run` in a process of its own. Its methods are for one goroutine at a time, but for pid, log and
@@ -28,6 +32,11 @@ type relay struct {
 	dir    string // of the cell
 	listen string // of the source over HTTP
 	admin  string
+
+	// clock is that of a relay that runs in this process: the built command has no other than the machine's. nil: in its own.
+	clock  daemon.Clock
+	inner  *daemon.Daemon
+	inHere atomic.Bool // it runs in this process
 
 	log    *logFile
 	mu     sync.Mutex
@@ -112,6 +121,9 @@ func (r *relay) deadLetters() string { return filepath.Join(r.dir, "dead-letters
 
 // launch starts the process and does not wait until it is ready.
 func (r *relay) launch() error {
+	if r.clock != nil {
+		return r.launchHere()
+	}
 	cmd := exec.Command(r.binary, "run", "--config", r.config(), "--drain-timeout", "20s")
 	cmd.Stdout, cmd.Stderr = r.log, r.log
 	cmd.Dir = r.dir
@@ -129,6 +141,24 @@ func (r *relay) launch() error {
 		close(ended)
 	}()
 	return nil
+}
+
+// launchHere starts the relay in this process.
+func (r *relay) launchHere() error {
+	r.inHere.Store(true)
+	config, err := daemon.ReadConfigFile(r.config(), os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	settings, err := config.Settings(daemon.BuildOptions{Logger: slog.New(slog.NewTextHandler(r.log, nil)), Clock: r.clock, Version: version})
+	if err != nil {
+		return err
+	}
+	if r.inner, err = daemon.New(settings); err != nil {
+		return err
+	}
+	r.ended = make(chan struct{})
+	return r.inner.Start(context.Background())
 }
 
 // start launches the relay and waits until it says that it is ready.
@@ -178,6 +208,9 @@ func (r *relay) get(ctx context.Context, path string) ([]byte, error) {
 }
 
 func (r *relay) pid() int {
+	if r.inHere.Load() {
+		return os.Getpid()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.cmd == nil {
@@ -205,6 +238,14 @@ func (r *relay) kill() error {
 
 // shutdown has the relay drain and end, and says what is wrong with how it ended.
 func (r *relay) shutdown(ctx context.Context) error {
+	if r.inner != nil {
+		defer close(r.ended)
+		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		err := r.inner.Shutdown(ctx)
+		r.inner = nil
+		return err
+	}
 	if err := r.signal(syscall.SIGTERM); err != nil {
 		return err
 	}
@@ -223,6 +264,9 @@ func (r *relay) shutdown(ctx context.Context) error {
 
 // dump ends the process with the stacks of its goroutines in the log.
 func (r *relay) dump() {
+	if r.ended == nil || r.clock != nil {
+		return
+	}
 	select {
 	case <-r.ended:
 		return
@@ -238,6 +282,11 @@ func (r *relay) dump() {
 
 // close ends the process, if it runs, and the sampling.
 func (r *relay) close() {
+	if r.inner != nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = r.shutdown(ctx)
+	}
 	r.mu.Lock()
 	cmd := r.cmd
 	r.mu.Unlock()
@@ -255,6 +304,7 @@ func (r *relay) close() {
 
 // sample watches the memory of the process.
 func (r *relay) sample() {
+	looks := 0 // processes of plugins are looked for at every fifth
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -263,12 +313,19 @@ func (r *relay) sample() {
 			return
 		case <-tick.C:
 		}
+		if r.inHere.Load() {
+			continue // its memory is the harness's as well
+		}
 		if pid := r.pid(); pid != 0 {
-			if n := rssAnon(pid); n > 0 {
-				r.mu.Lock()
-				r.rss = max(r.rss, n)
-				r.mu.Unlock()
+			most := rssAnon(pid)
+			if looks++; looks%5 == 0 {
+				for _, child := range r.children("") {
+					most = max(most, rssAnon(child))
+				}
 			}
+			r.mu.Lock()
+			r.rss = max(r.rss, most)
+			r.mu.Unlock()
 		}
 	}
 }
@@ -299,6 +356,9 @@ func rssAnon(pid int) int64 {
 
 // goroutines is what the relay's metrics say of them; false if they do not.
 func (r *relay) goroutines(ctx context.Context) (int, bool) {
+	if r.inHere.Load() {
+		return 0, false // they are the harness's as well
+	}
 	text, err := r.get(ctx, "/metrics")
 	if err != nil {
 		return 0, false

@@ -31,6 +31,7 @@ func run(ctx context.Context) int {
 	flag.IntVar(&o.Events, "events", 0, "events per cell (default 10000, with -short 1500)")
 	flag.IntVar(&o.Rate, "rate", 0, "events per second, at most (default 1000)")
 	flag.BoolVar(&o.Short, "short", false, "the short form: the cells of make test")
+	flag.StringVar(&o.Relay, "relay", "", "a built `command` to torture, with the version 1.0.0 (default: it is built)")
 	flag.BoolVar(&o.Keep, "keep", false, "keep the folders of all cells, not only of those that fail")
 	flag.Uint64Var(&o.Seed, "seed", 0, "of orders and moments (default: random, and printed)")
 	markdown := flag.String("markdown", "", "write the table into this `file`, between its markers")
