@@ -316,7 +316,7 @@ func (d *Daemon) Health() map[string]error {
 	for name, plugin := range d.settings.Plugins {
 		out["plugin "+name] = plugin.Health()
 	}
-	out["ledger"] = pointed(d.s.ledgerErr.Load())
+	out["ledger"] = d.s.ledgerHealth()
 	out["dead_letters"] = pointed(d.s.lettersErr.Load())
 	return out
 }
