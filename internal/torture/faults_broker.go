@@ -193,8 +193,9 @@ func deleteQueue(ctx context.Context, r *run) error {
 // goes away, which takes a cluster.
 func cancelConsumer(ctx context.Context, r *run) error {
 	const times = 5
+	r.pacer.allow(r.workload.total)
 	for range times {
-		before := r.relay.log.count("the broker cancelled the consumer")
+		before, consuming := r.relay.log.count("the broker cancelled the consumer"), r.relay.log.count("msg=consuming")
 		out, err := r.server.Ctl(ctx, "eval", fmt.Sprintf(`
 			Q = rabbit_misc:r(<<"/">>, queue, <<%q>>),
 			All = [{proplists:get_value(channel_pid, C), proplists:get_value(consumer_tag, C)} ||
@@ -209,12 +210,11 @@ func cancelConsumer(ctx context.Context, r *run) error {
 		}
 		r.over()
 		if err := r.waitFor(ctx, "the relay to be told", func() bool {
-			return r.relay.log.count("the broker cancelled the consumer") > before
+			return r.relay.log.count("the broker cancelled the consumer") > before && r.relay.log.count("msg=consuming") > consuming
 		}); err != nil {
 			return err
 		}
-		from := r.recorder.count()
-		if err := r.waitDelivered(ctx, min(from+r.workload.total/30, r.workload.total*2/3-1)); err != nil {
+		if err := r.waitDelivered(ctx, r.recorder.count()+r.workload.total/40); err != nil {
 			return err
 		}
 	}
