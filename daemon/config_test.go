@@ -13,9 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/eiffelbridge/eiffelbridge/translate"
-
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
+	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
 // minimal is the example of the interface document.
