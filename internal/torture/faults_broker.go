@@ -22,7 +22,7 @@ func brokerCells() []*cell {
 		{name: "queue deleted", process: "the queue", fault: deleteQueue, small: true,
 			configure: func(c *configuration) { c.relay += ", unresolved: {timeout: 3s}" }},
 		{name: "consumer cancelled", directions: []Direction{ToCDEvents}, none: "the relay consumes nothing here", process: "the consumer",
-			fault: cancelConsumer, small: true},
+			fault: cancelConsumer, rate: 400},
 		{name: "exchange missing", process: "the exchange", fault: deleteExchange, small: true},
 		{name: "unroutable", directions: []Direction{ToEiffel}, none: "the relay publishes nothing here", process: "the binding",
 			fault: unbind, small: true},
@@ -192,9 +192,10 @@ func deleteQueue(ctx context.Context, r *run) error {
 // cancelConsumer has the broker's channel tell the relay that its consumer is cancelled, as it does when the node of a queue
 // goes away, which takes a cluster.
 func cancelConsumer(ctx context.Context, r *run) error {
-	const times = 5
+	const most = 5
 	r.pacer.allow(r.workload.total)
-	for range times {
+	times := 0
+	for ; times < most && (times == 0 || r.settled() < r.workload.total*3/4); times++ {
 		before, consuming := r.relay.log.count("the broker cancelled the consumer"), r.relay.log.count("msg=consuming")
 		out, err := r.server.Ctl(ctx, "eval", fmt.Sprintf(`
 			Q = rabbit_misc:r(<<"/">>, queue, <<%q>>),

@@ -12,6 +12,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -26,6 +29,7 @@ type Options struct {
 	Short      bool           // the short form: the cells that are marked so
 	Events     int            // per cell, at least; 0: 10,000, or 1,500 in the short form
 	Rate       int            // events per second; 0: 1,000
+	Parallel   int            // cells at a time; 0: one, as for measuring
 	Seed       uint64         // of the order of events and the moments of faults
 	Folder     string         // for what the cells leave behind: configuration, log, ledger; it must exist
 	Relay      string         // a built command to torture, of version 1.0.0; empty: it is built
@@ -50,6 +54,16 @@ func (r *Report) Failed() (failed []*Result) {
 		}
 	}
 	return failed
+}
+
+// Ran is how many cells were run; the others mean nothing in their direction.
+func (r *Report) Ran() (n int) {
+	for _, x := range r.Results {
+		if x.None == "" {
+			n++
+		}
+	}
+	return n
 }
 
 // matrix are all cells, family by family.
@@ -93,27 +107,49 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		report.Broker = out
 	}
 	fmt.Fprintln(o.Out, lineHead())
-	number := 0
+	var jobs []func() (*Result, error)
 	for _, c := range matrix() {
 		if o.Cells != nil && !o.Cells.MatchString(c.name) || o.Short && !c.small {
 			continue
 		}
 		for _, d := range o.Directions {
 			if !c.meansSomething(d) {
-				report.Results = append(report.Results, &Result{Cell: c.name, Direction: d, None: c.none})
+				jobs = append(jobs, func() (*Result, error) { return &Result{Cell: c.name, Direction: d, None: c.none}, nil })
 				continue
 			}
-			if ctx.Err() != nil {
-				return report, context.Cause(ctx)
-			}
-			number++
-			result, err := runCell(ctx, o, c, d, number, binary, shared)
-			if err != nil {
-				return report, err
-			}
-			report.Results = append(report.Results, result)
-			fmt.Fprintln(o.Out, result.line())
+			number := len(jobs) + 1
+			jobs = append(jobs, func() (*Result, error) { return runCell(ctx, o, c, d, number, binary, shared) })
 		}
+	}
+	report.Results = make([]*Result, len(jobs))
+	var mu sync.Mutex // of the output, and of failed
+	var failed error
+	var next atomic.Int64
+	var group sync.WaitGroup
+	for range max(1, o.Parallel) {
+		group.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(jobs) || ctx.Err() != nil {
+					return
+				}
+				result, err := jobs[i]()
+				mu.Lock()
+				if report.Results[i] = result; result != nil && result.None == "" {
+					fmt.Fprintln(o.Out, result.line())
+				}
+				failed = errors.Join(failed, err)
+				mu.Unlock()
+				if err != nil {
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	report.Results = slices.DeleteFunc(report.Results, func(r *Result) bool { return r == nil })
+	if err := errors.Join(failed, context.Cause(ctx)); err != nil {
+		return report, err
 	}
 	report.Took = time.Since(report.Began)
 	return report, nil
@@ -167,7 +203,7 @@ func runCell(ctx context.Context, o Options, c *cell, d Direction, number int, b
 		cleaning, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 		defer cancel()
 		if err := r.deleteQueues(cleaning); err != nil {
-			return nil, errors.Join(fmt.Errorf("after %s: %w", c.name, err))
+			return nil, fmt.Errorf("after %s: %w", c.name, err)
 		}
 	}
 	result.Took = time.Since(began)

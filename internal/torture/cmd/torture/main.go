@@ -33,6 +33,7 @@ func run(ctx context.Context) int {
 	flag.BoolVar(&o.Short, "short", false, "the short form: the cells of make test")
 	flag.StringVar(&o.Relay, "relay", "", "a built `command` to torture, with the version 1.0.0 (default: it is built)")
 	flag.BoolVar(&o.Keep, "keep", false, "keep the folders of all cells, not only of those that fail")
+	flag.IntVar(&o.Parallel, "parallel", 1, "cells at a time; more than 1 is for a quick look")
 	flag.Uint64Var(&o.Seed, "seed", 0, "of orders and moments (default: random, and printed)")
 	markdown := flag.String("markdown", "", "write the table into this `file`, between its markers")
 	flag.Parse()
@@ -71,7 +72,7 @@ func run(ctx context.Context) int {
 		return fail(err)
 	}
 	failed := report.Failed()
-	fmt.Printf("%d cells, %d failed, in %v\n", len(report.Results), len(failed), report.Took.Round(time.Second))
+	fmt.Printf("%d cells, %d failed, in %v\n", report.Ran(), len(failed), report.Took.Round(time.Second))
 	if *markdown != "" {
 		if err := torture.WriteTable(*markdown, report); err != nil {
 			return fail(err)
