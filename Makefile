@@ -5,13 +5,18 @@
 
 BIN := bin
 
-.PHONY: run test build bench generate lint clean
+.PHONY: run test torture build bench generate lint clean
 
 run: build
 	@scripts/run.sh
 
 test:
 	@scripts/test.sh
+
+# The fault matrix, whole: about half an hour. It writes its table into docs/torture.md; see there for parts of it.
+torture:
+	@scripts/ensure-rabbitmq.sh
+	go run ./internal/torture/cmd/torture -markdown docs/torture.md
 
 build:
 	@echo "building $(BIN)/eiffelbridge"

@@ -165,3 +165,14 @@ func (s *sequencer) ended(t *transaction, answer transport.Outcome) {
 		}
 	}
 }
+
+// ledgerHealth is why the ledger does not work at the moment: what it answered last, or what a commit under way waits for.
+func (s *sequencer) ledgerHealth() error {
+	if err := pointed(s.ledgerErr.Load()); err != nil {
+		return err
+	}
+	if store, ok := s.store.(interface{ Health() error }); ok {
+		return store.Health()
+	}
+	return nil
+}

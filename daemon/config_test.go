@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
 	"github.com/eiffelbridge/eiffelbridge/internal/accounting"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
@@ -393,5 +394,16 @@ func TestMappings(t *testing.T) {
 	}
 	if _, err := ReadConfigFile(filepath.Join(dir, "nothing.yaml"), env()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a configuration that is not there: %v", err)
+	}
+}
+
+// sickStore is a store that says that it waits.
+type sickStore struct{ ledger.Store }
+
+func (sickStore) Health() error { return ledger.ErrFull }
+
+func TestLedgerThatWaitsIsNotReady(t *testing.T) {
+	if err := (&sequencer{store: sickStore{}}).ledgerHealth(); !errors.Is(err, ledger.ErrFull) {
+		t.Errorf("the ledger's health is %v", err)
 	}
 }

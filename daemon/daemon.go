@@ -353,7 +353,7 @@ func (d *Daemon) Health() map[string]error {
 	for name, plugin := range settings.Plugins {
 		out["plugin "+name] = plugin.Health()
 	}
-	out["ledger"] = pointed(gen.s.ledgerErr.Load())
+	out["ledger"] = gen.s.ledgerHealth()
 	out["dead_letters"] = pointed(gen.s.lettersErr.Load())
 	return out
 }

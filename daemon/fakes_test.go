@@ -359,6 +359,9 @@ func (f *fakeTranslator) Translate(in translate.Event, facts *translate.Facts) (
 			fmt.Sscan(value, &many)
 		}
 	}
+	if strings.Contains(commands, "bare") { // it neither reads nor learns
+		return translate.Result{Events: []translate.Event{{Protocol: translate.Eiffel, ID: id, Subject: in.Subject, Time: in.Time, JSON: fmt.Appendf(nil, `{"id":%q}`, id)}}}, nil
+	}
 	queries := []translate.Query{lineQuery(in.Subject)}
 	for _, other := range []string{needs, reads} {
 		if other != "" {

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
@@ -54,6 +55,24 @@ func (o overlay) note(q translate.Query, t *transaction, w *write) {
 	list[at] = access{t, w}
 	o[q] = list
 	t.keys = append(t.keys, q)
+}
+
+// orderQuery stands for a CDEvents subject itself, among the queries of the ledger, of which none has its kind.
+func orderQuery(relay string, e translate.Event) translate.Query {
+	return translate.Query{Key: fmt.Sprintf("%q %q %q", relay, e.Source, e.Subject)}
+}
+
+// lineUp has t count as a writer of the subjects that it tells of, so that all events of one subject keep their order: some
+// touch nothing in the ledger that others of the subject write.
+func (o overlay) lineUp(t *transaction, made []translate.Event) {
+	if t.event.Protocol == translate.CDEvents {
+		made = []translate.Event{t.event}
+	}
+	for _, e := range made {
+		if e.Protocol == translate.CDEvents && e.Subject != "" {
+			o.note(orderQuery(t.relay.settings.Name, e), t, &write{})
+		}
+	}
 }
 
 // forget takes all that t did out of the overlay.

@@ -27,8 +27,8 @@ import (
 //
 // Every event in flight is a transaction with a place in one sequence. It is translated at its place, with the ledger
 // as its predecessors will leave it, and goes stale -> translated -> publishing -> delivered -> committing ->
-// finished. Two transactions are tied if they touched the same key of the ledger and one of them wrote it; the later one
-// then needs the earlier one:
+// finished. Two transactions are tied if they touched the same key of the ledger and one of them wrote it, or if they tell of
+// the same subject; the later one then needs the earlier one:
 //
 //   - it is published after the earlier one is delivered, or behind it where the sink keeps the order;
 //   - it commits with or after the earlier one;
@@ -357,6 +357,9 @@ func (s *sequencer) translate(t *transaction) {
 			}
 			w.deltas = append(w.deltas, f.Record)
 		}
+		if len(result.Events) > 0 {
+			s.overlay.lineUp(t, result.Events)
+		}
 	case errors.Is(err, host.ErrUnasked):
 		s.overlay.forget(t)
 		s.goBlind(t)
@@ -434,6 +437,8 @@ func (s *sequencer) tie(t *transaction) {
 		for _, later := range list[at+1:] {
 			switch {
 			case later.by.state >= committing:
+			case wrote && q.Kind == 0:
+				later.by.need(t) // its place behind t is all that it takes from it
 			case wrote:
 				later.by.need(t)
 				outdated = append(outdated, later.by)

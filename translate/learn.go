@@ -153,7 +153,7 @@ func (r *run) learnFacts(p *pair) {
 		s.Opened = stamp
 		if p.artifact != nil {
 			s.Text = p.identity
-		} else if referredTo(p.subject.Kind) {
+		} else if ReferredTo(p.subject.Kind) {
 			r.learn(nameQuery(p.subject.Kind, p.subject.ID), Set{p.subject.Source}.Encode())
 		}
 		r.learn(subjectQuery(p.subject), s.Encode())

@@ -45,9 +45,9 @@ const (
 	kindTicket       = "ticket"
 )
 
-// referredTo tells whether events refer to subjects of that kind by their id and source, so that a reference to another
-// source may mean the one that is known (section 2).
-func referredTo(kind string) bool {
+// ReferredTo tells whether events refer to subjects of that kind by their id and source, so that a reference to another
+// source may mean the one that is known (section 2), and the ledger keeps the sources of an id (NameFact).
+func ReferredTo(kind string) bool {
 	switch kind {
 	case kindArtifact, kindTaskRun, kindTicket, "build", "incident":
 		return false

@@ -680,7 +680,7 @@ func (t *toCDEvents) learnSynthesized() {
 		if k.Kind == kindArtifact {
 			record.Artifact = t.in.doc.Root().At("data", "identity").Str()
 			s.Text = record.Artifact
-		} else if referredTo(k.Kind) {
+		} else if ReferredTo(k.Kind) {
 			t.learn(nameQuery(k.Kind, k.ID), Set{k.Source}.Encode())
 		}
 		t.learn(subjectQuery(k), s.Encode())

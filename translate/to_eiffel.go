@@ -614,7 +614,7 @@ func (t *toEiffel) synthesizeAnchor(l *mappings.Link, id string, k SubjectKey, a
 			record.Name = name
 		}
 		t.learn(subjectQuery(k), anchor.Encode())
-		if referredTo(k.Kind) {
+		if ReferredTo(k.Kind) {
 			t.learn(nameQuery(k.Kind, k.ID), Set{k.Source}.Encode())
 		}
 		t.learn(eventQuery(id), record.Encode())

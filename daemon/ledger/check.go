@@ -246,13 +246,18 @@ func (c *checker) compareSubject(q translate.Query, parts []string, record []byt
 			}
 		}
 	}
-	for _, e := range s.Environments {
-		if err := c.wantRecord(q, translate.LineFact, parts[1], parts[2], e.Source, e.ID); err != nil {
-			return err
+	// A test, too, has the environment that it ran in.
+	lives := parts[0] == "service" && len(s.Environments) > 0
+	if lives {
+		for _, e := range s.Environments {
+			if err := c.wantRecord(q, translate.LineFact, parts[1], parts[2], e.Source, e.ID); err != nil {
+				return err
+			}
 		}
 	}
-	// Artifacts are keyed by what they are, so they have no names; a subject of which only its end is known has none.
-	if parts[0] != "artifact" && len(s.Anchors)+len(s.Environments) > 0 {
+	// A subject of which only what happened to it later is known has no name yet.
+	begun := lives || s.Opened != translate.Stamp{} || slices.ContainsFunc(s.Anchors, func(a translate.Anchor) bool { return a.Synthesized })
+	if begun && translate.ReferredTo(parts[0]) {
 		return c.wantMember(q, parts[1], translate.NameFact, parts[0], parts[2])
 	}
 	return nil

@@ -3,9 +3,11 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/eiffelbridge/eiffelbridge/examples/events"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
@@ -21,7 +23,7 @@ func TestCheckFinds(t *testing.T) {
 		{translate.Fact{Query: query(translate.EventFact, "a"), Record: []byte{0x0a, 0x7f}}, "damaged record"},
 		{translate.Fact{Query: query(translate.SubjectFact, "ticket", "s", "a"), Record: (&translate.Subject{Anchors: []translate.Anchor{{Type: "EiffelIssueDefinedEvent"}}}).Encode()}, "no type or no id"},
 		{translate.Fact{Query: query(translate.SubjectFact, "ticket", "s", "a"), Record: (&translate.Subject{Closures: []translate.Stamp{stamp(2), stamp(1)}}).Encode()}, "closure 1 is out of order"},
-		{translate.Fact{Query: query(translate.SubjectFact, "ticket", "s", "a"), Record: (&translate.Subject{Anchors: []translate.Anchor{{Type: "EiffelIssueDefinedEvent", First: "x", Last: "x"}}}).Encode()}, `name ["ticket","a"] does not name "s"`},
+		{translate.Fact{Query: query(translate.SubjectFact, "change", "s", "a"), Record: (&translate.Subject{Opened: stamp(1), Anchors: []translate.Anchor{{Type: "EiffelSourceChangeCreatedEvent", First: "x", Last: "x"}}}).Encode()}, `name ["change","a"] does not name "s"`},
 		{translate.Fact{Query: query(translate.SubjectFact, "artifact", "", "a"), Record: (&translate.Subject{Anchors: []translate.Anchor{{Type: "EiffelArtifactCreatedEvent", First: "0a6b8ab0-4b6c-4b8e-9a51-4d86c3a4d0c1"}}}).Encode()}, "is an EiffelEnvironmentDefinedEvent and not"},
 		{translate.Fact{Query: query(translate.SubjectFact, "service", "s", "a"), Record: (&translate.Subject{Environments: []translate.SubjectKey{{Source: "s", ID: "none"}}}).Encode()}, `line ["s","a","s","none"] is missing`},
 		{translate.Fact{Query: query(translate.NameFact, "ticket", "a"), Record: translate.Set{"s"}.Encode()}, `subject ["ticket","s","a"] is missing`},
@@ -48,6 +50,36 @@ func TestCheckFinds(t *testing.T) {
 		}
 		if text := fmt.Sprint(findings); !strings.Contains(text, c.want) || !strings.Contains(text, c.fact.Query.Kind.String()+" "+c.fact.Query.Key) {
 			t.Errorf("%s %s: findings %v, want %q", c.fact.Query.Kind, c.fact.Query.Key, findings, c.want)
+		}
+	}
+}
+
+// TestCheckTakesWhatTranslationsWrite feeds an event of every type, of either protocol, and checks the ledger after each.
+func TestCheckTakesWhatTranslationsWrite(t *testing.T) {
+	for name, story := range map[string]func() ([]events.Example, error){"cdevents": events.CDEvents, "eiffel": events.Eiffel} {
+		list, err := story()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// As told, and backwards, so that everything comes before what it refers to.
+		for _, backwards := range []bool{false, true} {
+			if backwards {
+				slices.Reverse(list)
+			}
+			engine, err := translate.New(translate.Settings{Returning: translate.ReturningDrop})
+			if err != nil {
+				t.Fatal(err)
+			}
+			store := NewMemory()
+			session := translate.NewSession(engine, store)
+			for _, e := range list {
+				if _, err := session.Translate(t.Context(), e.JSON); err != nil {
+					t.Fatalf("%s: %v", e.File, err)
+				}
+				if findings, err := Check(t.Context(), store); err != nil || len(findings) > 0 {
+					t.Fatalf("%s, backwards %v, after %s: %v %v", name, backwards, e.File, findings, err)
+				}
+			}
 		}
 	}
 }

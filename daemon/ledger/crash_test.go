@@ -340,12 +340,18 @@ func TestFullDisk(t *testing.T) {
 	if err := s.Commit(context.Background(), crashBatch("refused")); !errors.Is(err, ErrFull) {
 		t.Errorf("a commit to a full disk gives %v", err)
 	}
+	if err := s.Health(); !errors.Is(err, ErrFull) {
+		t.Errorf("the health of a ledger on a full disk is %v", err)
+	}
 	if read(t, s, query(translate.NameFact, "service", "before")) == nil {
 		t.Error("a ledger on a full disk cannot be read")
 	}
 	disk.set(nil)
 	if err := <-waits; err != nil {
 		t.Errorf("the commit that waited for room: %v", err)
+	}
+	if err := s.Health(); err != nil {
+		t.Errorf("the health with room again is %v", err)
 	}
 	commit(t, s, crashBatch("after"))
 	if err := s.Close(); err != nil {

@@ -226,6 +226,14 @@ func (s *File) Apply(ctx context.Context, facts []translate.Fact) error {
 	return s.Commit(ctx, Batch{Facts: facts})
 }
 
+// Health is nil, or [ErrFull] while a write waits for room on the disk. It may be called at any time.
+func (s *File) Health() error {
+	if s.fs.waiting.Load() > 0 {
+		return fmt.Errorf("write ledger %s: %w", s.path, ErrFull)
+	}
+	return nil
+}
+
 // Commit implements [Store]. While the disk is full it returns [ErrFull] at once; calls that were under way when it
 // became full wait for room or for Close. After [ErrBroken] it is open whether the batch survives, as after a crash.
 func (s *File) Commit(ctx context.Context, b Batch) error {

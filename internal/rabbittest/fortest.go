@@ -98,13 +98,13 @@ func Main(m *testing.M) int {
 // fail ends the test; a missing installation skips it where that may be.
 func fail(tb testing.TB, err error) {
 	tb.Helper()
-	if errors.Is(err, ErrNotInstalled) && !required() {
+	if errors.Is(err, ErrNotInstalled) && !Required() {
 		tb.Skipf("%v; with EIFFELBRIDGE_REQUIRE_RABBITMQ=1 this would be a failure", err)
 	}
 	tb.Fatal(err)
 }
 
-func required() bool {
+func Required() bool {
 	if os.Getenv("EIFFELBRIDGE_REQUIRE_RABBITMQ") == "1" {
 		return true
 	}
