@@ -10,6 +10,10 @@ import (
 	"testing"
 	"time"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 	"github.com/eiffelbridge/eiffelbridge/translate"
@@ -908,17 +912,26 @@ func TestNewFactsReachThoseWhoLookedBefore(t *testing.T) {
 	equal(t, texts[len(texts)-2:], []string{`[]`, `["two"]`})
 }
 
-// BenchmarkRelay has sinks and sources that cost nothing: what remains is the relay itself.
+// BenchmarkRelay has sinks and sources that cost nothing: what remains is the relay itself, without traces and with them.
 func BenchmarkRelay(b *testing.B) {
-	for name, ordered := range bothSinks {
-		b.Run(name, func(b *testing.B) {
+	for _, c := range []struct {
+		name    string
+		ordered bool
+		tracer  trace.TracerProvider
+	}{
+		{"ordered", true, nil},
+		{"unordered", false, nil},
+		{"traced", true, sdktrace.NewTracerProvider(sdktrace.WithBatcher(tracetest.NewNoopExporter()))},
+	} {
+		b.Run(c.name, func(b *testing.B) {
 			r := DefaultRelay()
 			r.Name, r.From, r.To, r.Translate, r.Translator = "r", "in", "out", translate.Eiffel, translatorFunc(
 				func(id string, read func(string) bool) string { read(id); return id })
-			source, sink := newFakeSource(), &fakeSink{ordered: ordered}
+			source, sink := newFakeSource(), &fakeSink{ordered: c.ordered}
 			d, err := New(Settings{
 				Sources: map[string]transport.Source{"in": source}, Sinks: map[string]transport.Sink{"out": sink},
 				Relays: []RelaySettings{r}, Ledger: ledger.NewMemory(), Letters: &fakeLetters{},
+				Tracer: c.tracer,
 			})
 			if err != nil {
 				b.Fatal(err)
