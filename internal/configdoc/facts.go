@@ -225,7 +225,7 @@ func rules() map[string]rule {
 
 		httpPrefix + "oauth2.token_url":     rule{text: "http:// or https://", bad: []string{"ftp://a/", "https://user@a/"}}.must(),
 		httpPrefix + "oauth2.client_id":     rule{bad: []string{`""`}}.must(),
-		httpPrefix + "oauth2.client_secret": rule{text: "either it or `client_secret_file`", bad: []string{`""`, `" a"`}},
+		httpPrefix + "oauth2.client_secret": {text: "either it or `client_secret_file`", bad: []string{`""`, `" a"`}},
 
 		"cdevents_webhook.listen":            rule{text: "host:port", good: []string{"127.0.0.1:0"}, bad: []string{"8080"}}.or("none"),
 		"cdevents_webhook.max_body":          between("1", "66060288", "0", "66060289"),

@@ -38,8 +38,11 @@ func (b *Bearer) validate() error {
 		return nil
 	}
 	err := validateSecrets("bearer.token", b.Token, b.TokenFile)
-	if !isHeaderName(b.Header) {
+	switch {
+	case !isHeaderName(b.Header):
 		err = errors.Join(err, fmt.Errorf("bearer.header: %q is not a header name", b.Header))
+	case isOwnHeader(b.Header):
+		err = errors.Join(err, fmt.Errorf("bearer.header: %s has another meaning", http.CanonicalHeaderKey(b.Header)))
 	}
 	return err
 }

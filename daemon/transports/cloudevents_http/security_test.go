@@ -406,10 +406,15 @@ func TestSecuritySettings(t *testing.T) {
 		change func(*cloudeventshttp.SourceSettings)
 		key    string
 	}{
-		"no token":           {withBearer(cloudeventshttp.Bearer{Header: "Authorization"}), "bearer.token: is missing"},
-		"empty token":        {withBearer(cloudeventshttp.Bearer{Header: "Authorization", Token: strictyaml.Secrets{"topsecret", ""}}), "bearer.token: is empty"},
-		"spaces":             {withBearer(cloudeventshttp.Bearer{Header: "Authorization", Token: strictyaml.Secrets{" topsecret"}}), "bearer.token: begins"},
-		"no header":          {withBearer(cloudeventshttp.Bearer{Token: strictyaml.Secrets{"topsecret"}}), "bearer.header:"},
+		"no token":    {withBearer(cloudeventshttp.Bearer{Header: "Authorization"}), "bearer.token: is missing"},
+		"empty token": {withBearer(cloudeventshttp.Bearer{Header: "Authorization", Token: strictyaml.Secrets{"topsecret", ""}}), "bearer.token: is empty"},
+		"spaces":      {withBearer(cloudeventshttp.Bearer{Header: "Authorization", Token: strictyaml.Secrets{" topsecret"}}), "bearer.token: begins"},
+		"no header":   {withBearer(cloudeventshttp.Bearer{Token: strictyaml.Secrets{"topsecret"}}), "bearer.header:"},
+		"meaning":     {withBearer(cloudeventshttp.Bearer{Token: strictyaml.Secrets{"topsecret"}, Header: "ce-id"}), "bearer.header: Ce-Id"},
+		"one header": {func(s *cloudeventshttp.SourceSettings) {
+			s.Bearer = &cloudeventshttp.Bearer{Token: strictyaml.Secrets{"topsecret"}, Header: "X-A"}
+			s.HMAC = &cloudeventshttp.HMAC{Secret: strictyaml.Secrets{"topsecret"}, Header: "x-a"}
+		}, "hmac.header: the token"},
 		"token file missing": {withBearer(cloudeventshttp.Bearer{Header: "Authorization", TokenFile: missing}), "bearer.token_file: open"},
 		"token file empty":   {withBearer(cloudeventshttp.Bearer{Header: "Authorization", TokenFile: empty}), "bearer.token_file: " + empty + " has no line"},
 		"no secret":          {withHMAC(cloudeventshttp.HMAC{Header: "A"}), "hmac.secret: is missing"},

@@ -103,6 +103,9 @@ func (s SourceSettings) Validate() error {
 		}
 	}
 	errs = append(errs, s.TLS.validate(), s.Bearer.validate(), s.HMAC.validate())
+	if s.Bearer != nil && s.HMAC != nil && strings.EqualFold(s.Bearer.Header, s.HMAC.Header) {
+		errs = append(errs, errors.New("hmac.header: the token stands there already"))
+	}
 	return errors.Join(errs...)
 }
 

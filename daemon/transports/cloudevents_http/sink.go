@@ -30,7 +30,7 @@ var _ transport.Sink = (*Sink)(nil)
 // Sink posts each message as a CloudEvent, up to MaxInFlight at once. A message is durable when the target answers with 2xx.
 // 400, 409, 413, 415 and 422 blame the message and are permanent. Everything else is worth a retry, which is left to the caller: a wrong
 // target or an expired token (401, 403, 404) is mended in the configuration, and no event may be lost for it. Redirects are not
-// followed, since an event must not wander to where nobody configured it to go.
+// followed, since an event must not wander to where nobody configured it to go. An answer with 401 drops the token that OAuth2 fetched.
 type Sink struct {
 	settings SinkSettings
 	log      *slog.Logger

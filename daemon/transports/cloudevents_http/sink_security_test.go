@@ -42,6 +42,24 @@ func newTokenServer(t *testing.T) *tokenServer {
 	return s
 }
 
+func newTokenServerTLS(t *testing.T, ca *certtest.Authority, name string) *tokenServer {
+	s := &tokenServer{secret: "s%cr t", good: map[string]time.Time{}}
+	s.Server = httptest.NewUnstartedServer(s)
+	s.TLS = serverTLS(t, ca, name)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return s
+}
+
+func serverTLS(t *testing.T, ca *certtest.Authority, name string) *tls.Config {
+	t.Helper()
+	own, err := tls.X509KeyPair(ca.Issue(t, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{own}}
+}
+
 func (s *tokenServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.lock.Lock()
 	broken := s.broken
@@ -328,11 +346,8 @@ func TestSinkTLS(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		serial <- r.TLS.PeerCertificates[0].SerialNumber.String()
 	}))
-	own, err := tls.X509KeyPair(ca.Issue(t, "sink.example"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{own}, ClientCAs: clients.Pool(), ClientAuth: tls.RequireAndVerifyClientCert}
+	server.TLS = serverTLS(t, ca, "sink.example")
+	server.TLS.ClientCAs, server.TLS.ClientAuth = clients.Pool(), tls.RequireAndVerifyClientCert
 	server.StartTLS()
 	defer server.Close()
 	cert, key := certtest.Pair(t, folder, clients, "client")
@@ -358,6 +373,15 @@ func TestSinkTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := <-serial
+	// The token endpoint has the same authority and another name.
+	tokens := newTokenServerTLS(t, ca, "login.example")
+	withToken := newSink(t, server.URL, func(s *cloudeventshttp.SinkSettings) {
+		s.TLS = &good
+		s.OAuth2 = &cloudeventshttp.OAuth2{TokenURL: tokens.URL, ClientID: "bridge", ClientSecret: "s%cr t", Scopes: []string{"a", "b"}, Audience: "sink"}
+	})
+	if err := publish(t, withToken, event); err != nil || tokens.count() != 1 || <-serial != first {
+		t.Errorf("with a token: %v", err)
+	}
 	certtest.Pair(t, folder, clients, "client")
 	eventually(t, "the new certificate is not shown", func() bool {
 		if err := publish(t, sink, event); err != nil {
@@ -495,6 +519,9 @@ func TestSinkBrokenServers(t *testing.T) {
 			}
 			if name == "body without end, of an error" && transport.RetryAfter(err) != 3*time.Second {
 				t.Errorf("after %v", transport.RetryAfter(err))
+			}
+			if name == "header without end" && !strings.Contains(err.Error(), "headers exceeded") {
+				t.Error(err)
 			}
 			if name == "says nothing" && !errors.Is(err, context.DeadlineExceeded) {
 				t.Error(err)
