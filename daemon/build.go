@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/eiffelbridge/eiffelbridge/daemon/deadletters"
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/amqp091"
 	cdeventswebhook "github.com/eiffelbridge/eiffelbridge/daemon/transports/cdevents_webhook"
@@ -68,11 +67,9 @@ func (c *Config) Settings(o BuildOptions) (s Settings, err error) {
 	if s.Ledger, err = c.Ledger.open(o); err != nil {
 		return s, fmt.Errorf("ledger: %w", err)
 	}
-	letters, err := deadletters.Open(c.DeadLetters.Path, deadletters.Options{Now: o.Clock.Now})
-	if err != nil {
+	if s.Letters, err = c.openLetters(s.Ledger, o); err != nil {
 		return s, fmt.Errorf("dead_letters: %w", err)
 	}
-	s.Letters = letters
 	for _, r := range c.Relays {
 		if s.Sinks[r.To] == nil {
 			sink, err := c.transports[r.To].sink(r.To, o)

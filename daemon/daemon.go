@@ -318,6 +318,9 @@ func (d *Daemon) Health() map[string]error {
 	}
 	out["ledger"] = pointed(d.s.ledgerErr.Load())
 	out["dead_letters"] = pointed(d.s.lettersErr.Load())
+	if letters, ok := d.settings.Letters.(interface{ Health() error }); ok && out["dead_letters"] == nil {
+		out["dead_letters"] = letters.Health()
+	}
 	return out
 }
 

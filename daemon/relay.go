@@ -115,6 +115,9 @@ func messages(events []translate.Event, passed map[string]string) []transport.Me
 	return out
 }
 
+// isReplay tells whether a message is the replay of a dead letter.
+func isReplay(m transport.Message) bool { return m.Extensions[transport.ReplayExtension] != "" }
+
 // passedOn are the extensions that go from a message to what it becomes.
 func passedOn(extensions map[string]string) map[string]string {
 	var out map[string]string

@@ -74,7 +74,8 @@ type sequencer struct {
 }
 
 // Letters is where the relay puts what cannot be translated or delivered. Append returns nil once the letter is
-// durable; the relay calls it again after an error. It is safe for concurrent use.
+// durable, or was so before; the relay calls it again after an error. It is safe for concurrent use. A Health() error is asked for
+// /readyz, a Size() (bytes int64, letters int) for the metrics, and a [deadletters.Store] for /deadletters.
 type Letters interface {
 	Append(ctx context.Context, l deadletters.Letter) error
 }
@@ -152,8 +153,10 @@ func (s *sequencer) submitConsulted(r *relay, d transport.Delivery, event transl
 	s.mu.Lock()
 	defer s.unlock()
 	key := keyOf(r, event)
-	// Equal ids with other bytes are another event, whatever the protocols demand; it takes its own way.
-	if t := s.inFlight[key]; t != nil && bytes.Equal(t.event.JSON, event.JSON) {
+	again := isReplay(d.Message)
+	// Equal ids with other bytes are another event, whatever the protocols demand; it takes its own way. So does the replay
+	// of a dead letter: what becomes of it must not be lost in what becomes of an event that was there before.
+	if t := s.inFlight[key]; t != nil && !again && bytes.Equal(t.event.JSON, event.JSON) {
 		if len(t.settles) == 0 {
 			// Otherwise the deadline of the first that waits holds; each redelivery would put it off.
 			s.limit(t)
@@ -163,7 +166,7 @@ func (s *sequencer) submitConsulted(r *relay, d transport.Delivery, event transl
 		s.metrics.joined.WithLabelValues(r.settings.Name).Inc()
 		return
 	}
-	if len(s.parked) > 0 {
+	if len(s.parked) > 0 && !again {
 		if p := s.parked[parkedKey(r, event)]; p != nil && p.state != arriving {
 			r.release(1)
 			s.after = append(s.after, func() { d.Settle(transport.Settlement{Outcome: transport.Accepted}) })
@@ -173,7 +176,7 @@ func (s *sequencer) submitConsulted(r *relay, d transport.Delivery, event transl
 	}
 	t := &transaction{
 		relay: r, event: event, original: d.Message.Data, passed: passedOn(d.Message.Extensions),
-		received: s.clock.Now(), settles: []func(transport.Settlement){d.Settle}, slots: 1, answers: answers,
+		received: s.clock.Now(), settles: []func(transport.Settlement){d.Settle}, slots: 1, answers: answers, again: again,
 	}
 	s.limit(t)
 	s.admit(t)
@@ -696,6 +699,7 @@ func (s *sequencer) letterFor(t *transaction) *deadletters.Letter {
 	return &deadletters.Letter{
 		Received: t.received.UTC(), Relay: t.relay.settings.Name, Direction: t.relay.settings.Translate.String(),
 		EventID: t.event.ID, EventType: t.event.Type, Source: t.event.Source, Attempts: t.attempts, Extensions: t.passed, Event: t.original,
+		Replayed: t.again,
 	}
 }
 
@@ -776,7 +780,7 @@ func (s *sequencer) poison(r *relay, d transport.Delivery, event translate.Event
 	defer s.unlock()
 	t := &transaction{
 		relay: r, event: event, original: d.Message.Data, passed: passedOn(d.Message.Extensions),
-		received: s.clock.Now(), settles: []func(transport.Settlement){d.Settle}, slots: 1, state: condemned,
+		received: s.clock.Now(), settles: []func(transport.Settlement){d.Settle}, slots: 1, state: condemned, again: isReplay(d.Message),
 	}
 	s.enter(t)
 	if s.stopped {

@@ -32,6 +32,7 @@ type transaction struct {
 	original []byte // as the source delivered it
 	passed   map[string]string
 	received time.Time
+	again    bool // it is the replay of a dead letter
 
 	settles []func(transport.Settlement) // deliveries that wait for it
 	slots   int                          // places in the relay that it holds
