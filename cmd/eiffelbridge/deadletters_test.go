@@ -118,6 +118,30 @@ func (l *letters) list(n int, filter ...string) map[string]listed {
 	}
 }
 
+// shows waits until the admin listener knows of n letters.
+func (l *letters) shows(n int) {
+	l.t.Helper()
+	get := func(path string) string {
+		answer, err := http.Get(l.admin + path)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		text, _ := io.ReadAll(answer.Body)
+		return string(text)
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		metric, list := get("metrics"), get("deadletters")
+		if strings.Contains(metric, fmt.Sprintf("\neiffelbridge_dead_letters_waiting %d\n", n)) &&
+			(strings.Count(list, `"code": "`) == n || strings.Contains(list, fmt.Sprintf(`"waiting": %d`, n))) {
+			return
+		}
+		if time.Now().After(deadline) {
+			l.t.Fatalf("not %d letters: %s", n, list)
+		}
+	}
+}
+
 func (l *letters) release(id, kind string) {
 	l.t.Helper()
 	body := fmt.Sprintf(`{"context":{"specversion":"0.5.1","id":%q,"source":"/ci","type":"dev.cdeventsx.acme-release.%s.1.0.0","timestamp":"2026-03-01T08:00:00Z"},`+
@@ -143,8 +167,12 @@ func flowID(n int) string { return fmt.Sprintf("5c9e4d10-6f8a-4b7e-9c11-3a000000
 
 func (l *letters) flow(n int, product string) {
 	l.t.Helper()
-	body := fmt.Sprintf(`{"meta":{"id":%q,"type":"EiffelFlowContextDefinedEvent","version":"3.0.0","time":1772438400000,"source":{"uri":"/eiffel"}},`+
-		`"data":{"product":%q},"links":[]}`, flowID(n), product)
+	l.publish(fmt.Sprintf(`{"meta":{"id":%q,"type":"EiffelFlowContextDefinedEvent","version":"3.0.0","time":1772438400000,"source":{"uri":"/eiffel"}},`+
+		`"data":{"product":%q},"links":[]}`, flowID(n), product))
+}
+
+func (l *letters) publish(body string) {
+	l.t.Helper()
 	err := l.ch.PublishWithContext(l.t.Context(), "events-"+filepath.Base(l.dir), "eiffel.flow", true, false, amqp.Publishing{Body: []byte(body), DeliveryMode: 2})
 	if err != nil {
 		l.t.Fatal(err)
@@ -220,6 +248,7 @@ relays:
 		for n := range 4 {
 			l.flow(n, map[bool]string{true: "other", false: "shop"}[n == 3])
 		}
+		l.publish("no event")
 	}
 	for ready := false; !ready; time.Sleep(5 * time.Millisecond) {
 		answer, err := http.Get(l.admin + "readyz")
@@ -236,10 +265,11 @@ relays:
 		}
 		l.release("lost", "forgotten")
 		flows()
-		l.list(8)
+		l.list(9)
+		l.shows(9)
 		l.restart("")
 	}
-	all := l.list(8)
+	all := l.list(9)
 	l.list(4, "--relay", "to_cdevents", "--code", "no_mapping")
 	l.list(1, "--type", "dev.cdeventsx.acme-release.forgotten.1.0.0")
 	if out := l.do(0, "show", all["r1"].ID); !strings.Contains(out, `"id": "r1"`) || !strings.Contains(out, "no_mapping") {
@@ -249,13 +279,13 @@ relays:
 	if out := l.do(1, "replay", all["r1"].ID); !strings.Contains(out, "0 letters replayed, 1 failed") {
 		t.Errorf("replayed without a mapping: %s", out)
 	}
-	l.list(8)
+	l.list(9)
 
 	l.restart(", mappings: [overlay.yaml]")
 	if out := l.do(0, "replay", all["r1"].ID); !strings.Contains(out, "1 letter replayed, 0 failed") {
 		t.Errorf("one: %s", out)
 	}
-	l.list(7)
+	l.list(8)
 	if n := l.delivered("eiffel.jsonl", "release-r1"); n != 1 {
 		t.Errorf("%d events for one letter", n)
 	}
@@ -263,31 +293,35 @@ relays:
 		t.Errorf("two: %s", out)
 	}
 	l.delivered("cdevents.jsonl", flowID(0), flowID(1))
-	l.list(5)
+	l.list(6)
 	if out := l.do(0, "replay", "--code", "no_mapping", "--type", "dev.cdeventsx.acme-release.shipped.1.0.0"); !strings.Contains(out, "2 letters replayed") {
 		t.Errorf("some: %s", out)
 	}
 	l.delivered("eiffel.jsonl", "release-r1", "release-r2", "release-r3")
-	l.list(3)
-	// One of the rest is refused in the answer, one only after it was taken from its queue.
-	if out := l.do(1, "replay", "--all"); !strings.Contains(out, "2 letters replayed, 1 failed") {
+	l.list(4)
+	// One of the rest is refused in the answer, one only after it was taken from its queue, and one cannot be sent at all.
+	if out := l.do(1, "replay", "--all"); !strings.Contains(out, "2 letters replayed, 2 failed") {
 		t.Errorf("all: %s", out)
 	}
 	l.delivered("cdevents.jsonl", flowID(0), flowID(1), flowID(2))
-	left := l.list(2)
+	left := l.list(3)
 	if left["lost"].ID == "" || left[flowID(3)].ID != all[flowID(3)].ID {
 		t.Errorf("what is left: %+v", left)
 	}
 	// The sender of one of them does not give up.
 	l.release("lost", "forgotten")
-	l.list(2)
+	l.list(3)
 	if out := l.do(0, "drop", "--code", "no_mapping", "--relay", "to_eiffel"); out != "" {
 		t.Error(out)
 	}
-	if left := l.list(1); left[flowID(3)].ID == "" {
+	if left := l.list(2); left[flowID(3)].ID == "" {
 		t.Errorf("what is left: %+v", left)
 	}
 	l.do(0, "drop", "--all")
 	l.list(0)
 	l.stop()
+	// What was refused is not given back to its queue.
+	if q, err := l.ch.QueueDeclarePassive(name, true, false, false, false, nil); err != nil || q.Messages != 0 {
+		t.Errorf("%d messages are in the relay's queue again, %v", q.Messages, err)
+	}
 }

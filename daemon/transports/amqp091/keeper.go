@@ -31,23 +31,8 @@ func NewKeeper(settings Settings, log *slog.Logger) (*Keeper, error) {
 }
 
 // Publish publishes one message and waits for its confirm. Its errors are those of a [Sink]; when ctx ends, the message may
-// still arrive. A queue that was deleted is declared anew.
+// still arrive. A message that no queue takes makes the keeper connect anew, which declares a queue that was deleted.
 func (k *Keeper) Publish(ctx context.Context, key string, message amqp.Publishing) error {
-	err := k.publish(ctx, key, message)
-	if errors.Is(err, errUnroutable) && k.sink.keeps {
-		session, down := k.sink.current(ctx)
-		if down != nil {
-			return err
-		}
-		if again := k.sink.settings.ensureQueue(session.link); again != nil {
-			return fmt.Errorf("%w; %w", err, again)
-		}
-		err = k.publish(ctx, key, message)
-	}
-	return err
-}
-
-func (k *Keeper) publish(ctx context.Context, key string, message amqp.Publishing) error {
 	s := k.sink
 	session, err := s.current(ctx)
 	if err != nil {
@@ -57,7 +42,12 @@ func (k *Keeper) publish(ctx context.Context, key string, message amqp.Publishin
 		return s.failed(tooLarge(len(message.Body), limit))
 	}
 	result := make(chan error, 1)
-	p := &pending{sink: s, message: message, key: key, done: func(_ int, err error) { result <- err }}
+	p := &pending{sink: s, message: message, key: key, done: func(_ int, err error) {
+		if errors.Is(err, errUnroutable) && s.keeps {
+			session.lose(err)
+		}
+		result <- err
+	}}
 	if err = session.reserve(ctx); err == nil {
 		err = session.enqueue(p)
 	}
