@@ -41,6 +41,7 @@ to_cdevents:
 type letters struct {
 	*relay
 	config string // with %s for what each relay has
+	bus    string // name of the exchange and the queue
 	ch     *amqp.Channel
 }
 
@@ -173,7 +174,7 @@ func (l *letters) flow(n int, product string) {
 
 func (l *letters) publish(body string) {
 	l.t.Helper()
-	err := l.ch.PublishWithContext(l.t.Context(), "events-"+filepath.Base(l.dir), "eiffel.flow", true, false, amqp.Publishing{Body: []byte(body), DeliveryMode: 2})
+	err := l.ch.PublishWithContext(l.t.Context(), l.bus, "eiffel.flow", true, false, amqp.Publishing{Body: []byte(body), DeliveryMode: 2})
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -204,7 +205,7 @@ func (l *letters) delivered(file string, texts ...string) int {
 func TestReplayAfterAMappingFix(t *testing.T) {
 	for kind, store := range map[string]string{
 		"file":     `{type: file, path: dead.jsonl}`,
-		"exchange": `{type: amqp091, transport: bus, exchange: dead, queue: dead}`,
+		"exchange": `{type: amqp091, transport: bus, exchange: dead, queue: dead letters}`,
 	} {
 		t.Run(kind, func(t *testing.T) { testReplayAfterAMappingFix(t, store) })
 	}
@@ -217,8 +218,8 @@ func testReplayAfterAMappingFix(t *testing.T, store string) {
 	}
 	free.Close() // the replay must find the port in the configuration
 	dir := t.TempDir()
-	name := "events-" + filepath.Base(dir)
-	l := &letters{relay: &relay{t: t, dir: dir}, config: fmt.Sprintf(`version: 1
+	name := "events of " + free.Addr().String()
+	l := &letters{relay: &relay{t: t, dir: dir}, bus: name, config: fmt.Sprintf(`version: 1
 admin: {listen: "127.0.0.1:0"}
 dead_letters: %s
 transports:

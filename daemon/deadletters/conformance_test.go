@@ -71,7 +71,8 @@ var kinds = map[string]func(t *testing.T) place{
 func brokerSettings(t *testing.T) amqp091.Settings {
 	s := amqp091.DefaultSettings()
 	s.URL = rabbittest.Shared(t).URL()
-	s.Exchange, s.Queue = t.Name(), t.Name()
+	name := fmt.Sprint(t.Name(), time.Now().UnixNano()) // a test may run twice on one node
+	s.Exchange, s.Queue = name, name
 	return s
 }
 

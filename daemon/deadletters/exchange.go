@@ -283,24 +283,17 @@ func (x *Exchange) walk(ctx context.Context, visit func(Letter) (bool, error)) e
 	if err != nil {
 		return err
 	}
-	for range n {
-		d, ok, err := q.Get(ctx)
-		if err != nil || !ok {
-			return err
-		}
+	return q.Read(ctx, n, func(d amqp.Delivery) error {
 		l, ours := letterOf(d)
 		if !ours {
-			continue
+			return nil
 		}
 		done, err := visit(l)
 		if done {
 			err = errors.Join(err, q.Ack(ctx, d))
 		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return err
+	})
 }
 
 // Close waits for what is on its way, for five seconds at most.

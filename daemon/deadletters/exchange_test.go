@@ -3,9 +3,11 @@ package deadletters
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -232,5 +234,34 @@ func TestBrokerIsAway(t *testing.T) {
 	}
 	if err := ReadExchange(s).Scan(context.Background(), func(Letter) error { return nil }); err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestManyLetters are more than are in memory at once.
+func TestManyLetters(t *testing.T) {
+	x := openExchange(t, brokerSettings(t), ExchangeOptions{})
+	const many = 1300
+	var writers sync.WaitGroup
+	for w := range 50 {
+		writers.Go(func() {
+			for i := w; i < many; i += 50 {
+				add(t, x, named(fmt.Sprint(i), fmt.Sprint(i)))
+			}
+		})
+	}
+	writers.Wait()
+	for range 2 { // what was read is back
+		groups, more, err := Gather(t.Context(), x, 1000, nil)
+		if err != nil || len(groups) != 1000 || more != many-1000 {
+			t.Fatalf("%d letters and %d more, %v", len(groups), more, err)
+		}
+	}
+	sent := 0
+	err := x.Take(t.Context(), Replayed, func(l Letter) bool { return strings.HasSuffix(l.EventID, "7") }, func(Letter) error { sent++; return nil })
+	if err != nil || sent != many/10 {
+		t.Errorf("%d sent, %v", sent, err)
+	}
+	if n := len(textsOf(t, x)); n != many-sent {
+		t.Errorf("%d are left", n)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -416,12 +417,17 @@ func scanFile(ctx context.Context, path string, do func(entryKey, Letter) error)
 		keys = append(keys, key)
 	}
 	slices.SortFunc(keys, func(a, b entryKey) int { return int(min(max(x.open[a].first-x.open[b].first, -1), 1)) })
+	lines := bufio.NewReaderSize(nil, 16<<10)
 	for _, key := range keys {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
-		l, err := x.open[key].read(file)
-		if err != nil {
+		l, err := x.open[key].read(file, lines)
+		var unreadable *json.UnmarshalTypeError
+		switch {
+		case errors.As(err, &unreadable):
+			continue // it looks like a letter, and somebody else wrote it
+		case err != nil:
 			return fmt.Errorf("read the dead letters in %s: %w", path, err)
 		}
 		if err := do(key, l); err != nil {
@@ -475,14 +481,14 @@ type entry struct {
 }
 
 // read gives the letter.
-func (e entry) read(file io.ReaderAt) (l Letter, err error) {
-	if err := readLine(file, e.first, &l); err != nil {
+func (e entry) read(file io.ReaderAt, lines *bufio.Reader) (l Letter, err error) {
+	if err := readLine(file, lines, e.first, &l); err != nil {
 		return l, err
 	}
 	if e.at != e.first {
 		first := l.Time
 		l = Letter{}
-		if err := readLine(file, e.at, &l); err != nil {
+		if err := readLine(file, lines, e.at, &l); err != nil {
 			return l, err
 		}
 		l.Repeats, l.LastSeen = int(e.repeats), l.Time
@@ -490,7 +496,7 @@ func (e entry) read(file io.ReaderAt) (l Letter, err error) {
 	}
 	if e.repeat > e.at {
 		var r line
-		if err := readLine(file, e.repeat, &r); err != nil {
+		if err := readLine(file, lines, e.repeat, &r); err != nil {
 			return l, err
 		}
 		r.apply(&l)
@@ -498,18 +504,18 @@ func (e entry) read(file io.ReaderAt) (l Letter, err error) {
 	return l, nil
 }
 
-func readLine(file io.ReaderAt, at int64, into any) error {
-	// No line is longer than the file.
-	text, err := bufio.NewReader(io.NewSectionReader(file, at, 1<<62)).ReadBytes('\n')
+func readLine(file io.ReaderAt, lines *bufio.Reader, at int64, into any) error {
+	lines.Reset(io.NewSectionReader(file, at, math.MaxInt64-at))
+	text, err := lines.ReadBytes('\n')
 	if err != nil {
 		return err
 	}
 	return json.Unmarshal(text, into)
 }
 
-// maxKnown bounds the letters that a relay knows by heart, at 70 bytes each. What is beyond is written again when it comes
+// maxKnown bounds the letters that a relay knows by heart, at 140 bytes each. What is beyond is written again when it comes
 // again, and counted as a repeat by whoever reads the file.
-const maxKnown = 250_000
+const maxKnown = 100_000
 
 // index is what of a file was read so far.
 type index struct {
@@ -567,9 +573,6 @@ func (x *index) take(at int64, text []byte) {
 			x.open[key] = e
 		}
 	case head.ID != "":
-		if json.Unmarshal(text, &Letter{}) != nil {
-			return
-		}
 		key := keyOf(head.ID, head.Version)
 		e, there := x.open[key]
 		switch {

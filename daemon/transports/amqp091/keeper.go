@@ -142,6 +142,8 @@ type Queue struct {
 	ch   *amqp.Channel
 	held map[uint64]struct{} // tags of what was taken and not acknowledged
 
+	parts int // consumers so far
+
 	notices sync.WaitGroup
 }
 
@@ -181,16 +183,90 @@ func (q *Queue) Len(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-// Get takes the next message; false if there is none.
-func (q *Queue) Get(ctx context.Context) (d amqp.Delivery, ok bool, err error) {
-	err = q.within(ctx, func() error {
-		d, ok, err = q.ch.Get(q.name, false)
+const (
+	// readAhead bounds the messages that are in memory while a queue is read.
+	readAhead = 500
+	// readPause is how long no message may come before it is looked whether there are any.
+	readPause = time.Second
+	// readPauses is how many such pauses there may be while there are messages.
+	readPauses = 10
+)
+
+// Read takes n messages, fewer if others take some, and calls visit for each, until that returns an error, which it returns.
+func (q *Queue) Read(ctx context.Context, n int, visit func(amqp.Delivery) error) error {
+	for n > 0 {
+		// A quorum queue gives a consumer no more than its prefetch, so that one is made for each part. Asking for
+		// message by message would take a hundred times as long.
+		part := min(n, readAhead)
+		got, err := q.readPart(ctx, part, visit)
+		if err != nil || got < part {
+			return err
+		}
+		n -= got
+	}
+	return nil
+}
+
+func (q *Queue) readPart(ctx context.Context, part int, visit func(amqp.Delivery) error) (got int, err error) {
+	// A quorum queue takes a consumer of the same tag for the one before, whose messages are still open.
+	q.parts++
+	tag := fmt.Sprintf("%s-%d", consumerTag, q.parts)
+	var deliveries <-chan amqp.Delivery
+	err = q.within(ctx, func() (err error) {
+		if err = q.ch.Qos(part, 0, false); err == nil {
+			deliveries, err = q.ch.Consume(q.name, tag, false, false, false, false, nil)
+		}
 		return err
 	})
-	if ok {
-		q.held[d.DeliveryTag] = struct{}{}
+	if err != nil {
+		return 0, err
 	}
-	return d, ok, err
+	take := func(d amqp.Delivery) error {
+		got++
+		q.held[d.DeliveryTag] = struct{}{}
+		return visit(d)
+	}
+	pause := time.NewTimer(readPause)
+	defer pause.Stop()
+	waited := 0
+	for got < part {
+		pause.Reset(readPause)
+		select {
+		case d, ok := <-deliveries:
+			if !ok {
+				return got, q.failed(errors.New("the broker ended the consumer"))
+			}
+			waited = 0
+			if err := take(d); err != nil {
+				return got, err
+			}
+			continue
+		case <-pause.C:
+			n, err := q.Len(ctx)
+			if err != nil {
+				return got, err
+			}
+			if waited++; n > 0 && waited > readPauses {
+				return got, q.failed(fmt.Errorf("the broker delivers none of %d messages", n))
+			}
+			if n > 0 {
+				continue
+			}
+		case <-ctx.Done():
+			return got, context.Cause(ctx)
+		}
+		break
+	}
+	if err := q.within(ctx, func() error { return q.ch.Cancel(tag, false) }); err != nil {
+		return got, err
+	}
+	// Each acknowledgement has made room for one more.
+	for d := range deliveries {
+		if err := take(d); err != nil {
+			return got, err
+		}
+	}
+	return got, nil
 }
 
 // Ack removes a message that was taken. Close sees to it that the broker has heard of it.
