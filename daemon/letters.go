@@ -152,17 +152,29 @@ func letterQuery(k deadletters.MemoryKey) translate.Query {
 // Replay sends events of dead letters to the relays that refused them: to the listener of a relay that is fed over HTTP, and
 // over the broker into the queue of one that is fed over AMQP. It is not safe for concurrent use.
 type Replay struct {
-	config *Config
-	log    *slog.Logger
-	sinks  map[string]transport.Sink // by the relay
+	config  *Config
+	through string // a transport that is used for all of them; empty: none
+	log     *slog.Logger
+	sinks   map[string]transport.Sink // by the relay
 }
 
-// NewReplay starts nothing yet. The configuration must have no problems. A nil logger is none.
-func (c *Config) NewReplay(log *slog.Logger) *Replay {
+// NewReplay starts nothing yet. The configuration must have no problems. through names a transport of type cloudevents_http whose
+// target is used for all relays, with its headers and whatever else it has; empty: each relay gets its events the way that it is
+// fed. A nil logger is none.
+func (c *Config) NewReplay(through string, log *slog.Logger) (*Replay, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Replay{config: c, log: log, sinks: map[string]transport.Sink{}}
+	if through != "" {
+		t, ok := c.transports[through].(*httpTransport)
+		if !ok || t.out.Target == "" {
+			return nil, fmt.Errorf("%q is no transport of type cloudevents_http with a target", through)
+		}
+		if err := t.out.Validate(); err != nil { // no relay may use it
+			return nil, fmt.Errorf("transports.%s: %w", through, err)
+		}
+	}
+	return &Replay{config: c, through: through, log: log, sinks: map[string]transport.Sink{}}, nil
 }
 
 // Send sends a message to a relay and waits until its transport has taken it: over HTTP until the relay has accepted or rejected it,
@@ -192,6 +204,9 @@ func Deliver(ctx context.Context, sink transport.Sink, m transport.Message) erro
 }
 
 func (p *Replay) open(relay string) (transport.Sink, error) {
+	if p.through != "" {
+		return p.config.transports[p.through].sink(p.through, BuildOptions{Logger: p.log}.withDefaults())
+	}
 	for _, r := range p.config.Relays {
 		if r.Name != relay {
 			continue
@@ -211,9 +226,9 @@ func (p *Replay) open(relay string) (transport.Sink, error) {
 			return amqp091.NewSink(s, p.log)
 		}
 		return nil, fmt.Errorf("relay %s is fed by transport %s, to which nothing can be sent; name a CloudEvents listener of another relay "+
-			"of the same direction with --url, or take the event out with --stdout", relay, r.From)
+			"of the same direction with --to or --url, or take the event out with --stdout", relay, r.From)
 	}
-	return nil, fmt.Errorf("there is no relay %q in the configuration; name the CloudEvents listener of another with --url, or take the event "+
+	return nil, fmt.Errorf("there is no relay %q in the configuration; name the CloudEvents listener of another with --to or --url, or take the event "+
 		"out with --stdout", relay)
 }
 

@@ -243,7 +243,15 @@ func TestReplayFindsNoWay(t *testing.T) {
 	if p := problems(c); len(p) > 0 {
 		t.Fatal(p)
 	}
-	replay := c.NewReplay(nil)
+	for _, through := range []string{"bus", "web", "nothing"} {
+		if _, err := c.NewReplay(through, nil); err == nil || !strings.Contains(err.Error(), through) {
+			t.Errorf("through %s: %v", through, err)
+		}
+	}
+	replay, err := c.NewReplay("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer replay.Close(t.Context())
 	for relay, want := range map[string]string{"to_eiffel": "fed by transport out", "other": `no relay "other"`} {
 		err := replay.Send(t.Context(), relay, transport.Message{})

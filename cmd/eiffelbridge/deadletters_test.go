@@ -225,12 +225,13 @@ dead_letters: %s
 transports:
   web: {type: cloudevents_http, listen: %q}
   bus: {type: amqp091, url: %q, exchange: %q, queue: %q}
+  again: {type: cloudevents_http, target: "http://%s/"}
   eiffel: {type: file, path: eiffel.jsonl}
   cdevents: {type: file, path: cdevents.jsonl}
 relays:
   - {name: to_eiffel, from: web, to: eiffel, translate: eiffel, on_no_mapping: dead_letter%%s}
   - {name: to_cdevents, from: bus, to: cdevents, translate: cdevents, on_no_mapping: dead_letter%%s}
-`, store, free.Addr(), rabbittest.Shared(t).URL(), name, name)}
+`, store, free.Addr(), rabbittest.Shared(t).URL(), name, name, free.Addr())}
 	if err := os.WriteFile(filepath.Join(dir, "overlay.yaml"), []byte(overlay), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -295,7 +296,7 @@ relays:
 	}
 	l.delivered("cdevents.jsonl", flowID(0), flowID(1))
 	l.list(6)
-	if out := l.do(0, "replay", "--code", "no_mapping", "--type", "dev.cdeventsx.acme-release.shipped.1.0.0"); !strings.Contains(out, "2 letters replayed") {
+	if out := l.do(0, "replay", "--to", "again", "--code", "no_mapping", "--type", "dev.cdeventsx.acme-release.shipped.1.0.0"); !strings.Contains(out, "2 letters replayed") {
 		t.Errorf("some: %s", out)
 	}
 	l.delivered("eiffel.jsonl", "release-r1", "release-r2", "release-r3")

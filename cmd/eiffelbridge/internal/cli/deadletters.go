@@ -386,7 +386,10 @@ With --config the relay is found in the configuration. One that is fed over HTTP
 its listener, and a letter ends when the relay has accepted it. One that is fed over AMQP gets the
 event in its queue, and a letter ends when the broker has confirmed it; should the relay refuse it
 once more, it is written down once more. To a relay that is fed from a file, a pipe, a webhook or a
-plugin nothing can be sent: say --url.
+plugin nothing can be sent: say --to or --url.
+
+With --to the events are sent through a transport of the configuration, with its TLS and
+credentials: for a listener that wants some.
 
 With --url the events are posted to a CloudEvents listener. It must belong to a relay of the right
 direction: CDEvents to one that translates to eiffel, Eiffel events to one that translates to
@@ -403,17 +406,21 @@ they are broken: mend them, and send them yourself.`,
 	}
 	at := c.addLetters(cmd)
 	at.addFilter()
-	var target string
+	var target, through string
 	var all, stdout bool
 	cmd.Flags().BoolVar(&all, "all", false, "all letters")
+	cmd.Flags().StringVar(&through, "to", "", "`TRANSPORT` of the configuration, of type cloudevents_http, to send through")
 	cmd.Flags().StringVar(&target, "url", "", "`URL` of a relay's CloudEvents listener")
 	cmd.Flags().BoolVar(&stdout, "stdout", false, "write the events to standard output instead")
 	at.completeLetters()
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx, stop := c.watch(cmd.Context())
 		defer stop()
-		if stdout && target != "" {
-			return usagef("--stdout and --url exclude each other")
+		switch {
+		case stdout && target != "", through != "" && (stdout || target != ""):
+			return usagef("--stdout, --url and --to exclude each other")
+		case through != "" && at.config == "":
+			return usagef("--to needs --config, which has the transport")
 		}
 		if at.config == "" && target == "" {
 			target = "http://127.0.0.1:8080/"
@@ -422,12 +429,12 @@ they are broken: mend them, and send them yourself.`,
 		if err != nil {
 			return err
 		}
-		return c.replay(ctx, at, which, target, stdout)
+		return c.replay(ctx, at, which, target, through, stdout)
 	}
 	return cmd
 }
 
-func (c *command) replay(ctx context.Context, at *lettersAt, which *letterChoice, target string, stdout bool) (err error) {
+func (c *command) replay(ctx context.Context, at *lettersAt, which *letterChoice, target, through string, stdout bool) (err error) {
 	letters, err := at.open(true)
 	if err != nil {
 		return err
@@ -436,7 +443,7 @@ func (c *command) replay(ctx context.Context, at *lettersAt, which *letterChoice
 	if err := which.check(ctx, letters); err != nil {
 		return err
 	}
-	send, done, err := c.sender(letters.config, target, stdout)
+	send, done, err := c.sender(letters.config, target, through, stdout)
 	if err != nil {
 		return err
 	}
@@ -476,7 +483,7 @@ func (c *command) replay(ctx context.Context, at *lettersAt, which *letterChoice
 }
 
 // sender is how letters are sent again, and what ends it.
-func (c *command) sender(config *daemon.Config, target string, stdout bool) (send func(context.Context, deadletters.Letter) error,
+func (c *command) sender(config *daemon.Config, target, through string, stdout bool) (send func(context.Context, deadletters.Letter) error,
 	done func(context.Context) error, err error) {
 	if stdout {
 		return func(_ context.Context, l deadletters.Letter) error {
@@ -495,7 +502,10 @@ func (c *command) sender(config *daemon.Config, target string, stdout bool) (sen
 		deliver = func(ctx context.Context, _ string, m transport.Message) error { return daemon.Deliver(ctx, sink, m) }
 		done = sink.Close
 	} else {
-		replay := config.NewReplay(nil)
+		replay, err := config.NewReplay(through, nil)
+		if err != nil {
+			return nil, nil, usagef("--to: %w", err)
+		}
 		deliver, done = replay.Send, replay.Close
 	}
 	return func(ctx context.Context, l deadletters.Letter) error {
