@@ -47,7 +47,13 @@ type File struct {
 	flush   *time.Timer        // writes them; nil if none is set
 	waiting sync.WaitGroup     // for the flush
 
+	// doubt is where lines stand that may not be on the disk, since a sync failed: a later one that succeeds says nothing
+	// about them. Letters there are written again when they come again.
+	doubt struct{ from, to int64 }
+
 	writing sync.Mutex // held by who writes to the file
+
+	sync func(*os.File) error // of the file; tests have one that fails
 }
 
 var _ Store = (*File)(nil)
@@ -78,7 +84,7 @@ func Open(path string, opts Options) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the dead letters: %w", err)
 	}
-	f := &File{path: path, now: opts.Now, file: file, known: index{most: maxKnown}, repeats: map[entryKey]*line{}}
+	f := &File{path: path, now: opts.Now, file: file, known: index{most: maxKnown}, repeats: map[entryKey]*line{}, sync: (*os.File).Sync}
 	if err := f.known.catchUp(file); err != nil {
 		file.Close()
 		return nil, fmt.Errorf("read the dead letters in %s: %w", path, err)
@@ -150,17 +156,21 @@ func (f *File) linesOf(letters []Letter) (lines []any) {
 		key := keyOf(l.ID, l.Version)
 		e, there := f.known.open[key]
 		switch {
-		case there && !l.Replayed, fresh[key]:
+		case there && !l.Replayed && !f.doubtful(e), fresh[key]:
 			f.noteRepeat(key, l)
 			continue
-		case there:
+		case there && l.Replayed:
 			l.Round = int(e.round) + 1
+		case there:
+			l.Round = int(e.round)
 		}
 		fresh[key] = true
 		lines = append(lines, lineOf(l))
 	}
 	return lines
 }
+
+func (f *File) doubtful(e entry) bool { return e.at >= f.doubt.from && e.at < f.doubt.to }
 
 // noteRepeat counts a repeat, which is written later.
 func (f *File) noteRepeat(key entryKey, l Letter) {
@@ -248,8 +258,14 @@ func (f *File) write(make func() []any) error {
 	if err != nil || len(lines) == 0 {
 		return err
 	}
-	if err := writeLines(file, torn, lines); err != nil {
+	if err := f.writeLines(file, torn, lines); err != nil {
 		f.mu.Lock()
+		if info, err := file.Stat(); err == nil {
+			if f.doubt.to == 0 {
+				f.doubt.from = f.known.read
+			}
+			f.doubt.to = info.Size()
+		}
 		for key, r := range along {
 			if newer := f.repeats[key]; newer != nil {
 				newer.Repeats += r.Repeats
@@ -265,7 +281,7 @@ func (f *File) write(make func() []any) error {
 	return f.known.catchUp(file)
 }
 
-func writeLines(file *os.File, torn bool, lines []any) error {
+func (f *File) writeLines(file *os.File, torn bool, lines []any) error {
 	var b bytes.Buffer
 	if torn {
 		b.WriteByte('\n')
@@ -280,7 +296,7 @@ func writeLines(file *os.File, torn bool, lines []any) error {
 	if _, err := file.Write(b.Bytes()); err != nil {
 		return err
 	}
-	return file.Sync()
+	return f.sync(file)
 }
 
 // Size is the size of the file in bytes, and how many letters wait in it, each version by itself.

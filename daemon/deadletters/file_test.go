@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -113,6 +114,29 @@ func TestRepeatsAreWritten(t *testing.T) {
 	add("a")
 	if got, n := texts(t, path), repeats(); n != 0 || !slices.Equal(got, []string{"b", "a"}) {
 		t.Errorf("%d repeats of %q", n, got)
+	}
+}
+
+// TestSyncFails: what may not be on the disk is written again, and then not any more.
+func TestSyncFails(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dead.jsonl")
+	f := open(t, path)
+	add(t, f, letter("a"))
+	broken := errors.New("input/output error")
+	sync := f.sync
+	f.sync = func(*os.File) error { return broken }
+	if err := f.Append(t.Context(), letter("b")); !errors.Is(err, broken) {
+		t.Fatal(err)
+	}
+	f.sync = sync
+	for _, want := range []int{3, 3} {
+		add(t, f, letter("a"), letter("b"))
+		if text, _ := os.ReadFile(path); bytes.Count(text, []byte(`"event":`)) != want {
+			t.Errorf("not %d lines of letters:\n%s", want, text)
+		}
+	}
+	if got := texts(t, path); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("%q", got)
 	}
 }
 
