@@ -131,21 +131,45 @@ func (d *Daemon) adminHandler(settings Settings) http.Handler {
 		writeJSON(w, http.StatusOK, map[string]any{"services": services})
 	})
 	mux.HandleFunc("GET /deadletters", func(w http.ResponseWriter, r *http.Request) {
-		letters := []deadletters.Letter{}
-		if lister, ok := settings.Letters.(interface {
-			List() ([]deadletters.Letter, error)
-		}); ok {
-			list, err := lister.List()
-			if err != nil {
-				d.log.Error("dead letters cannot be listed", "error", err)
-				http.Error(w, "the dead letters cannot be read", http.StatusServiceUnavailable)
-				return
-			}
-			letters = append(letters, list...)
+		answer, err := listLetters(r.Context(), settings.Letters)
+		if err != nil {
+			d.log.Error("dead letters cannot be listed", "error", err)
+			http.Error(w, "the dead letters cannot be read", http.StatusServiceUnavailable)
+			return
 		}
-		writeJSON(w, http.StatusOK, map[string]any{"dead_letters": letters})
+		writeJSON(w, http.StatusOK, answer)
 	})
 	return mux
+}
+
+// maxListed bounds the letters in an answer.
+const maxListed = 1000
+
+// letterList is the answer of /deadletters.
+type letterList struct {
+	Where   string               `json:"where,omitempty"`
+	Letters []*deadletters.Group `json:"dead_letters"`
+	More    int                  `json:"more,omitempty"`    // that are not in this answer
+	Waiting *int                 `json:"waiting,omitempty"` // messages in the queue of an exchange
+}
+
+// listLetters does not look into the queue of an exchange: what is looked at there is hidden from everybody else meanwhile.
+func listLetters(ctx context.Context, letters Letters) (answer letterList, err error) {
+	answer.Letters = []*deadletters.Group{}
+	store, ok := letters.(deadletters.Store)
+	if !ok {
+		return answer, nil
+	}
+	answer.Where = store.Where()
+	if exchange, ok := letters.(*deadletters.Exchange); ok {
+		if _, n := exchange.Size(); n >= 0 {
+			answer.Waiting = &n
+		}
+		return answer, nil
+	}
+	groups, more, err := deadletters.Gather(ctx, store, maxListed, nil)
+	answer.Letters, answer.More = append(answer.Letters, groups...), more
+	return answer, err
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

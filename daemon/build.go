@@ -13,7 +13,6 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/eiffelbridge/eiffelbridge/daemon/deadletters"
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/amqp091"
 	cdeventswebhook "github.com/eiffelbridge/eiffelbridge/daemon/transports/cdevents_webhook"
@@ -135,11 +134,9 @@ func (c *Config) openStores(s *Settings, o BuildOptions, before *predecessor) (e
 	if s.Ledger, err = c.Ledger.open(o); err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
-	letters, err := deadletters.Open(c.DeadLetters.Path, deadletters.Options{Now: o.Clock.Now})
-	if err != nil {
+	if s.Letters, err = c.openLetters(s.Ledger, o); err != nil {
 		return fmt.Errorf("dead_letters: %w", err)
 	}
-	s.Letters = letters
 	return nil
 }
 

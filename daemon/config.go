@@ -81,11 +81,22 @@ type AdminConfig struct {
 
 // DeadLettersConfig says where events go that cannot be translated or delivered.
 type DeadLettersConfig struct {
-	// Type is file.
+	// Type is file, or amqp091 for an exchange of a broker.
 	Type string `yaml:"type"`
 
-	// Path is the file, to which lines of JSON are appended. It is made with its folder if it is missing.
+	// Path is the file of type file, to which lines of JSON are appended. It is made with its folder if it is missing.
 	Path string `yaml:"path"`
+
+	// Transport is the name of the transport of type amqp091 whose broker and credentials are used. No relay need use it.
+	Transport string `yaml:"transport"`
+
+	// Exchange is the topic exchange of type amqp091. It is declared, durable, unless the Transport has declare_exchange:
+	// false. The routing key of a letter is RELAY.CODE.
+	Exchange string `yaml:"exchange"`
+
+	// Queue is a queue that is declared, of type quorum, and bound to all letters. The verbs of deadletters read it. Without
+	// it somebody else must bind one: a letter that no queue takes holds its event up.
+	Queue string `yaml:"queue"`
 }
 
 // RelayConfig is one relay.
@@ -256,11 +267,6 @@ func (c *Config) check() {
 	default:
 		c.doc.Report("ledger.type", "%q is not one of memory, file, postgres", c.Ledger.Type)
 	}
-	if c.DeadLetters.Type != "file" {
-		c.doc.Report("dead_letters.type", "%q is not one of file", c.DeadLetters.Type)
-	} else if c.DeadLetters.Path == "" {
-		c.doc.Report("dead_letters.path", "is missing")
-	}
 	if c.Admin.Listen != "off" {
 		if host, _, err := net.SplitHostPort(c.Admin.Listen); err != nil {
 			c.doc.Report("admin.listen", "%q is neither host:port nor off", c.Admin.Listen)
@@ -272,6 +278,7 @@ func (c *Config) check() {
 		c.doc.Report("max_parked", "%d is less than 0", c.MaxParked)
 	}
 	c.readTransports()
+	c.checkDeadLetters()
 	c.checkRelays()
 	c.checkPlugins()
 }

@@ -355,6 +355,9 @@ func (d *Daemon) Health() map[string]error {
 	}
 	out["ledger"] = gen.s.ledgerHealth()
 	out["dead_letters"] = pointed(gen.s.lettersErr.Load())
+	if letters, ok := settings.Letters.(interface{ Health() error }); ok && out["dead_letters"] == nil {
+		out["dead_letters"] = letters.Health()
+	}
 	return out
 }
 

@@ -80,7 +80,7 @@ dead_letters: {type: file, path: %q}
 	if fmt.Sprint(again) != fmt.Sprint(services) {
 		t.Errorf("services after the second run: %+v", again)
 	}
-	if letters, _ := os.ReadFile(path("dead.jsonl")); strings.Count(string(letters), "\n") != 1 {
+	if letters, _ := os.ReadFile(path("dead.jsonl")); strings.Count(string(letters), `"event":`) != 1 || !strings.Contains(string(letters), `"repeats":1,`) {
 		t.Errorf("dead letters after the second run: %s", letters)
 	}
 }

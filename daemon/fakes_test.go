@@ -113,12 +113,25 @@ func (f *fakeSource) deliver(text string) chan transport.Settlement {
 	return out
 }
 
+// replay is deliver for an event that comes from the dead letters.
+func (f *fakeSource) replay(text string) chan transport.Settlement {
+	out, err := f.tryWith(context.Background(), text, map[string]string{transport.ReplayExtension: "letter"})
+	if err != nil {
+		panic(err)
+	}
+	return out
+}
+
 func (f *fakeSource) try(ctx context.Context, text string) (chan transport.Settlement, error) {
+	return f.tryWith(ctx, text, map[string]string{"traceparent": "trace", "other": "x"})
+}
+
+func (f *fakeSource) tryWith(ctx context.Context, text string, extensions map[string]string) (chan transport.Settlement, error) {
 	<-f.ready
 	out := make(chan transport.Settlement, 2)
 	f.open.Add(1)
 	err := f.handler(ctx, transport.Delivery{
-		Message: transport.Message{Data: []byte(text), Extensions: map[string]string{"traceparent": "trace", "other": "x"}},
+		Message: transport.Message{Data: []byte(text), Extensions: extensions},
 		Settle: func(s transport.Settlement) {
 			out <- s
 			f.open.Done()

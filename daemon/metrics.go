@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -109,14 +110,20 @@ func (m *metrics) reloaded(applied bool, now time.Time) {
 	m.reloadTime.Set(float64(now.UnixMilli()) / 1000)
 }
 
-// watch adds the size of the dead letters.
+// watch adds the size of the dead letters; less than 0 letters are an unknown number.
 func (m *metrics) watch(size func() (bytes int64, letters int)) {
 	m.registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "eiffelbridge_dead_letters_bytes", Help: "Size of the dead letter file."},
+			Name: "eiffelbridge_dead_letters_bytes", Help: "Size of the dead letter file; 0 where there is none."},
 			func() float64 { b, _ := size(); return float64(b) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "eiffelbridge_dead_letters_waiting", Help: "Dead letters that were neither replayed nor dropped."},
-			func() float64 { _, n := size(); return float64(n) }),
+			func() float64 {
+				_, n := size()
+				if n < 0 {
+					return math.NaN()
+				}
+				return float64(n)
+			}),
 	)
 }

@@ -23,6 +23,7 @@ type parkedEvent struct {
 	text     []byte
 	passed   map[string]string
 	received time.Time
+	again    bool   // it is the replay of a dead letter
 	number   uint64 // the place in the sequence at which it was parked
 	deadline time.Time
 
@@ -54,7 +55,8 @@ type parkedRecord struct {
 	Deadline time.Time         `json:"deadline"`
 	Missing  []missingRecord   `json:"missing"`
 	Passed   map[string]string `json:"extensions,omitempty"`
-	Event    []byte            `json:"event"` // base64, so that it is the original byte for byte
+	Again    bool              `json:"replay,omitempty"` // of a dead letter
+	Event    []byte            `json:"event"`            // base64, so that it is the original byte for byte
 }
 
 type missingRecord struct {
@@ -110,7 +112,7 @@ func (s *sequencer) unresolved(t *transaction, result translate.Result) (transla
 		}
 		p = &parkedEvent{
 			key: parkedKey(t.relay, t.event), relay: t.relay, text: t.original, passed: t.passed,
-			received: t.received, number: t.seq, deadline: t.parkBy,
+			received: t.received, again: t.again, number: t.seq, deadline: t.parkBy,
 		}
 		if s.parked[p.key] != nil {
 			// Only an event that shares its id with another gets here twice.
@@ -221,7 +223,7 @@ func (s *sequencer) forgetParked(p *parkedEvent) {
 func (p *parkedEvent) record() []byte {
 	r := parkedRecord{
 		Relay: p.relay.settings.Name, Received: p.received.UTC(), Number: p.number, Deadline: p.deadline.UTC(), Passed: p.passed,
-		Event: p.text,
+		Again: p.again, Event: p.text,
 	}
 	for _, m := range p.missing {
 		r.Missing = append(r.Missing, missingRecord{string(rune(m.Query.Kind)), m.Query.Key, m.Want, m.Name})
@@ -248,8 +250,8 @@ func (s *sequencer) loadParked(ctx context.Context, relays map[string]*relay) er
 			return nil
 		}
 		p := &parkedEvent{
-			key: stored.Key, relay: relay, text: r.Event, passed: r.Passed, received: r.Received, number: r.Number, deadline: r.Deadline,
-			state: waiting,
+			key: stored.Key, relay: relay, text: r.Event, passed: r.Passed, received: r.Received, again: r.Again, number: r.Number,
+			deadline: r.Deadline, state: waiting,
 		}
 		for _, m := range r.Missing {
 			if len(m.Kind) == 1 {
@@ -310,7 +312,7 @@ func (s *sequencer) resumeLoop(stop context.Context, r *relay) {
 			}
 			event, err := translate.Decode(p.text)
 			t := &transaction{
-				relay: r, event: event, original: p.text, passed: p.passed, received: p.received, slots: 1, parked: p, resumed: true,
+				relay: r, event: event, original: p.text, passed: p.passed, received: p.received, again: p.again, slots: 1, parked: p, resumed: true,
 				parkBy: p.deadline,
 			}
 			t.trace = s.tracing.begin(r, event, &transport.Message{}, p.passed, s.clock.Now(), true)

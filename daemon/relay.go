@@ -137,6 +137,9 @@ func messages(events []translate.Event, passed map[string]string) []transport.Me
 	return out
 }
 
+// isReplay tells whether a message is the replay of a dead letter.
+func isReplay(m transport.Message) bool { return m.Extensions[transport.ReplayExtension] != "" }
+
 // maxTraceContext bounds the trace context that is passed on, in bytes. It has no part in the event, and what is longer breaks
 // receivers: headers of AMQP must fit into one frame, and those of HTTP into a few KiB.
 const maxTraceContext = 4096

@@ -82,7 +82,8 @@ type sequencer struct {
 }
 
 // Letters is where the relay puts what cannot be translated or delivered. Append returns nil once the letter is
-// durable; the relay calls it again after an error. It is safe for concurrent use.
+// durable, or was so before; the relay calls it again after an error. It is safe for concurrent use. A Health() error is asked for
+// /readyz, a Size() (bytes int64, letters int) for the metrics, and a [deadletters.Store] for /deadletters.
 type Letters interface {
 	Append(ctx context.Context, l deadletters.Letter) error
 }
@@ -162,8 +163,10 @@ func (s *sequencer) submitConsulted(r *relay, d *taken, event translate.Event, a
 	s.mu.Lock()
 	defer s.unlock()
 	key := keyOf(r, event)
-	// Equal ids with other bytes are another event, whatever the protocols demand; it takes its own way.
-	if t := s.inFlight[key]; t != nil && bytes.Equal(t.event.JSON, event.JSON) {
+	again := isReplay(d.Message)
+	// Equal ids with other bytes are another event, whatever the protocols demand; it takes its own way. So does the replay
+	// of a dead letter: what becomes of it must not be lost in what becomes of an event that was there before.
+	if t := s.inFlight[key]; t != nil && !again && bytes.Equal(t.event.JSON, event.JSON) {
 		if len(t.settles) == 0 {
 			// Otherwise the deadline of the first that waits holds; each redelivery would put it off.
 			s.limit(t)
@@ -173,7 +176,7 @@ func (s *sequencer) submitConsulted(r *relay, d *taken, event translate.Event, a
 		d.trace.join(t.trace)
 		return
 	}
-	if len(s.parked) > 0 {
+	if len(s.parked) > 0 && !again {
 		if p := s.parked[parkedKey(r, event)]; p != nil && p.state != arriving {
 			r.release(1)
 			r.account.delivery.Observe(s.clock.Now().Sub(d.at).Seconds())
@@ -185,7 +188,7 @@ func (s *sequencer) submitConsulted(r *relay, d *taken, event translate.Event, a
 	}
 	t := &transaction{
 		relay: r, event: event, original: d.Message.Data, passed: d.trace.passOn(d.Message.Extensions), trace: d.trace,
-		received: d.at, settles: []*taken{d}, slots: 1, answers: answers,
+		received: d.at, settles: []*taken{d}, slots: 1, answers: answers, again: again,
 	}
 	s.limit(t)
 	s.admit(t)
@@ -737,6 +740,7 @@ func (s *sequencer) letterFor(t *transaction) *deadletters.Letter {
 	return &deadletters.Letter{
 		Received: t.received.UTC(), Relay: t.relay.settings.Name, Direction: t.relay.settings.Translate.String(),
 		EventID: t.event.ID, EventType: t.event.Type, Source: t.event.Source, Attempts: t.attempts, Extensions: t.passed, Event: t.original,
+		Replayed: t.again,
 	}
 }
 
@@ -819,7 +823,7 @@ func (s *sequencer) poison(r *relay, d *taken, event translate.Event, err error)
 	defer s.unlock()
 	t := &transaction{
 		relay: r, event: event, original: d.Message.Data, passed: d.trace.passOn(d.Message.Extensions), trace: d.trace,
-		received: d.at, settles: []*taken{d}, slots: 1, state: condemned,
+		received: d.at, settles: []*taken{d}, slots: 1, state: condemned, again: isReplay(d.Message),
 	}
 	s.enter(t)
 	if s.stopped {

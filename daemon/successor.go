@@ -28,7 +28,7 @@ func (b *predecessor) allows(next *Config) error {
 		key           string
 		before, after any
 	}{
-		{"ledger", b.config.Ledger, next.Ledger}, {"dead_letters", b.config.DeadLetters, next.DeadLetters}, {"admin", b.config.Admin, next.Admin},
+		{"ledger", b.config.Ledger, next.Ledger}, {"dead_letters", b.config.letters(), next.letters()}, {"admin", b.config.Admin, next.Admin},
 	} {
 		if !reflect.DeepEqual(part.before, part.after) {
 			return fmt.Errorf("%s: %w", part.key, ErrNotReloadable)
@@ -44,6 +44,12 @@ func (b *predecessor) allows(next *Config) error {
 		}
 	}
 	return nil
+}
+
+// letters are all that the dead letters are opened by.
+func (c *Config) letters() any {
+	broker, _ := c.DeadLetterBroker()
+	return []any{c.DeadLetters, broker}
 }
 
 // feeds tells whether a transport is the source of a relay.

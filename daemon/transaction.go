@@ -34,6 +34,7 @@ type transaction struct {
 	received time.Time
 	trace    *eventTrace // of the first delivery, or of the parked event that goes on
 	commit   *span
+	again    bool // it is the replay of a dead letter
 
 	settles []*taken     // deliveries that wait for it
 	slots   int          // places in the relay that it holds

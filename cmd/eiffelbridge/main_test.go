@@ -20,6 +20,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/rabbittest"
 )
 
 // binary is the built command.
@@ -40,7 +42,7 @@ func build(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "build the command: %v\n%s", err, out)
 		return 1
 	}
-	return m.Run()
+	return rabbittest.Main(m)
 }
 
 func exitCode(err error) int {
@@ -226,23 +228,31 @@ relays:
 	if err := os.WriteFile(filepath.Join(r.dir, "c.yaml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r.cmd = exec.Command(binary, append([]string{"run", "--config", "c.yaml"}, args...)...)
+	r.start(append([]string{"run", "--config", "c.yaml"}, args...)...)
+	return r
+}
+
+// start starts the command and waits until it listens.
+func (r *relay) start(args ...string) {
+	r.t.Helper()
+	r.cmd = exec.Command(binary, args...)
 	r.cmd.Dir = r.dir
 	r.cmd.Stdout = &r.stdout
 	stderr, err := r.cmd.StderrPipe()
 	if err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
 	if err := r.cmd.Start(); err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = r.cmd.Process.Kill() })
+	process := r.cmd.Process
+	r.t.Cleanup(func() { _ = process.Kill() })
 	lines := bufio.NewReader(stderr)
 	for r.web == "" || r.admin == "" {
 		line, err := lines.ReadString('\n')
 		r.log.WriteString(line)
 		if err != nil {
-			t.Fatalf("the relay ended: %v\n%s", err, r.log)
+			r.t.Fatalf("the relay ended: %v\n%s", err, r.log)
 		}
 		if m := listens.FindStringSubmatch(line); m != nil {
 			if m[1] == "listens on" {
@@ -256,7 +266,6 @@ relays:
 		_, _ = io.Copy(r.log, lines)
 		close(r.logged)
 	}()
-	return r
 }
 
 func (r *relay) post(id string) (int, error) {

@@ -89,9 +89,9 @@ func TypeFromCloudEvents(ceType string) (transport.Protocol, string) {
 }
 
 // IsPassedOn tells whether an extension attribute of a CloudEvent is passed on in [transport.Message.Extensions]: those
-// of distributed tracing are.
+// of distributed tracing are, and the mark of a replay.
 func IsPassedOn(extension string) bool {
-	return extension == "traceparent" || extension == "tracestate"
+	return extension == "traceparent" || extension == "tracestate" || extension == transport.ReplayExtension
 }
 
 // IsJSON tells whether a media type (with or without parameters) promises JSON. The empty one does: it is the default
@@ -222,6 +222,7 @@ const (
 	data
 	traceParent
 	traceState
+	replay
 )
 
 var attributeNames = [...]string{
@@ -258,6 +259,8 @@ func memberOf(name []byte) member {
 		return traceParent
 	case `"tracestate"`:
 		return traceState
+	case `"` + transport.ReplayExtension + `"`:
+		return replay
 	}
 	return ignored
 }
@@ -321,6 +324,8 @@ func (e *envelope) set(which member, value string) {
 		e.extend("traceparent", value)
 	case traceState:
 		e.extend("tracestate", value)
+	case replay:
+		e.extend(transport.ReplayExtension, value)
 	}
 }
 

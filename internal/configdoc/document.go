@@ -86,7 +86,7 @@ func document(root string) (string, error) {
 			return "", fmt.Errorf("facts.go: there is no key %s any more", name)
 		}
 	}
-	b.WriteString("## A complete example\n\nIt has every key but those of other types of a ledger. Where a comment says nothing else, the value is the default.\n\n```yaml\n")
+	b.WriteString("## A complete example\n\nIt has every key but those of other types of a ledger and of the dead letters. Where a comment says nothing else, the value is the default.\n\n```yaml\n")
 	b.WriteString(strings.TrimRight(example, "\n") + "\n```\n")
 	return b.String(), nil
 }

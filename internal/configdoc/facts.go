@@ -60,7 +60,8 @@ func sections() []section {
 			[]source{{"daemon", config.Ledger, ""}}},
 		{"Admin listener", "admin.", "Health, metrics, the services and the dead letters over HTTP.",
 			[]source{{"daemon", config.Admin, ""}}},
-		{"Dead letters", "dead_letters.", "Where events go that cannot be translated or delivered.",
+		{"Dead letters", "dead_letters.", "Where events go that cannot be translated or delivered. With type amqp091, `transport` and `exchange` " +
+			"must be written. See [operations.md](operations.md#dead-letters) for what a letter is and for the form of its message.",
 			[]source{{"daemon", config.DeadLetters, ""}}},
 		{"Relays", "relays[].", "A relay is one way from a source through the translation to a sink. `relays` is a list.",
 			[]source{{"daemon", relay, ""}}},
@@ -181,7 +182,9 @@ func rules() map[string]rule {
 		"ledger.retention": rule{good: []string{"1h", "-1s"}, bad: []string{"30"}}.or(days(30)),
 		"admin.listen":     {text: "host:port, or off", good: []string{"off", "localhost:1"}, bad: []string{"nonsense", "0.0.0.0:9090"}},
 
-		"dead_letters.type": oneOf("file"), "dead_letters.path": {bad: []string{`""`}},
+		"dead_letters.type": {values: []string{"file", "amqp091"}, good: []string{"file"}, bad: []string{"nonsense"}},
+		"dead_letters.path": {bad: []string{`""`}}, "dead_letters.transport": {text: "a name of `transports`, for type amqp091", bad: []string{"bus"}},
+		"dead_letters.exchange": {text: "for type amqp091", bad: []string{"letters"}}, "dead_letters.queue": {text: "for type amqp091", bad: []string{"letters"}},
 
 		"relays[].name": rule{bad: []string{`""`}}.must(),
 		"relays[].from": rule{text: "a name of `transports`", bad: []string{`""`, "nobody"}}.must(),

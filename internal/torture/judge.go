@@ -78,7 +78,7 @@ func (r *run) judge(ctx context.Context) error {
 	if err := r.relay.shutdown(ctx); err != nil {
 		bad("%v", err)
 	}
-	r.compare(bad)
+	r.compare(ctx, bad)
 	if err := r.compareLedger(ctx, bad); err != nil {
 		bad("ledger: %v", err)
 	}
@@ -219,7 +219,7 @@ func (r *run) waitForParked(ctx context.Context) error {
 func checkAccounting([]byte) error { return nil }
 
 // compare holds what came against what had to come.
-func (r *run) compare(bad func(string, ...any)) {
+func (r *run) compare(ctx context.Context, bad func(string, ...any)) {
 	rec := r.recorder
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
@@ -236,7 +236,7 @@ func (r *run) compare(bad func(string, ...any)) {
 	for _, text := range t.refusals {
 		bad("refused: %s", text)
 	}
-	letters, err := r.letters()
+	letters, err := r.letters(ctx)
 	if err != nil {
 		bad("dead letters: %v", err)
 	}
@@ -329,24 +329,16 @@ func (r *run) writeDeliveries() {
 }
 
 // letters are the codes of the dead letters by their events.
-func (r *run) letters() (map[string]string, error) {
-	file, err := deadletters.Open(r.config.letters, deadletters.Options{})
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	list, err := file.List()
-	if err != nil {
-		return nil, err
-	}
+func (r *run) letters(ctx context.Context) (map[string]string, error) {
 	out := map[string]string{}
-	for _, l := range list {
+	err := deadletters.ReadFile(r.config.letters).Scan(ctx, func(l deadletters.Letter) error {
 		if out[string(l.Event)] != "" {
-			return nil, fmt.Errorf("%s is there twice", l.EventID)
+			return fmt.Errorf("%s is there twice", l.EventID)
 		}
 		out[string(l.Event)] = l.Code
-	}
-	return out, nil
+		return nil
+	})
+	return out, err
 }
 
 // compareLedger checks the ledger and holds it against the model's, record for record.

@@ -33,11 +33,16 @@ type Message struct {
 	Tag      string // Eiffel: the first of meta.tags, for the Sepia routing key; empty if none
 	DomainID string // Eiffel: meta.source.domainId, for the Sepia routing key; empty if none
 
-	// Extensions are CloudEvents extension attributes that are passed on: traceparent and tracestate.
+	// Extensions are the CloudEvents extension attributes that matter to a relay: traceparent and tracestate, which are passed
+	// on, and ReplayExtension.
 	Extensions map[string]string
 
 	Data []byte // the event as JSON
 }
+
+// ReplayExtension is the extension attribute of an event that is sent again from the dead letters: the id of its letter. If
+// the event is refused once more, it is written down once more, since whoever replays ends the letter that he has.
+const ReplayExtension = "eiffelbridgereplay"
 
 // Outcome is what became of a delivery.
 type Outcome byte

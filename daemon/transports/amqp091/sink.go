@@ -18,7 +18,10 @@ import (
 
 var _ transport.Sink = (*Sink)(nil)
 
-var errSinkClosed = errors.New("the sink is closed")
+var (
+	errSinkClosed = errors.New("the sink is closed")
+	errUnroutable = errors.New("unroutable")
+)
 
 // Sink publishes messages to an exchange. It has one connection with one channel, so messages become visible in the order
 // of the Publish calls. Its methods may be called concurrently.
@@ -46,6 +49,7 @@ type Sink struct {
 	changed chan struct{} // closed and replaced when session or down change
 
 	gather bool // cork the socket; only the benchmarks turn it off
+	keeps  bool // declare the queue too; see NewKeeper
 }
 
 // NewSink starts a sink, which connects by itself. The caller owes it a Close. The logger gets a record per change of
@@ -268,6 +272,11 @@ func (s *Sink) open(ctx context.Context) (*publishing, error) {
 		}
 		if err := s.settings.findExchange(ch); err != nil {
 			return err
+		}
+		if s.keeps {
+			if err := s.settings.ensureQueue(l); err != nil {
+				return err
+			}
 		}
 		if err := ch.Confirm(false); err != nil {
 			return fmt.Errorf("asking for publisher confirms: %w", err)
@@ -585,7 +594,7 @@ func (p *publishing) settle(m *pending) {
 		// another attempt at it, which was then delivered.
 		if r := &p.returned[i]; r.MessageId == m.message.MessageId && r.RoutingKey == m.key {
 			p.returned = append(p.returned[:i], p.returned[i+1:]...)
-			m.finish(fmt.Errorf("unroutable: no queue is bound for routing key %q", m.key))
+			m.finish(fmt.Errorf("%w: no queue is bound for routing key %q", errUnroutable, m.key))
 			return
 		}
 	}

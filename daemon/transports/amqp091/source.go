@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -246,9 +245,7 @@ func (s *Source) open(ctx context.Context) (*consuming, error) {
 
 // dropsSilently tells whether the broker has a delivery limit of its own (RabbitMQ 4) and nowhere to put what exceeds it.
 func (s *Settings) dropsSilently(server amqp.Table) bool {
-	version, _ := server["version"].(string)
-	major, _, _ := strings.Cut(version, ".")
-	return len(major) == 1 && major >= "4" && s.DeclareQueue &&
+	return limitsDeliveries(server) && s.DeclareQueue &&
 		s.QueueType == QueueQuorum && s.DeliveryLimit == 0 && s.DeadLetterExchange == ""
 }
 

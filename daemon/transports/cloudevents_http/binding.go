@@ -48,7 +48,7 @@ func decodeBinary(h http.Header, body []byte) (transport.Message, error) {
 		Schema:  d.get(h, headerDataSchema, "dataschema"),
 		Data:    body,
 	}
-	for _, name := range [...]string{"traceparent", "tracestate"} {
+	for _, name := range [...]string{"traceparent", "tracestate", transport.ReplayExtension} {
 		// Not d.get: a broken trace is no reason to refuse an event.
 		value, err := decodeHeader(h.Get(headerPrefix + name))
 		if err == nil && value != "" {

@@ -16,11 +16,6 @@ import (
 	"time"
 )
 
-func letter(text string) Letter {
-	return Letter{Relay: "r", Direction: "eiffel", Code: "invalid", Message: "no <good>", Event: []byte(text), Attempts: 2,
-		Received: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Extensions: map[string]string{"traceparent": "x"}}
-}
-
 func open(t *testing.T, path string) *File {
 	t.Helper()
 	f, err := Open(path, Options{})
@@ -33,80 +28,147 @@ func open(t *testing.T, path string) *File {
 
 func texts(t *testing.T, path string) []string {
 	t.Helper()
-	list, err := List(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []string
-	for _, l := range list {
-		out = append(out, string(l.Event))
-	}
-	return out
+	return textsOf(t, ReadFile(path))
 }
 
-func TestAppendListDropReplay(t *testing.T) {
+// drop ends the letters with an event.
+func drop(t *testing.T, s Store, text string) {
+	t.Helper()
+	err := s.Take(t.Context(), Dropped, func(l Letter) bool { return string(l.Event) == text }, nil)
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhatStandsInTheFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "dead.jsonl")
 	f := open(t, path)
-	for _, text := range []string{"a", "b", "a", "\xff\x00", "", "c"} {
+	for _, text := range []string{"a", "\xff\x00", "a"} {
 		if err := f.Append(t.Context(), letter(text)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := texts(t, path); !slices.Equal(got, []string{"a", "b", "\xff\x00", "", "c"}) {
-		t.Fatalf("listed %q", got)
-	}
-	l, err := f.Show(ID(letter("b")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := letter("b")
-	want.ID, want.Time = l.ID, l.Time
-	if fmt.Sprint(l) != fmt.Sprint(want) || l.Time.IsZero() {
-		t.Errorf("shown %+v", l)
-	}
-	if err := f.Drop(l.ID, "nothing"); !errors.Is(err, ErrUnknown) {
-		t.Errorf("dropped an unknown id: %v", err)
-	}
-	if err := f.Drop(l.ID); err != nil {
-		t.Fatal(err)
-	}
-	var sent []string
-	a, c := ID(letter("a")), ID(letter("c"))
-	err = f.Replay([]string{c, a, "nothing"}, func(l Letter) error {
-		sent = append(sent, string(l.Event))
-		if l.ID == c {
-			return errors.New("down")
-		}
-		return nil
-	})
-	if !slices.Equal(sent, []string{"c", "a"}) || !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), "down") {
-		t.Errorf("sent %q, %v", sent, err)
-	}
-	if got := texts(t, path); !slices.Equal(got, []string{"\xff\x00", "", "c"}) {
-		t.Errorf("listed %q", got)
-	}
-	// What was dropped may come again.
-	if err := f.Append(t.Context(), letter("b")); err != nil {
-		t.Fatal(err)
-	}
-	if got := texts(t, path); !slices.Contains(got, "b") {
-		t.Errorf("listed %q", got)
-	}
-	if bytes, n := f.Size(); n != 4 || bytes == 0 {
+	if bytes, n := f.Size(); n != 2 || bytes == 0 {
 		t.Errorf("size %d, %d", bytes, n)
 	}
-	if err := f.Close(); err != nil {
-		t.Error(err)
+	if text, _ := os.ReadFile(path); bytes.Contains(text, []byte("repeated")) {
+		t.Errorf("the repeat is written at once:\n%s", text)
 	}
 	if err := f.Close(); err != nil {
 		t.Error(err)
-	}
-	if err := f.Append(t.Context(), letter("z")); !errors.Is(err, ErrClosed) {
-		t.Errorf("appended to a closed file: %v", err)
 	}
 	text, _ := os.ReadFile(path)
-	if !bytesContain(text, `"event":"a"`, `"event_base64":"/wA="`, "no <good>", `"received":"2026-01-02T03:04:05Z"`) {
+	if !bytesContain(text, `"event":"a"`, `"event_base64":"/wA="`, "no <good>", `"received":"2026-01-02T03:04:05Z"`, `{"repeated":"`, `"repeats":1,`) ||
+		bytes.Count(text, []byte("\n")) != 3 {
 		t.Errorf("file:\n%s", text)
+	}
+}
+
+// TestRepeatsAreWritten has them written by the next letter and, without one, by the clock.
+func TestRepeatsAreWritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dead.jsonl")
+	f := open(t, path)
+	repeats := func() (n int) {
+		err := ReadFile(path).Scan(t.Context(), func(l Letter) error {
+			n += l.Repeats
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	add := func(text string) {
+		if err := f.Append(t.Context(), letter(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 5 {
+		add("a")
+	}
+	if n := repeats(); n != 0 {
+		t.Errorf("%d repeats in the file already", n)
+	}
+	add("b")
+	if n := repeats(); n != 4 {
+		t.Errorf("%d repeats in the file, not 4", n)
+	}
+	add("a")
+	f.mu.Lock()
+	f.flush.Reset(0)
+	f.mu.Unlock()
+	for repeats() != 5 {
+		time.Sleep(time.Millisecond)
+	}
+	// Repeats of what was ended by others are nobody's.
+	add("a")
+	drop(t, open(t, path), "a")
+	f.mu.Lock()
+	f.flush.Reset(0)
+	f.mu.Unlock()
+	for pending := 1; pending > 0; time.Sleep(time.Millisecond) {
+		f.mu.Lock()
+		pending = len(f.repeats)
+		f.mu.Unlock()
+	}
+	add("a")
+	if got, n := texts(t, path), repeats(); n != 0 || !slices.Equal(got, []string{"b", "a"}) {
+		t.Errorf("%d repeats of %q", n, got)
+	}
+}
+
+// TestSyncFails: what may not be on the disk is written again, and then not any more.
+func TestSyncFails(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dead.jsonl")
+	f := open(t, path)
+	add(t, f, letter("a"))
+	broken := errors.New("input/output error")
+	sync := f.sync
+	f.sync = func(*os.File) error { return broken }
+	if err := f.Append(t.Context(), letter("b")); !errors.Is(err, broken) {
+		t.Fatal(err)
+	}
+	f.sync = sync
+	for _, want := range []int{3, 3} {
+		add(t, f, letter("a"), letter("b"))
+		if text, _ := os.ReadFile(path); bytes.Count(text, []byte(`"event":`)) != want {
+			t.Errorf("not %d lines of letters:\n%s", want, text)
+		}
+	}
+	if got := texts(t, path); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestMoreThanAreKnown has a file that knows two letters by heart.
+func TestMoreThanAreKnown(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dead.jsonl")
+	f := open(t, path)
+	f.known.most = 2
+	for _, text := range []string{"a", "b", "c", "c", "a"} {
+		if err := f.Append(t.Context(), letter(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	groups, _, err := Gather(t.Context(), f, 0, nil)
+	if err != nil || len(groups) != 3 || groups[0].Repeats != 1 || groups[2].Repeats != 1 || len(groups[2].Versions) != 1 {
+		t.Errorf("%+v, %v", groups, err)
+	}
+}
+
+// TestOlderLines reads a file whose letters and ends have no version.
+func TestOlderLines(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dead.jsonl")
+	old := `{"id":"1","event":"one"}` + "\n" + `{"id":"2","event":"two"}` + "\n" + `{"ended":"1","how":"dropped"}` + "\n"
+	if err := os.WriteFile(path, []byte(old), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := texts(t, path); !slices.Equal(got, []string{"two"}) {
+		t.Errorf("%q", got)
+	}
+	drop(t, open(t, path), "two")
+	if got := texts(t, path); len(got) != 0 {
+		t.Errorf("%q", got)
 	}
 }
 
@@ -174,11 +236,9 @@ func TestTwoFilesOverOnePath(t *testing.T) {
 				t.Error(err)
 			}
 			if i%8 == 7 {
-				_ = command.Drop(ID(letter(fmt.Sprint(i / 4))))
+				drop(t, command, fmt.Sprint(i/4))
 			}
-			if _, err := List(path); err != nil {
-				t.Error(err)
-			}
+			texts(t, path)
 		}()
 	}
 	all.Wait()
@@ -208,16 +268,9 @@ func TestAnotherProcess(t *testing.T) {
 			if err := f.Append(t.Context(), letter(fmt.Sprint("child", i))); err != nil {
 				t.Fatal(err)
 			}
-			list, err := f.List()
+			err := f.Take(t.Context(), Dropped, func(l Letter) bool { return strings.HasPrefix(string(l.Event), "drop") }, nil)
 			if err != nil {
 				t.Fatal(err)
-			}
-			for _, l := range list {
-				if strings.HasPrefix(string(l.Event), "drop") {
-					if err := f.Drop(l.ID); err != nil {
-						t.Fatal(err)
-					}
-				}
 			}
 		}
 		return
@@ -288,21 +341,21 @@ func TestGroupCommit(t *testing.T) {
 	}
 }
 
-func TestListOfNoFile(t *testing.T) {
-	list, err := List(filepath.Join(t.TempDir(), "none"))
-	if err != nil || len(list) != 0 {
-		t.Errorf("%v, %v", list, err)
+func TestNoFile(t *testing.T) {
+	if got := texts(t, filepath.Join(t.TempDir(), "none")); len(got) != 0 {
+		t.Errorf("%q", got)
 	}
 }
 
-func FuzzList(f *testing.F) {
+func FuzzRead(f *testing.F) {
 	f.Add([]byte("{\"id\":\"1\"}\n{\"ended\":\"1\"}\n{\"id\":"))
+	f.Add([]byte("{\"id\":\"1\",\"version\":\"v\"}\n{\"repeated\":\"1\",\"version\":\"v\",\"repeats\":3}\n{\"id\":\"1\",\"version\":\"v\",\"round\":1}\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		path := filepath.Join(t.TempDir(), "dead.jsonl")
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := List(path); err != nil {
+		if _, _, err := Gather(t.Context(), ReadFile(path), 0, nil); err != nil {
 			t.Fatal(err)
 		}
 	})
