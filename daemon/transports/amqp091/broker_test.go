@@ -274,7 +274,7 @@ func TestRoundTrip(t *testing.T) {
 			}
 			for _, want := range []transport.Message{eiffelMessage, cdMessage} {
 				if format == FormatEiffel && want.Protocol == transport.Eiffel {
-					want = transport.Message{Protocol: transport.Eiffel, Data: want.Data}
+					want = transport.Message{Protocol: transport.Eiffel, Extensions: want.Extensions, Data: want.Data}
 				}
 				d := box.next(t)
 				if !reflect.DeepEqual(d.Message, want) || d.Redelivered {
