@@ -28,7 +28,7 @@ import (
 // finished. Two transactions are tied if they touched the same key of the ledger and one of them wrote it, or if they tell of
 // the same subject; the later one then needs the earlier one:
 //
-//   - it is published after the earlier one is delivered, or behind it where the sink keeps the order;
+//   - it is published after the earlier one is delivered, or behind it where the sink keeps the order and does not fail;
 //   - it commits with or after the earlier one;
 //   - if the earlier one fails, it becomes stale too, and both are translated anew, in their order.
 //
@@ -233,17 +233,33 @@ func (s *sequencer) giveUp(t *transaction) {
 	if t.err != nil {
 		err = fmt.Errorf("%w: %w", err, t.err)
 	}
-	s.settle(t, transport.Settlement{Outcome: transport.Retried, Err: err, RetryAfter: time.Second})
-	s.metrics.event(t.relay, "retried")
+	back := []*transaction{t}
+	if t.recallable() {
+		// Those behind it go back with it. Alone they would now be judged and published without it, and it would come after them.
+		for _, f := range t.followers()[1:] {
+			if f.relay == t.relay && len(f.settles) > 0 && f.recallable() {
+				back = append(back, f)
+			}
+		}
+	}
+	for _, b := range back {
+		s.settle(b, transport.Settlement{Outcome: transport.Retried, Err: err, RetryAfter: time.Second})
+		s.metrics.event(b.relay, "retried")
+	}
 	if t.state == condemned && t.abandoned() {
 		// The source has it again. Kept, it would pile up beside its redeliveries until the letters can be written.
 		s.finish(t, transport.Settlement{Outcome: transport.Retried})
 		return
 	}
-	if t.state == stale || t.state == translated || t.state == publishing && !t.sending.handed {
+	if t.recallable() {
 		s.markStale(t.followers())
 		s.retry()
 	}
+}
+
+// recallable tells whether nothing of a transaction is at the sink.
+func (t *transaction) recallable() bool {
+	return t.state == stale || t.state == translated || t.state == publishing && !t.sending.handed
 }
 
 // settle answers the deliveries of a transaction.
@@ -429,7 +445,9 @@ func (s *sequencer) advance(t *transaction) {
 			return
 		}
 		for d := range t.needs {
-			behind := d.state == publishing && d.relay.outlet == t.relay.outlet && t.relay.outlet.ordered
+			// Not behind one that may fail, as it did before: the sink could take this one by then, and that one after it.
+			o := t.relay.outlet
+			behind := d.state == publishing && d.relay.outlet == o && o.ordered && !o.failing && d.attempts == 0
 			if d.state != delivered && !behind {
 				return
 			}
