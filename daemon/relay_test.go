@@ -970,3 +970,19 @@ func BenchmarkRelay(b *testing.B) {
 		})
 	}
 }
+
+func TestClockSetBack(t *testing.T) {
+	each(t, func(t *testing.T, ordered bool) {
+		g := newRig(t, ordered, func(r *RelaySettings) { r.Retry.Initial, r.Retry.Max = time.Second, time.Second })
+		g.sink.setFate(func(m transport.Message) error { return errors.New("down") })
+		a := g.source.deliver(event("a", "shop"))
+		eventually(t, "a has failed", func() bool {
+			g.d.s.mu.Lock()
+			defer g.d.s.mu.Unlock()
+			return len(g.d.s.stale) == 1
+		})
+		g.sink.setFate(nil)
+		g.clock.setBack(2 * time.Hour)
+		g.settleBy(a) // within seconds
+	})
+}

@@ -36,7 +36,7 @@ import (
 type sequencer struct {
 	store   ledger.Store
 	letters Letters
-	clock   Clock
+	clock   *steadyClock
 	log     *slog.Logger
 	metrics *metrics
 	alarms  *alarms
@@ -109,7 +109,7 @@ func (e *panicError) Error() string { return fmt.Sprintf("the translator panicke
 
 func newSequencer(store ledger.Store, letters Letters, clock Clock, log *slog.Logger, m *metrics, maxParked int) *sequencer {
 	s := &sequencer{
-		store: store, letters: letters, clock: clock, log: log, metrics: m, maxParked: maxParked,
+		store: store, letters: letters, clock: &steadyClock{Clock: clock}, log: log, metrics: m, maxParked: maxParked,
 		overlay:  overlay{},
 		inFlight: map[eventKey]*transaction{},
 		all:      map[*transaction]struct{}{},
@@ -717,7 +717,7 @@ func (s *sequencer) refuse(t *transaction, err error) {
 
 func (s *sequencer) letterFor(t *transaction) *deadletters.Letter {
 	return &deadletters.Letter{
-		Received: t.received.UTC(), Relay: t.relay.settings.Name, Direction: t.relay.settings.Translate.String(),
+		Received: s.clock.wall(t.received).UTC(), Relay: t.relay.settings.Name, Direction: t.relay.settings.Translate.String(),
 		EventID: t.event.ID, EventType: t.event.Type, Source: t.event.Source, Attempts: t.attempts, Extensions: t.passed, Event: t.original,
 	}
 }
