@@ -22,15 +22,15 @@ build:
 	@echo "building $(BIN)/eiffelbridge"
 	@go build -trimpath -o $(BIN)/ ./cmd/eiffelbridge
 
-# Speed is shown here, never in a test: translation, validation, the ledger, the transports, the whole relay.
+# Speed is shown here, never in a test: translation, validation, the ledger, the transports, the whole relay, plugins.
 bench:
-	go test -run '^$$' -bench . -benchmem ./translate ./internal/schema ./daemon/...
+	go test -run '^$$' -bench . -benchmem ./translate ./internal/schema ./daemon/... ./internal/transportplugin ./plugins/host
 
 # Everything that is generated, from what it is generated from. The tests say when something is stale.
 generate:
 	scripts/proto.sh generate
 	go generate ./...
-	UPDATE_GOLDEN=1 go test -count=1 ./internal/readme ./cmd/eiffelbridge/internal/cli -run "Example|Reference|Readme"
+	UPDATE_GOLDEN=1 go test -count=1 ./daemon ./internal/readme ./cmd/eiffelbridge/internal/cli -run "Example|Reference|Readme"
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }

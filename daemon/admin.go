@@ -49,18 +49,20 @@ func loopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-func startAdmin(d *Daemon) (*admin, error) {
-	listener, err := net.Listen("tcp", d.settings.Admin.Listen)
+// startAdmin takes of the settings what no reload changes.
+func startAdmin(d *Daemon, settings Settings) (*admin, error) {
+	listener, err := net.Listen("tcp", settings.Admin.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("admin: listen: %w", err)
 	}
 	a := &admin{listener: listener, done: make(chan struct{})}
 	a.server = &http.Server{
-		Handler:           authorized(d.settings.Admin.Token, d.adminHandler()),
+		Handler:           authorized(settings.Admin.Token, d.adminHandler(settings)),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      time.Minute,
 		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 	}
 	go func() {
@@ -101,18 +103,26 @@ func authorized(token Secret, next http.Handler) http.Handler {
 	})
 }
 
-func (d *Daemon) adminHandler() http.Handler {
+func (d *Daemon) adminHandler(settings Settings) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		status, answer := d.ready()
-		writeJSON(w, status, answer)
+		w.Header().Add("Vary", "Accept")
+		if !wantsText(r) {
+			writeJSON(w, status, answer)
+			return
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.WriteHeader(status)
+		answer.text(w)
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(d.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /services", func(w http.ResponseWriter, r *http.Request) {
-		services, err := board.Board(r.Context(), d.settings.Ledger)
+		services, err := board.Board(r.Context(), settings.Ledger)
 		if err != nil {
 			d.log.Error("services cannot be listed", "error", err)
 			http.Error(w, "the ledger cannot be read", http.StatusServiceUnavailable)
@@ -122,7 +132,7 @@ func (d *Daemon) adminHandler() http.Handler {
 	})
 	mux.HandleFunc("GET /deadletters", func(w http.ResponseWriter, r *http.Request) {
 		letters := []deadletters.Letter{}
-		if lister, ok := d.settings.Letters.(interface {
+		if lister, ok := settings.Letters.(interface {
 			List() ([]deadletters.Letter, error)
 		}); ok {
 			list, err := lister.List()
@@ -136,37 +146,6 @@ func (d *Daemon) adminHandler() http.Handler {
 		writeJSON(w, http.StatusOK, map[string]any{"dead_letters": letters})
 	})
 	return mux
-}
-
-// readiness is the answer of /readyz.
-type readiness struct {
-	Ready bool                  `json:"ready"`
-	Parts map[string]partHealth `json:"parts"`
-}
-
-type partHealth struct {
-	Ready bool   `json:"ready"`
-	Error string `json:"error,omitempty"`
-}
-
-func (d *Daemon) ready() (int, readiness) {
-	answer := readiness{Ready: true, Parts: map[string]partHealth{}}
-	for name, err := range d.Health() {
-		part := partHealth{Ready: err == nil}
-		if err != nil {
-			part.Error = err.Error()
-			answer.Ready = false
-		}
-		answer.Parts[name] = part
-	}
-	if d.receiving.Err() != nil {
-		answer.Ready = false
-		answer.Parts["daemon"] = partHealth{Error: "it is stopping"}
-	}
-	if !answer.Ready {
-		return http.StatusServiceUnavailable, answer
-	}
-	return http.StatusOK, answer
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

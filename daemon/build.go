@@ -5,7 +5,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"net"
+	"reflect"
+	"slices"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/eiffelbridge/eiffelbridge/daemon/deadletters"
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
@@ -26,11 +32,31 @@ type BuildOptions struct {
 	Version string       // of the program, for the serializer of Eiffel events
 	Stdin   io.Reader    // of transports of type stdio; nil: os.Stdin
 	Stdout  io.Writer    // nil: os.Stdout
+
+	sockets *sockets             // of the daemon; nil outside of one
+	unnamed bool                 // whoever logs names the transport
+	Tracer  trace.TracerProvider // nil: no traces
 }
 
 // Settings opens what a configuration names: the ledger, the dead letters, the transports. An error of type *[ConfigError] lists
 // the configuration's problems; any other names the part that could not be opened, and leaves nothing open.
-func (c *Config) Settings(o BuildOptions) (s Settings, err error) {
+func (c *Config) Settings(o BuildOptions) (Settings, error) { return c.build(o, nil) }
+
+// Successor is Settings for [Daemon.Reload], where a daemon runs by the settings of another configuration, made with the same
+// options. Transports and plugins that did not change go on as they are; what else there is is opened beside them. An error that
+// wraps [ErrNotReloadable] names the key that only a restart can change.
+func (c *Config) Successor(o BuildOptions, running *Config, settings Settings) (Settings, error) {
+	if err := c.err(); err != nil {
+		return Settings{}, err
+	}
+	before := &predecessor{config: running, settings: settings}
+	if err := before.allows(c); err != nil {
+		return Settings{}, err
+	}
+	return c.build(o, before)
+}
+
+func (c *Config) build(o BuildOptions, before *predecessor) (s Settings, err error) {
 	if err := c.err(); err != nil {
 		return Settings{}, err
 	}
@@ -38,22 +64,27 @@ func (c *Config) Settings(o BuildOptions) (s Settings, err error) {
 	s = Settings{
 		Sources: map[string]transport.Source{}, Sinks: map[string]transport.Sink{},
 		Admin:     AdminSettings{Listen: c.Admin.Listen, Token: c.Admin.Token},
-		MaxParked: c.MaxParked, Clock: o.Clock, Logger: o.Logger,
+		MaxParked: c.MaxParked, Clock: o.Clock, Logger: o.Logger, Tracer: o.Tracer,
 	}
 	if s.Admin.Listen == "off" {
 		s.Admin.Listen = ""
 	}
+	s.sockets = newSockets()
+	if before != nil {
+		s.sockets = before.settings.sockets
+	}
+	o.sockets = s.sockets
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.close())
+			err = errors.Join(err, s.close(before.running()))
 			s = Settings{}
 		}
 	}()
-	running, err := c.startPlugins(o)
+	running, err := c.startPlugins(o, before)
 	if err != nil {
 		return s, err
 	}
-	s.Plugins = running.parts()
+	s.Plugins = running.parts
 	for i, r := range c.Relays {
 		relay, err := r.settings(c.transports[r.From].giveUpAfter(), o.Version)
 		if err != nil {
@@ -65,25 +96,24 @@ func (c *Config) Settings(o BuildOptions) (s Settings, err error) {
 		}
 		s.Relays = append(s.Relays, relay)
 	}
-	if s.Ledger, err = c.Ledger.open(o); err != nil {
-		return s, fmt.Errorf("ledger: %w", err)
+	if err := c.openStores(&s, o, before); err != nil {
+		return s, err
 	}
-	letters, err := deadletters.Open(c.DeadLetters.Path, deadletters.Options{Now: o.Clock.Now})
-	if err != nil {
-		return s, fmt.Errorf("dead_letters: %w", err)
-	}
-	s.Letters = letters
 	for _, r := range c.Relays {
 		if s.Sinks[r.To] == nil {
-			sink, err := c.transports[r.To].sink(r.To, o)
-			if err != nil {
-				return s, fmt.Errorf("transports.%s, as the sink of relay %s: %w", r.To, r.Name, err)
+			if s.Sinks[r.To] = before.sink(c, r.To, &s, o); s.Sinks[r.To] == nil {
+				sink, err := c.transports[r.To].sink(r.To, o)
+				if err != nil {
+					return s, fmt.Errorf("transports.%s, as the sink of relay %s: %w", r.To, r.Name, err)
+				}
+				s.Sinks[r.To] = sink
 			}
-			s.Sinks[r.To] = sink
 		}
-		source, err := c.transports[r.From].source(r.From, o)
-		if err != nil {
-			return s, fmt.Errorf("transports.%s, as the source of relay %s: %w", r.From, r.Name, err)
+		source := before.source(c, r.From, &s, o)
+		if source == nil {
+			if source, err = c.transports[r.From].source(r.From, o); err != nil {
+				return s, fmt.Errorf("transports.%s, as the source of relay %s: %w", r.From, r.Name, err)
+			}
 		}
 		s.Sources[r.From] = source
 		if hooks, ok := source.(*cdeventswebhook.Source); ok {
@@ -92,7 +122,25 @@ func (c *Config) Settings(o BuildOptions) (s Settings, err error) {
 			}
 		}
 	}
+	maps.Copy(s.Plugins, c.transportProcesses())
 	return s, nil
+}
+
+// openStores opens the ledger and the dead letters.
+func (c *Config) openStores(s *Settings, o BuildOptions, before *predecessor) (err error) {
+	if before != nil {
+		s.Ledger, s.Letters = before.settings.Ledger, before.settings.Letters
+		return nil
+	}
+	if s.Ledger, err = c.Ledger.open(o); err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	letters, err := deadletters.Open(c.DeadLetters.Path, deadletters.Options{Now: o.Clock.Now})
+	if err != nil {
+		return fmt.Errorf("dead_letters: %w", err)
+	}
+	s.Letters = letters
+	return nil
 }
 
 func (l LedgerConfig) open(o BuildOptions) (ledger.Store, error) {
@@ -191,7 +239,20 @@ type head struct {
 	Type string `yaml:"type"`
 }
 
-func (o BuildOptions) logger(name string) *slog.Logger { return o.Logger.With("transport", name) }
+// listenOn is what makes the listeners of sources; nil where nothing is reloaded.
+func (o BuildOptions) listenOn() func(network, address string) (net.Listener, error) {
+	if o.sockets == nil {
+		return nil
+	}
+	return o.sockets.listen
+}
+
+func (o BuildOptions) logger(name string) *slog.Logger {
+	if o.unnamed {
+		return o.Logger
+	}
+	return o.Logger.With("transport", name)
+}
 
 type httpTransport struct {
 	head
@@ -227,7 +288,9 @@ func (t *httpTransport) validate(asSource, asSink bool) error {
 }
 
 func (t *httpTransport) source(name string, o BuildOptions) (transport.Source, error) {
-	return cloudeventshttp.Listen(t.in, o.logger(name))
+	in := t.in
+	in.ListenOn = o.listenOn()
+	return cloudeventshttp.Listen(in, o.logger(name))
 }
 
 func (t *httpTransport) sink(name string, o BuildOptions) (transport.Sink, error) {
@@ -258,6 +321,43 @@ func (t *webhookTransport) lacksForSink(*strictyaml.Document, string) string {
 func (t *webhookTransport) validate(bool, bool) error { return t.in.Validate() }
 
 func (t *webhookTransport) source(name string, o BuildOptions) (transport.Source, error) {
+	in := t.settings()
+	in.ListenOn = o.listenOn()
+	return cdeventswebhook.Listen(in, o.logger(name))
+}
+
+// becomes has a transport that runs go on as another, if they differ in their translators' binaries at most. Those are looked at
+// now, so that a reload which cannot succeed is refused.
+func (t *webhookTransport) becomes(after *webhookTransport, name string, running transport.Source, s *Settings, o BuildOptions) bool {
+	source, ok := running.(*cdeventswebhook.Source)
+	before, wanted := t.settings(), after.settings()
+	if !ok || !slices.Equal(slices.Sorted(maps.Keys(before.Translators)), slices.Sorted(maps.Keys(wanted.Translators))) {
+		return false
+	}
+	translators := wanted.Translators
+	before.Translators, wanted.Translators = nil, nil
+	if !reflect.DeepEqual(before, wanted) {
+		return false
+	}
+	for key, process := range source.Translators() {
+		settings := translators[key].Process(key, o.logger(name))
+		if !process.Differs(settings) {
+			continue
+		}
+		if settings.Verify() != nil {
+			return false // it is opened beside this one, which says what is wrong
+		}
+		s.swaps = append(s.swaps, func() {
+			if err := process.Replace(settings); err != nil {
+				o.logger(name).Error("the translator was changed a moment ago, and runs on as it was", "translator", key, "error", err)
+			}
+		})
+	}
+	return true
+}
+
+// settings has the paths that the configuration gives relative to its folder.
+func (t *webhookTransport) settings() cdeventswebhook.Settings {
 	in := t.in
 	in.Translators = map[string]cdeventswebhook.Translator{}
 	for key, one := range t.in.Translators {
@@ -268,7 +368,7 @@ func (t *webhookTransport) source(name string, o BuildOptions) (transport.Source
 		one.Path, one.Files = binaryIn(t.folder, one.Path), files
 		in.Translators[key] = one
 	}
-	return cdeventswebhook.Listen(in, o.logger(name))
+	return in
 }
 
 func (t *webhookTransport) sink(string, BuildOptions) (transport.Sink, error) {
@@ -280,9 +380,16 @@ func (t *webhookTransport) giveUpAfter() time.Duration { return HTTPGiveUpAfter 
 type amqpTransport struct {
 	head
 	settings amqp091.Settings
+	emptyTLS bool // tls stands there without a value
 }
 
-func (t *amqpTransport) read(s *strictyaml.Section) { s.Into(&t.head, &t.settings) }
+func (t *amqpTransport) read(s *strictyaml.Section) {
+	s.Into(&t.head, &t.settings)
+	if !s.Has("url") && slices.ContainsFunc(amqp091.OtherThanURL(), s.Has) {
+		t.settings.URL = "" // the default one
+	}
+	t.emptyTLS = s.Has("tls") && t.settings.TLS == nil
+}
 
 func (t *amqpTransport) lacksForSource(doc *strictyaml.Document, key string) string {
 	if t.settings.Queue == "" {
@@ -295,6 +402,10 @@ func (t *amqpTransport) lacksForSink(doc *strictyaml.Document, key string) strin
 
 func (t *amqpTransport) validate(asSource, asSink bool) error {
 	err := t.settings.Validate()
+	if t.emptyTLS {
+		// As with any key, that would be the default, which is no encryption: hardly what is meant.
+		err = errors.Join(err, errors.New("tls: has no value; write {} to trust the authorities of the system"))
+	}
 	if asSource {
 		err = errors.Join(err, t.settings.ValidateSource())
 	}

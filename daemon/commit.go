@@ -81,6 +81,7 @@ func (s *sequencer) write(ctx context.Context, b ledger.Batch, retry Retry) bool
 			}
 			return true
 		}
+		s.metrics.commitFailures.Inc()
 		if s.ledgerErr.Swap(&err) == nil {
 			s.log.Error("the ledger cannot be written", "error", err)
 		}
@@ -96,7 +97,7 @@ func (s *sequencer) committed(t *transaction) {
 	if t.letter != nil {
 		answer = transport.Settlement{Outcome: transport.Rejected, Err: t.err}
 	} else {
-		s.count(t)
+		t.decide()
 	}
 	s.endParking(t)
 	// A transaction of its own may rouse a parked event that it was itself; that one is gone by now.
@@ -113,20 +114,55 @@ func (s *sequencer) committed(t *transaction) {
 	s.finish(t, answer)
 }
 
-func (s *sequencer) count(t *transaction) {
+// decide says what became of a transaction that was committed.
+func (t *transaction) decide() {
 	switch {
-	case t.park != nil || t.waits:
-		t.outcome = "parked"
+	case t.waits:
+		t.outcome = outcomeParked
 	case t.returns == translate.Dropped:
-		t.outcome = "dropped"
-		s.metrics.returning.WithLabelValues(t.relay.settings.Name, "dropped").Inc()
-	case t.returns == translate.Restored:
-		t.outcome = "translated"
-		s.metrics.returning.WithLabelValues(t.relay.settings.Name, "restored").Inc()
-	case len(t.outputs) == 0:
-		t.outcome = "learned"
+		t.outcome = outcomeDropped
+	case t.returns != translate.Restored && len(t.outputs) == 0:
+		t.outcome = outcomeLearned
 	default:
-		t.outcome = "translated"
+		t.outcome = outcomeDelivered
+	}
+}
+
+// ended counts the end of a transaction and of the deliveries that wait for it, before they are answered: who was answered finds
+// itself counted.
+func (s *sequencer) ended(t *transaction, answer transport.Outcome) {
+	now, a := s.clock.Now(), t.relay.account
+	if answer == transport.Accepted {
+		for _, d := range t.settles {
+			a.delivery.Observe(now.Sub(d.at).Seconds())
+		}
+	}
+	if answer != transport.Retried {
+		if t.outcome == outcomeDelivered && t.event.Time > 0 {
+			a.delay.Observe(max(0, now.Sub(time.UnixMilli(t.event.Time)).Seconds()))
+		}
+		if t.resumed && t.outcome != outcomeParked {
+			a.waited.Observe(now.Sub(t.received).Seconds())
+		}
+	}
+	a.end(t, t.outcome)
+	if t.trace == nil {
+		return
+	}
+	var failed error
+	code, others := "", outcomeJoined
+	switch {
+	case t.outcome == outcomeRetried:
+		failed, others = errStopped, outcomeRetried
+	case t.letter != nil:
+		code = t.letter.Code
+	}
+	t.commit.done(failed, now)
+	t.trace.end(t.outcome, code, now)
+	for _, d := range t.settles {
+		if d.trace != t.trace {
+			d.trace.end(others, "", now)
+		}
 	}
 }
 

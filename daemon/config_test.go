@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
+	"github.com/eiffelbridge/eiffelbridge/internal/accounting"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
@@ -76,6 +78,38 @@ func TestTheMinimalConfiguration(t *testing.T) {
 	}
 	if text := fmt.Sprintf("%v %+v %#v", c.transports["bus"].(*amqpTransport).settings, c.Admin, c.Admin); strings.Contains(text, "geheim") {
 		t.Errorf("a secret is printed: %s", text)
+	}
+}
+
+// TestBrokerInParts has the keys that only make sense together.
+func TestBrokerInParts(t *testing.T) {
+	read := func(bus string) (amqpTransport, string) {
+		c := ReadConfig([]byte(fmt.Sprintf("version: 1\ntransports:\n  web: {type: cloudevents_http, listen: \"127.0.0.1:0\"}\n"+
+			"  bus: {type: amqp091, %s}\nrelays: [{name: r, from: web, to: bus, translate: eiffel}]\n", bus)), env())
+		return *c.transports["bus"].(*amqpTransport), strings.Join(problems(c), "\n")
+	}
+	for bus, want := range map[string]string{
+		"host: b, username: u, password_file: p":                    "",
+		"host: b, username: u, password: geheim":                    "",
+		"host: b, auth: external, tls: {cert_file: c, key_file: k}": "",
+		"url_file: u":              "",
+		"url: amqps://b/, tls: {}": "",
+		"host: b, username: u, password: geheim, url: amqp://b/": "line 4: transports.bus.url: excludes host, username, password;",
+		"url: amqp://b/, url_file: u":                            "line 4: transports.bus.url: excludes url_file",
+		`url: ""`:                                                "line 4: transports.bus.url: is missing",
+		`host: ""`:                                               "transports.bus.url: is missing; url_file or host",
+		"password_file: p":                                       "transports.bus.host: is missing; password_file go with it",
+		"host: b, username: u, password_file: p, tls:":           "transports.bus.tls: has no value; write {}",
+		"host: b, username: u, password_file: p, tls: {cafile: x}":   "transports.bus.tls.cafile: is not a known key; did you mean ca_file?",
+		"host: b, username: u, password_file: p, tls: {key_file: x}": "transports.bus.tls: cert_file and key_file need each other",
+	} {
+		bus, got := read(bus)
+		if want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("%q is said, want %q", got, want)
+		}
+		if text := fmt.Sprintf("%v %+v %#v", bus.settings, bus.settings, bus.settings) + got; strings.Contains(text, "geheim") {
+			t.Errorf("a secret is printed: %s", text)
+		}
 	}
 }
 
@@ -227,8 +261,12 @@ dead_letters: {type: file, path: "FOLDER/dead.jsonl"}
 	if got := post(`{"specversion":"1.0","id":"1","source":"/s","type":"x","data":{"context":{"id":"1","source":"/s","type":"dev.cdevents.nothing.known.0.1.0"}}}`); got != 400 {
 		t.Errorf("an untranslatable event: %d", got)
 	}
+	accept := ""
 	get := func(path, token string) (int, string) {
 		r, _ := http.NewRequest("GET", "http://"+bound["admin"].String()+path, nil)
+		if accept != "" && path == "/readyz" {
+			r.Header.Set("Accept", accept)
+		}
 		if token != "" {
 			r.Header.Set("Authorization", "Bearer "+token)
 		}
@@ -257,9 +295,36 @@ dead_letters: {type: file, path: "FOLDER/dead.jsonl"}
 		}
 	}
 	wrong := fmt.Errorf("disk full")
-	d.s.ledgerErr.Store(&wrong)
-	if status, body := get("/readyz", "geheim"); status != 503 || !strings.Contains(body, "disk full") {
-		t.Errorf("readyz: %d %s", status, body)
+	d.gen.s.ledgerErr.Store(&wrong)
+	status, body := get("/readyz", "geheim")
+	var answer readiness
+	if err := json.Unmarshal([]byte(body), &answer); err != nil || status != 503 || answer.Ready || !answer.Parts["source web"].Ready ||
+		answer.Parts["ledger"].Error != "disk full" || answer.Parts["ledger"].Since == nil {
+		t.Errorf("readyz: %v %d %s", err, status, body)
+	}
+	if _, again := get("/readyz", "geheim"); again != body {
+		t.Errorf("readyz again: %s, before it was %s", again, body)
+	}
+	accept = "text/plain, */*;q=0.5"
+	want := "not ready\nledger, since " + answer.Parts["ledger"].Since.Format(time.RFC3339) + ": disk full\n"
+	if status, body := get("/readyz", "geheim"); status != 503 || body != want {
+		t.Errorf("readyz: %d %q", status, body)
+	}
+	_, body = get("/metrics", "geheim")
+	if !strings.Contains(body, `eiffelbridge_part_ready{part="ledger"} 0`) || !strings.Contains(body, `eiffelbridge_part_ready{part="source web"} 1`) ||
+		!strings.Contains(body, "\ngo_goroutines ") || !strings.Contains(body, "\nprocess_resident_memory_bytes ") {
+		t.Errorf("metrics: %s", body)
+	}
+	if err := accounting.Check(strings.NewReader(body)); err != nil {
+		t.Error(err)
+	}
+	d.gen.s.ledgerErr.Store(nil)
+	if status, body := get("/readyz", "geheim"); status != 200 || body != "ready\n" {
+		t.Errorf("readyz: %d %q", status, body)
+	}
+	// What shows the inside of the process is not offered, whatever a library may register.
+	if status, _ := get("/debug/pprof/", "geheim"); status != 404 {
+		t.Errorf("/debug/pprof/: %d", status)
 	}
 }
 

@@ -9,28 +9,30 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 )
 
 // Daemon runs relays. Its methods are safe for concurrent use.
 type Daemon struct {
-	settings Settings
-	log      *slog.Logger
-	clock    Clock
-	metrics  *metrics
-	s        *sequencer
-	relays   []*relay
-	outlets  map[string]*outlet
-	admin    *admin
+	log     *slog.Logger
+	clock   Clock
+	metrics *metrics
+	admin   *admin
 
 	receiving     context.Context // ends when sources shall stop
 	stopReceiving context.CancelFunc
-	resuming      sync.WaitGroup
-	sources       sync.WaitGroup
 	ended         chan struct{} // closed when every source has ended
 
-	mu      sync.Mutex
-	started bool
-	fatal   error
+	reloading sync.Mutex    // held by a reload, and by the start and the end
+	quiet     time.Duration // how long a reload waits for what is in flight; see quietDrain
+
+	mu       sync.Mutex // of what follows
+	settings Settings
+	gen      *generation
+	inlets   map[string]*inlet
+	open     int // inlets that have not ended, and one more while they are being exchanged
+	started  bool
+	fatal    error
 
 	shutdown sync.Once
 	down     chan struct{} // closed when Shutdown is done
@@ -39,55 +41,60 @@ type Daemon struct {
 
 // New prepares a daemon. It starts nothing but takes over what the settings hold.
 func New(settings Settings) (*Daemon, error) {
-	if settings.Clock == nil {
-		settings.Clock = SystemClock()
-	}
-	if settings.Logger == nil {
-		settings.Logger = slog.New(slog.DiscardHandler)
-	}
-	if settings.MaxParked == 0 {
-		settings.MaxParked = defaultMaxParked
-	}
+	settings.complete()
 	if err := settings.validate(); err != nil {
-		return nil, errors.Join(err, settings.close())
+		return nil, errors.Join(err, settings.close(nil))
 	}
 	d := &Daemon{
-		settings: settings, log: settings.Logger, clock: settings.Clock, metrics: newMetrics(),
-		outlets: map[string]*outlet{}, ended: make(chan struct{}), down: make(chan struct{}),
+		settings: settings, log: settings.Logger, clock: settings.Clock, metrics: newMetrics(settings.Clock),
+		inlets: map[string]*inlet{}, ended: make(chan struct{}), down: make(chan struct{}), quiet: quietDrain,
 	}
 	d.receiving, d.stopReceiving = context.WithCancel(context.Background())
-	d.s = newSequencer(settings.Ledger, settings.Letters, d.clock, d.log, d.metrics, settings.MaxParked)
-	d.metrics.registry.MustRegister(newPluginMetrics(settings.Plugins))
+	d.gen = newGeneration(&settings, d.metrics)
+	for _, r := range settings.Relays {
+		d.inlets[r.From] = newInlet(r.From, settings.Sources[r.From])
+	}
+	plugins := func() map[string]Plugin { s, _ := d.present(); return s.Plugins }
+	d.metrics.registry.MustRegister(newPluginMetrics(plugins), &customMetrics{plugins},
+		newReadyGauge(func() map[string]error { h, _ := d.health(); return h }))
 	if sized, ok := settings.Letters.(interface{ Size() (int64, int) }); ok {
 		d.metrics.watch(sized.Size)
-	}
-	for _, r := range settings.Relays {
-		o := d.outlets[r.To]
-		if o == nil {
-			o = newOutlet(r.To, settings.Sinks[r.To])
-			d.outlets[r.To] = o
-		}
-		d.relays = append(d.relays, newRelay(r, o, d.s))
 	}
 	return d, nil
 }
 
-// close releases what the settings hold, for a daemon that never started.
-func (s *Settings) close() error {
+// present is the configuration that is in force, and what runs by it.
+func (d *Daemon) present() (Settings, *generation) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.settings, d.gen
+}
+
+// close releases what the settings hold, for a daemon that never started with them; but nothing that others, which may be nil,
+// hold too.
+func (s *Settings) close(others *Settings) error {
+	if others == nil {
+		others = &Settings{}
+	}
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(s.Sources)) {
-		if source := s.Sources[name]; source != nil {
+		if source := s.Sources[name]; source != nil && source != others.Sources[name] {
 			errs = append(errs, source.Close())
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Sinks)) {
-		if sink := s.Sinks[name]; sink != nil {
+		if sink := s.Sinks[name]; sink != nil && sink != others.Sinks[name] {
 			// Nothing is in flight: there is nothing to wait for.
 			errs = append(errs, sink.Close(context.Background()))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Plugins)) {
-		errs = append(errs, s.Plugins[name].Close())
+		if plugin := s.Plugins[name]; plugin != others.Plugins[name] {
+			errs = append(errs, plugin.Close())
+		}
+	}
+	if others.Ledger != nil {
+		return errors.Join(errs...)
 	}
 	if closer, ok := s.Letters.(interface{ Close() error }); ok {
 		errs = append(errs, closer.Close())
@@ -101,87 +108,110 @@ func (s *Settings) close() error {
 // Start takes up what was parked, opens the admin listener and lets the sources deliver. ctx bounds the starting only. If it
 // fails, the daemon is shut down.
 func (d *Daemon) Start(ctx context.Context) error {
-	d.mu.Lock()
-	if d.started {
-		d.mu.Unlock()
-		return errors.New("the daemon was started before")
+	if err := d.start(ctx); err != nil {
+		return err
 	}
-	select {
-	case <-d.down:
-		d.mu.Unlock()
-		return errors.New("the daemon is shut down")
-	default:
-	}
-	d.started = true
-	d.s.start()
-	for _, o := range d.outlets {
-		if o.ordered {
-			d.s.running.Add(1)
-			go d.s.sendLoop(o)
-		}
-	}
-	byName := map[string]*relay{}
-	for _, r := range d.relays {
-		if r.consulting != nil {
-			d.s.running.Add(1)
-			go r.consultLoop()
-		}
-		byName[r.settings.Name] = r
-		d.resuming.Add(1)
-		go func() {
-			defer d.resuming.Done()
-			d.s.resumeLoop(d.receiving, r)
-		}()
-	}
-	err := d.s.loadParked(ctx, byName)
-	if err == nil && d.settings.Admin.Listen != "" {
-		d.admin, err = startAdmin(d)
-	}
-	if err == nil {
-		for _, r := range d.relays {
-			d.sources.Add(1)
-			go d.receive(r)
-		}
-	}
-	go func() {
-		d.sources.Wait()
-		close(d.ended)
-	}()
-	d.mu.Unlock()
-	if err != nil {
-		return errors.Join(fmt.Errorf("start: %w", err), d.Shutdown(ctx))
-	}
-	logPlugins(d.log, d.settings.Plugins)
-	for _, r := range d.relays {
-		d.log.Info("relay started", "relay", r.settings.Name, "from", r.settings.From, "to", r.settings.To,
-			"translate", r.settings.Translate.String())
+	settings, _ := d.present()
+	logPlugins(d.log, settings.Plugins)
+	for _, r := range settings.Relays {
+		logRelay(d.log, r)
 	}
 	return nil
 }
 
-func (d *Daemon) receive(r *relay) {
-	defer d.sources.Done()
-	err := func() (err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				err = &panicError{value: p}
-			}
-		}()
-		return d.settings.Sources[r.settings.From].Receive(d.receiving, r.handle)
-	}()
-	if err == nil || d.receiving.Err() != nil {
-		d.log.Info("source ended", "transport", r.settings.From, "relay", r.settings.Name)
-		return
+func logRelay(log *slog.Logger, r RelaySettings) {
+	log.Info("relay started", "relay", r.Name, "from", r.From, "to", r.To, "translate", r.Translate.String())
+}
+
+func (d *Daemon) start(ctx context.Context) (err error) {
+	d.reloading.Lock()
+	d.mu.Lock()
+	select {
+	case <-d.down:
+		err = errors.New("the daemon is shut down")
+	default:
+		if d.started {
+			err = errors.New("the daemon was started before")
+		}
 	}
-	err = fmt.Errorf("relay %s: transport %s cannot receive: %w", r.settings.Name, r.settings.From, err)
-	d.log.Error("source failed", "transport", r.settings.From, "relay", r.settings.Name, "error", err)
+	if err != nil {
+		d.mu.Unlock()
+		d.reloading.Unlock()
+		return err
+	}
+	d.started = true
+	d.open = 1
+	settings, gen := d.settings, d.gen
+	d.mu.Unlock()
+	err = gen.start(ctx)
+	if err == nil && settings.Admin.Listen != "" {
+		var a *admin
+		a, err = startAdmin(d, settings)
+		d.mu.Lock()
+		d.admin = a
+		d.mu.Unlock()
+	}
+	if err == nil {
+		for _, in := range d.inlets {
+			d.receive(in)
+			in.resume(gen.relayOf(in.name), nil)
+		}
+	}
+	d.sourceEnded()
+	d.reloading.Unlock()
+	if err != nil {
+		return errors.Join(fmt.Errorf("start: %w", err), d.Shutdown(ctx))
+	}
+	return nil
+}
+
+// receive lets a source deliver into its inlet.
+func (d *Daemon) receive(in *inlet) {
+	ctx, stop := context.WithCancel(d.receiving)
+	in.stop = stop
+	d.mu.Lock()
+	d.open++
+	d.mu.Unlock()
+	go func() {
+		defer d.sourceEnded()
+		defer close(in.ended)
+		defer stop()
+		err := func() (err error) {
+			defer func() {
+				if p := recover(); p != nil {
+					err = &panicError{value: p}
+				}
+			}()
+			return in.source.Receive(ctx, in.handle)
+		}()
+		if err == nil || ctx.Err() != nil {
+			d.log.Info("source ended", "transport", in.name)
+			return
+		}
+		err = fmt.Errorf("transport %s cannot receive: %w", in.name, err)
+		d.log.Error("source failed", "transport", in.name, "error", err)
+		// One way that can never work must not look like a running relay: Wait returns.
+		d.fail(err)
+	}()
+}
+
+// fail has Wait return an error.
+func (d *Daemon) fail(err error) {
 	d.mu.Lock()
 	if d.fatal == nil {
 		d.fatal = err
 	}
 	d.mu.Unlock()
-	// One way that can never work must not look like a running relay: Wait returns.
 	d.stopReceiving()
+}
+
+// sourceEnded counts the sources that have come to their end.
+func (d *Daemon) sourceEnded() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.open--; d.open == 0 {
+		close(d.ended)
+	}
 }
 
 // Wait returns when every source has come to its end and what it delivered is settled (nil), when a source can never
@@ -204,7 +234,8 @@ func (d *Daemon) Wait() error {
 			case <-ctx.Done():
 			}
 		}()
-		_ = d.s.drain(ctx)
+		_, gen := d.present()
+		_ = gen.s.drain(ctx)
 		return nil
 	case <-d.down:
 		return nil
@@ -224,34 +255,38 @@ func (d *Daemon) Shutdown(ctx context.Context) error {
 }
 
 func (d *Daemon) close(ctx context.Context) error {
-	d.stopReceiving()
+	d.stopReceiving() // which ends a reload, too
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
 	d.mu.Lock()
 	started := d.started
 	d.started = true // it cannot start any more
+	settings, gen := d.settings, d.gen
 	d.mu.Unlock()
+	for _, in := range d.inlets {
+		in.close()
+	}
+	gen.close()
 	if !started {
-		for _, r := range d.relays {
-			close(r.closing)
-		}
-		return d.settings.close()
+		return settings.close(nil)
 	}
-	for _, r := range d.relays {
-		close(r.closing)
+	for _, in := range d.inlets {
+		in.settled()
+		in.giveBack(nil)
 	}
-	d.resuming.Wait()
-	if err := d.s.drain(ctx); err != nil {
+	if err := gen.s.drain(ctx); err != nil {
 		d.log.Warn("shutdown: some events are still in flight and go back to their sources")
 	}
-	d.s.stop()
+	gen.s.stop()
 	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(d.outlets)) {
-		errs = append(errs, d.outlets[name].close(ctx))
+	for _, name := range slices.Sorted(maps.Keys(gen.outlets)) {
+		errs = append(errs, gen.outlets[name].close(ctx))
 	}
-	if left := d.s.halt(); left > 0 {
+	if left := gen.s.halt(); left > 0 {
 		d.log.Warn("shutdown: events were handed back", "events", left)
 	}
-	for _, name := range slices.Sorted(maps.Keys(d.settings.Plugins)) {
-		if err := d.settings.Plugins[name].Close(); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(settings.Plugins)) {
+		if err := settings.Plugins[name].Close(); err != nil {
 			errs = append(errs, fmt.Errorf("close plugin %s: %w", name, err))
 		}
 	}
@@ -260,26 +295,26 @@ func (d *Daemon) close(ctx context.Context) error {
 	case <-d.ended:
 	case <-ctx.Done():
 	}
-	for _, name := range slices.Sorted(maps.Keys(d.settings.Sources)) {
-		if err := d.settings.Sources[name].Close(); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(settings.Sources)) {
+		if err := settings.Sources[name].Close(); err != nil {
 			errs = append(errs, fmt.Errorf("close transport %s: %w", name, err))
 		}
 	}
 	<-d.ended
-	for _, name := range slices.Sorted(maps.Keys(d.settings.Sinks)) {
-		if d.outlets[name] == nil {
-			errs = append(errs, d.settings.Sinks[name].Close(ctx))
+	for _, name := range slices.Sorted(maps.Keys(settings.Sinks)) {
+		if gen.outlets[name] == nil {
+			errs = append(errs, settings.Sinks[name].Close(ctx))
 		}
 	}
 	if d.admin != nil {
 		errs = append(errs, d.admin.close(ctx))
 	}
-	if closer, ok := d.settings.Letters.(interface{ Close() error }); ok {
+	if closer, ok := settings.Letters.(interface{ Close() error }); ok {
 		if err := closer.Close(); err != nil {
 			errs = append(errs, fmt.Errorf("close the dead letters: %w", err))
 		}
 	}
-	if err := d.settings.Ledger.Close(); err != nil {
+	if err := settings.Ledger.Close(); err != nil {
 		errs = append(errs, fmt.Errorf("close the ledger: %w", err))
 	}
 	d.log.Info("relay stopped")
@@ -289,7 +324,8 @@ func (d *Daemon) close(ctx context.Context) error {
 // Addresses are the addresses that were bound, by the name of the transport; the admin listener's is "admin".
 func (d *Daemon) Addresses() map[string]net.Addr {
 	out := map[string]net.Addr{}
-	for name, source := range d.settings.Sources {
+	settings, _ := d.present()
+	for name, source := range settings.Sources {
 		if bound, ok := source.(interface{ Addr() net.Addr }); ok && bound.Addr() != nil {
 			out[name] = bound.Addr()
 		}
@@ -307,17 +343,18 @@ func (d *Daemon) Addresses() map[string]net.Addr {
 // A nil error says that the part works.
 func (d *Daemon) Health() map[string]error {
 	out := map[string]error{}
-	for name, source := range d.settings.Sources {
+	settings, gen := d.present()
+	for name, source := range settings.Sources {
 		out["source "+name] = source.Health()
 	}
-	for name, sink := range d.settings.Sinks {
+	for name, sink := range settings.Sinks {
 		out["sink "+name] = sink.Health()
 	}
-	for name, plugin := range d.settings.Plugins {
+	for name, plugin := range settings.Plugins {
 		out["plugin "+name] = plugin.Health()
 	}
-	out["ledger"] = d.s.ledgerHealth()
-	out["dead_letters"] = pointed(d.s.lettersErr.Load())
+	out["ledger"] = gen.s.ledgerHealth()
+	out["dead_letters"] = pointed(gen.s.lettersErr.Load())
 	return out
 }
 

@@ -13,7 +13,8 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 )
 
-// Driver is a built-in driver by itself, for whoever runs it outside of a daemon, such as in a plugin.
+// Driver is a built-in driver by itself, for whoever runs it outside of a daemon, such as in a plugin. What it logs does not say which
+// transport it is: its host knows by which name it is used.
 type Driver struct{ kind string }
 
 // DriverTypes are the types of the built-in drivers, as a configuration names them.
@@ -36,6 +37,7 @@ func (d *Driver) Source(config []byte, o BuildOptions) (transport.Source, error)
 	if err != nil {
 		return nil, err
 	}
+	o.unnamed = true
 	return t.source(d.kind, o.withDefaults())
 }
 
@@ -45,6 +47,7 @@ func (d *Driver) Sink(config []byte, o BuildOptions) (transport.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.unnamed = true
 	return t.sink(d.kind, o.withDefaults())
 }
 

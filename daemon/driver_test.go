@@ -9,6 +9,9 @@ func TestDriverReadsItsSectionAsJSON(t *testing.T) {
 	for _, c := range []struct{ kind, config, wrong string }{
 		{"amqp091", `{"type":"amqp091","url":"amqp://u:p\u0026@h/a%22\\","exchange":"e","queue":"q","bindings":["a.#","b"],"prefetch":7}`, ""},
 		{"amqp091", `{"exchange":"e"}`, "queue is missing"},
+		{"amqp091", `{"queue":"q","host":"h","port":1,"vhost":"v","auth":"external","tls":{"ca_file":"a","cert_file":"c","key_file":"k","server_name":"n"}}`, ""},
+		{"amqp091", `{"queue":"q","host":"h","username":"u","password_file":"p","url":"amqp://h/"}`, "url: excludes host, username, password_file"},
+		{"amqp091", `{"queue":"q","url_file":"u","tls":null}`, "tls: has no value"},
 		{"amqp091", `{"exchange":"e","queue":"q","preftech":7}`, "preftech: is not a known key"},
 		{"amqp091", `{"exchange":"e","queue":"q","prefetch":-7}`, "prefetch: "},
 		{"amqp091", `{"type":"file"}`, "type: "},
@@ -36,6 +39,12 @@ func TestDriverReadsItsSectionAsJSON(t *testing.T) {
 	}
 	if s := made.(*amqpTransport).settings; s.Queue != `a&<"\ éé` || len(s.Bindings) != 2 || s.Bindings[0] != "a.#" {
 		t.Errorf("read queue %q and bindings %q", s.Queue, s.Bindings)
+	}
+	if made, err = d.read([]byte(`{"queue":"q","host":"h","auth":"external","tls":{"cert_file":"c","key_file":"k"}}`), true, false); err != nil {
+		t.Fatal(err)
+	}
+	if s := made.(*amqpTransport).settings; s.URL != "" || s.Host != "h" || s.TLS == nil || s.TLS.CertFile != "c" {
+		t.Errorf("read %#v with %+v", s, s.TLS)
 	}
 	if _, err := NewDriver("kafka"); err == nil {
 		t.Error("kafka is a driver")

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/eiffelbridge/eiffelbridge/daemon/deadletters"
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
@@ -232,9 +234,16 @@ type fakeLetters struct {
 	mu   sync.Mutex
 	list []deadletters.Letter
 	fail error
+	gate chan struct{} // Append waits until it is closed
 }
 
 func (f *fakeLetters) Append(ctx context.Context, l deadletters.Letter) error {
+	f.mu.Lock()
+	gate := f.gate
+	f.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.fail != nil {
@@ -319,7 +328,7 @@ func (f *fakeStore) setReadErr(err error) {
 }
 
 // fakeTranslator appends every event to the line of its subject, and says in its output behind which entry it stands.
-// The event's id may carry commands behind a bar: "a|panic", "a|invalid", "a|drop", "a|anchor", "a|needs=other" (the
+// The event's id may carry commands behind a bar: "a|panic", "a|invalid", "a|drop", "a|learn", "a|anchor", "a|needs=other" (the
 // line of another subject must not be empty), "a|reads=other" (it looks at that line), "a|many=3".
 type fakeTranslator struct{ calls atomic.Int64 }
 
@@ -402,6 +411,9 @@ func (f *fakeTranslator) Translate(in translate.Event, facts *translate.Facts) (
 		result.Returning = translate.Dropped
 		return result, nil
 	}
+	if strings.Contains(commands, "learn") {
+		return result, nil
+	}
 	text := fmt.Sprintf(`{"id":%q,"behind":%q`, id, behind(lines[lineQuery(in.Subject).Key]))
 	if reads != "" {
 		text += fmt.Sprintf(`,"saw":%q`, behind(lines[lineQuery(reads).Key]))
@@ -445,6 +457,8 @@ type rig struct {
 	store   *fakeStore
 	clock   *fakeClock
 	tr      *fakeTranslator
+	log     *slog.Logger // nil: what RELAY_TEST_LOG says
+	tracer  trace.TracerProvider
 	d       *Daemon
 }
 
@@ -471,14 +485,19 @@ func (g *rig) start(change func(*RelaySettings)) {
 	if os.Getenv("RELAY_TEST_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
+	if g.log != nil {
+		log = g.log
+	}
 	d, err := New(Settings{
 		Sources: map[string]transport.Source{"in": g.source}, Sinks: map[string]transport.Sink{"out": g.sink},
 		Relays: []RelaySettings{r}, Ledger: g.store, Letters: g.letters, Clock: g.clock, Logger: log,
+		Tracer: g.tracer,
 	})
 	if err != nil {
 		g.t.Fatal(err)
 	}
 	g.d = d
+	d.quiet = 20 * time.Millisecond
 	if err := d.Start(context.Background()); err != nil {
 		g.t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
+	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
@@ -117,7 +118,6 @@ func (s *sequencer) unresolved(t *transaction, result translate.Result) (transla
 		}
 		t.parked = p
 		s.parked[p.key] = p
-		s.metrics.parked.WithLabelValues(settings.Name).Inc()
 	}
 	t.waits = true
 	if !slices.Equal(p.missing, result.Missing) || p.state == arriving {
@@ -151,6 +151,7 @@ func (s *sequencer) endParking(t *transaction) {
 		s.forgetParked(p)
 	default:
 		if p.state == arriving {
+			p.relay.account.park(1)
 			p.alarm = s.alarms.at(p.deadline, func() {
 				s.mu.Lock()
 				defer s.unlock()
@@ -212,7 +213,9 @@ func (s *sequencer) forgetParked(p *parkedEvent) {
 	s.alarms.cancel(p.alarm)
 	s.unawait(p)
 	delete(s.parked, p.key)
-	s.metrics.parked.WithLabelValues(p.relay.settings.Name).Dec()
+	if p.state != arriving {
+		p.relay.account.park(-1)
+	}
 }
 
 func (p *parkedEvent) record() []byte {
@@ -269,7 +272,7 @@ func (s *sequencer) loadParked(ctx context.Context, relays map[string]*relay) er
 		s.next = max(s.next, p.number) // whatever is parked from now on comes later
 		s.parked[p.key] = p
 		s.await(p, p.missing)
-		s.metrics.parked.WithLabelValues(p.relay.settings.Name).Inc()
+		p.relay.account.found()
 		p.alarm = s.alarms.at(p.deadline, func() {
 			s.mu.Lock()
 			defer s.unlock()
@@ -302,13 +305,17 @@ func (s *sequencer) resumeLoop(stop context.Context, r *relay) {
 			}
 			select {
 			case r.room <- struct{}{}:
+				r.account.place(1)
 			case <-stop.Done():
 				return
 			}
 			event, err := translate.Decode(p.text)
 			t := &transaction{
-				relay: r, event: event, original: p.text, passed: p.passed, received: p.received, slots: 1, parked: p, parkBy: p.deadline,
+				relay: r, event: event, original: p.text, passed: p.passed, received: p.received, slots: 1, parked: p, resumed: true,
+				parkBy: p.deadline,
 			}
+			t.trace = s.tracing.begin(r, event, &transport.Message{}, p.passed, s.clock.Now(), true)
+			t.passed = t.trace.passOn(p.passed)
 			s.mu.Lock()
 			if err != nil {
 				// It was read before it was parked, by an earlier version of the program perhaps.

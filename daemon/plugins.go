@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -172,12 +173,10 @@ func binaryIn(folder, path string) string {
 	return path
 }
 
-// plugins starts the plugins that relays use, and waits until each has started once or failed to. What no start can
-// change is an error; a plugin that only dies is shown by its health.
+// plugins are the plugins that relays ask, and what is asked of each.
 type plugins struct {
-	config    *Config
-	processes map[string]*host.Process
-	mappings  map[mappingUse]*host.Mapping
+	parts    map[string]Plugin
+	mappings map[mappingUse]*host.Mapping
 }
 
 type mappingUse struct {
@@ -185,22 +184,40 @@ type mappingUse struct {
 	decorate bool
 }
 
-func (c *Config) startPlugins(o BuildOptions) (*plugins, error) {
-	p := &plugins{config: c, processes: map[string]*host.Process{}, mappings: map[mappingUse]*host.Mapping{}}
+// startPlugins starts the plugins that relays use and that do not run yet, and waits until each has started once or failed
+// to. What no start can change is an error; a plugin that only dies is shown by its health.
+func (c *Config) startPlugins(o BuildOptions, before *predecessor) (p *plugins, err error) {
+	p = &plugins{parts: map[string]Plugin{}, mappings: map[mappingUse]*host.Mapping{}}
+	started := Settings{Plugins: p.parts}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, started.close(before.running()))
+		}
+	}()
+	wanted := map[string][]mappingUse{}
 	for _, r := range c.Relays {
 		for _, use := range r.Plugins {
-			if p.processes[use.Name] == nil {
-				process, err := host.Start(c.pluginSettings(use.Name, o))
-				if err != nil {
-					return nil, errors.Join(err, p.close())
-				}
-				p.processes[use.Name] = process
-			}
-			key := mappingUse{use.Name, use.Mode == string(host.ModeDecorate)}
-			if p.mappings[key] == nil {
-				p.mappings[key] = host.NewMapping(p.processes[use.Name], key.decorate, host.MappingSettings{Timeout: c.Plugins[use.Name].Timeout})
+			u := mappingUse{use.Name, use.Mode == string(host.ModeDecorate)}
+			if !slices.Contains(wanted[use.Name], u) {
+				wanted[use.Name] = append(wanted[use.Name], u)
 			}
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(wanted)) {
+		settings := c.pluginSettings(name, o)
+		part := before.plugin(name, settings, c.Plugins[name].Timeout, wanted[name])
+		if part == nil {
+			process, err := host.Start(settings)
+			if err != nil {
+				return nil, err
+			}
+			part = &pluginPart{Process: process, mappings: map[mappingUse]*host.Mapping{}, timeout: c.Plugins[name].Timeout}
+			for _, use := range wanted[name] {
+				part.mappings[use] = host.NewMapping(process, use.decorate, host.MappingSettings{Timeout: part.timeout})
+			}
+		}
+		p.parts[name] = part
+		maps.Copy(p.mappings, part.mappings)
 	}
 	for key, m := range p.mappings {
 		ctx, cancel := context.WithTimeout(context.Background(), m.Process().Settings().StartTimeout)
@@ -212,21 +229,27 @@ func (c *Config) startPlugins(o BuildOptions) (*plugins, error) {
 			err = nil
 		}
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("plugins.%s: %w", key.name, err), p.close())
+			return nil, fmt.Errorf("plugins.%s: %w", key.name, err)
 		}
 	}
 	return p, nil
 }
 
-func (p *plugins) close() error {
-	for _, m := range p.mappings {
-		m.Close()
+// plugin gives the running plugin of a name if it is the very one that is wanted, else nil.
+func (b *predecessor) plugin(name string, settings host.Settings, timeout time.Duration, wanted []mappingUse) *pluginPart {
+	if b == nil {
+		return nil
 	}
-	var errs []error
-	for _, process := range p.processes {
-		errs = append(errs, process.Close())
+	part, ok := b.settings.Plugins[name].(*pluginPart)
+	if !ok || part.timeout != timeout || part.Differs(settings) {
+		return nil
 	}
-	return errors.Join(errs...)
+	for _, use := range wanted {
+		if part.mappings[use] == nil {
+			return nil
+		}
+	}
+	return part
 }
 
 // join puts a relay's plugins over its engine.
@@ -257,7 +280,8 @@ type Plugin interface {
 // pluginPart is a plugin with what is asked of it.
 type pluginPart struct {
 	*host.Process
-	mappings []*host.Mapping
+	mappings map[mappingUse]*host.Mapping
+	timeout  time.Duration // of the mappings
 }
 
 // Health implements [Plugin].
@@ -285,27 +309,13 @@ func (p *pluginPart) events() (answered, failed int64) {
 	return answered, failed
 }
 
-func (p *plugins) parts() map[string]Plugin {
-	out := map[string]Plugin{}
-	for name, process := range p.processes {
-		part := &pluginPart{Process: process}
-		for key, m := range p.mappings {
-			if key.name == name {
-				part.mappings = append(part.mappings, m)
-			}
-		}
-		out[name] = part
-	}
-	return out
-}
-
 // pluginMetrics is what Prometheus may ask of the plugins.
 type pluginMetrics struct {
-	plugins                                              map[string]Plugin
+	plugins                                              func() map[string]Plugin // those of the present configuration
 	up, broken, starts, deaths, memory, answered, failed *prometheus.Desc
 }
 
-func newPluginMetrics(plugins map[string]Plugin) *pluginMetrics {
+func newPluginMetrics(plugins func() map[string]Plugin) *pluginMetrics {
 	d := func(name, help string) *prometheus.Desc {
 		return prometheus.NewDesc("eiffelbridge_plugin_"+name, help, []string{"plugin"}, nil)
 	}
@@ -333,7 +343,7 @@ func (m *pluginMetrics) Collect(ch chan<- prometheus.Metric) {
 		}
 		return 0
 	}
-	for name, p := range m.plugins {
+	for name, p := range m.plugins() {
 		s := p.Stats()
 		gauge := func(d *prometheus.Desc, v float64) {
 			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, name)
@@ -360,7 +370,7 @@ type consulting interface{ Consult() *host.Consultation }
 // consultation is a delivery whose plugins are being asked. The relay's deliveries enter the sequence in the order in
 // which they came, each when its own answers are there.
 type consultation struct {
-	delivery transport.Delivery
+	delivery *taken
 	event    translate.Event
 	answers  *host.Consultation
 	done     chan struct{}
@@ -370,12 +380,14 @@ type consultation struct {
 // consult asks the plugins about an event before it has its place in the sequence, where nothing may wait. They are asked with
 // the ledger as it is now; in its place the event is translated with the answers, and asks again only what turns out
 // to be another question there.
-func (r *relay) consult(d transport.Delivery, event translate.Event) {
+func (r *relay) consult(d *taken, event translate.Event) {
 	c := &consultation{delivery: d, event: event, answers: r.consulting.Consult(), done: make(chan struct{})}
 	r.s.mu.Lock()
 	if r.s.stopped {
 		r.s.mu.Unlock()
 		r.release(1)
+		r.account.settle([]*taken{d}, outcomeRetried)
+		d.trace.end(outcomeRetried, "", r.s.clock.Now())
 		d.Settle(transport.Settlement{Outcome: transport.Retried, Err: errStopped})
 		return
 	}
@@ -400,7 +412,9 @@ func (r *relay) consult(d transport.Delivery, event translate.Event) {
 			ctx, cancel = context.WithTimeout(ctx, after)
 			defer cancel()
 		}
+		step := d.trace.step("ask plugins", r.s.clock.Now())
 		_, err := translate.Ask(ctx, c.answers.Ask(ctx), peek{r.s}, event)
+		step.done(err, r.s.clock.Now())
 		if ctx.Err() != nil {
 			c.err = fmt.Errorf("relay %s: a plugin did not answer in time: %w", r.settings.Name, err)
 		}
@@ -444,8 +458,17 @@ func (r *relay) enter(c *consultation) {
 	}
 	if err != nil {
 		r.release(1)
-		c.delivery.Settle(transport.Settlement{Outcome: transport.Retried, Err: err, RetryAfter: time.Second})
-		r.s.metrics.event(r, "retried")
+		r.account.settle([]*taken{c.delivery}, outcomeRetried)
+		c.delivery.trace.end(outcomeRetried, "", r.s.clock.Now())
+		r.s.mu.Lock()
+		keeps := r.s.keeps && errors.Is(err, errStopped)
+		if keeps {
+			r.s.left = append(r.s.left, leftover{math.MaxUint64, r, c.delivery.Delivery}) // it came after all that have a place
+		}
+		r.s.mu.Unlock()
+		if !keeps {
+			c.delivery.Settle(transport.Settlement{Outcome: transport.Retried, Err: err, RetryAfter: time.Second})
+		}
 		return
 	}
 	r.s.submitConsulted(r, c.delivery, c.event, c.answers)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eiffelbridge/eiffelbridge/internal/accounting"
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/plugins/sdk"
 	"github.com/eiffelbridge/eiffelbridge/translate"
@@ -49,6 +50,12 @@ func testPlugin(what string) error {
 		}})
 	case "custom":
 		return sdk.ServeMapping(sdk.MappingOptions{Name: what, Translator: customTranslator{}})
+	case "web":
+		return serveWeb()
+	case "counting":
+		return serveCounting()
+	case "lying", "hanging", "huge", "none":
+		return serveOdd(what)
 	}
 	return fmt.Errorf("no plugin %q", what)
 }
@@ -115,6 +122,9 @@ plugins:
 		during(d)
 	}
 	if err := d.Wait(); err != nil {
+		t.Error(err)
+	}
+	if err := accounting.Check(strings.NewReader(scrape(t, d))); err != nil {
 		t.Error(err)
 	}
 	if b, ok := t.(*testing.B); ok {
@@ -243,8 +253,8 @@ func TestPluginMisbehavesInTheRelay(t *testing.T) {
 
 // TestPluginDoesNotStart shows it, and what the plugin would be asked about goes to the dead letters.
 func TestPluginDoesNotStart(t *testing.T) {
-	out, letters := relayed(t, customEvent("1", "x"), "{name: p, mode: override}", "none", func(d *Daemon) {
-		if err := d.Health()["plugin p"]; err == nil || !strings.Contains(err.Error(), `no plugin "none"`) {
+	out, letters := relayed(t, customEvent("1", "x"), "{name: p, mode: override}", "nothing", func(d *Daemon) {
+		if err := d.Health()["plugin p"]; err == nil || !strings.Contains(err.Error(), `no plugin "nothing"`) {
 			t.Errorf("health: %v", err)
 		}
 		eventually(t, "the breaker opens", func() bool { return d.settings.Plugins["p"].Stats().BreakerOpen })

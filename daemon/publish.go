@@ -45,7 +45,8 @@ func (s *sequencer) publish(t *transaction) {
 		}
 		return
 	}
-	a.handed = true
+	a.handed, a.since = true, s.clock.Now()
+	a.span = t.trace.send(o.name, messages, a.since)
 	s.running.Add(1)
 	go func() {
 		defer s.running.Done()
@@ -69,7 +70,8 @@ func (s *sequencer) sendLoop(o *outlet) {
 				// What was taken back while it stood in the queue stands there again, in its new place.
 				if !o.queue[0].a.void {
 					head = o.queue[0]
-					head.a.handed = true
+					head.a.handed, head.a.since = true, s.clock.Now()
+					head.a.span = head.t.trace.send(o.name, head.a.messages, head.a.since)
 				}
 				o.queue[0] = queued{}
 				o.queue = o.queue[1:]
@@ -93,7 +95,17 @@ func (s *sequencer) sendEach(t *transaction, a *sending) {
 			default: // a second answer
 			}
 		})
-		err := <-result
+		var err error
+		select {
+		case err = <-result:
+		case <-s.work.Done():
+			// The sink goes on, though this relay does not; what it was not heard of is sent again by the next one.
+			select {
+			case err = <-result:
+			default:
+				return
+			}
+		}
 		s.sent(t, a, i, err)
 		if err != nil {
 			for rest := i + 1; rest < len(a.messages); rest++ {
@@ -104,22 +116,53 @@ func (s *sequencer) sendEach(t *transaction, a *sending) {
 	}
 }
 
+// awaitAnswers waits, after stop, until the sinks have answered for all that they have, or ctx ends.
+func (s *sequencer) awaitAnswers(ctx context.Context) {
+	for {
+		s.mu.Lock()
+		open := 0
+		for t := range s.all {
+			if t.sending != nil && t.sending.handed {
+				open += t.sending.open
+			}
+		}
+		answered := s.answered
+		s.mu.Unlock()
+		if open == 0 {
+			return
+		}
+		select {
+		case <-answered:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // sent notes what became of one message; with the last of an attempt the transaction moves on.
 func (s *sequencer) sent(t *transaction, a *sending, i int, err error) {
 	s.mu.Lock()
 	defer s.unlock()
 	if i < 0 || i >= len(a.done) || a.done[i] {
-		s.log.Error("sink answered twice or for no message", "transport", t.relay.outlet.name, "index", i)
+		s.log.Error("sink answered twice or for no message", "transport", t.relay.outlet.name, "relay", t.relay.settings.Name,
+			"event", t.event.ID, "index", i)
 		return
 	}
 	a.done[i], a.errs[i] = true, err
 	a.open--
 	if err == nil {
-		s.metrics.published.WithLabelValues(t.relay.settings.Name).Inc()
+		t.relay.account.sent()
 	}
-	if a.open > 0 {
+	if s.stopped {
+		close(s.answered)
+		s.answered = make(chan struct{})
+	}
+	if a.open > 0 || t.state == finished {
 		return
 	}
+	now := s.clock.Now()
+	t.relay.account.publish.Observe(now.Sub(a.since).Seconds())
+	a.span.done(errors.Join(a.errs...), now)
 	s.judge(t, a)
 }
 
@@ -164,7 +207,7 @@ func (s *sequencer) judge(t *transaction, a *sending) {
 	case temporary != nil:
 		if !o.failing && s.work.Err() == nil {
 			o.failing = true
-			s.log.Warn("sink does not take events", "transport", o.name, "relay", t.relay.settings.Name, "error", temporary)
+			s.log.Warn("sink does not take events", "transport", o.name, "relay", t.relay.settings.Name, "event", t.event.ID, "error", temporary)
 		}
 		s.failed(t, temporary)
 		return

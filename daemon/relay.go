@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
@@ -15,8 +16,10 @@ type relay struct {
 	translator translate.Translator
 	outlet     *outlet
 	s          *sequencer
+	account    *account
 	room       chan struct{} // a token for each delivery in flight
 	closing    chan struct{} // closed when no delivery is taken any more
+	taking     sync.RWMutex  // held by whoever takes a delivery
 
 	consulting consulting         // the translator, if it has plugins to ask
 	consulted  chan *consultation // in the order of their deliveries
@@ -32,6 +35,7 @@ const busyPause = time.Second
 func newRelay(settings RelaySettings, o *outlet, s *sequencer) *relay {
 	r := &relay{
 		settings: settings, translator: settings.Translator, outlet: o, s: s,
+		account: s.metrics.account(settings.Name, settings.MaxInFlight),
 		room:    make(chan struct{}, settings.MaxInFlight),
 		closing: make(chan struct{}),
 		rouse:   make(chan struct{}, 1),
@@ -42,11 +46,13 @@ func newRelay(settings RelaySettings, o *outlet, s *sequencer) *relay {
 	return r
 }
 
-// handle is the [transport.Handler] of the relay's source.
+// handle takes a delivery as a [transport.Handler] does; errReplaced says that it never will.
 func (r *relay) handle(ctx context.Context, d transport.Delivery) error {
+	r.taking.RLock()
+	defer r.taking.RUnlock()
 	select {
 	case <-r.closing:
-		return &transport.BusyError{RetryAfter: busyPause}
+		return errReplaced
 	default:
 	}
 	select {
@@ -55,30 +61,38 @@ func (r *relay) handle(ctx context.Context, d transport.Delivery) error {
 		select {
 		case r.room <- struct{}{}:
 		case <-ctx.Done():
-			return &transport.BusyError{RetryAfter: busyPause}
+			return r.refuse()
 		case <-r.closing:
-			return &transport.BusyError{RetryAfter: busyPause}
+			return errReplaced
 		}
 	}
+	t := r.account.take(d, r.s.clock.Now())
 	if d.Defect != nil {
-		r.s.poison(r, d, translate.Event{}, &translate.EventError{Code: d.Defect.Code, ID: d.Message.ID, Type: d.Message.Type, Message: d.Defect.Message})
+		t.trace = r.s.tracing.begin(r, translate.Event{}, &d.Message, d.Message.Extensions, t.at, false)
+		r.s.poison(r, t, translate.Event{}, &translate.EventError{Code: d.Defect.Code, ID: d.Message.ID, Type: d.Message.Type, Message: d.Defect.Message})
 		return nil
 	}
 	event, err := decode(d.Message.Data)
+	t.trace = r.s.tracing.begin(r, event, &d.Message, d.Message.Extensions, t.at, false)
 	if err == nil && event.Protocol == r.settings.Translate {
 		err = &translate.EventError{Code: CodeWrongProtocol, ID: event.ID, Type: event.Type,
 			Message: fmt.Sprintf("relay %s translates to %s, and this is one already", r.settings.Name, r.settings.Translate)}
 	}
 	if err != nil {
-		r.s.poison(r, d, event, err)
+		r.s.poison(r, t, event, err)
 		return nil
 	}
 	if r.consulting != nil {
-		r.consult(d, event)
+		r.consult(t, event)
 		return nil
 	}
-	r.s.submit(r, d, event)
+	r.s.submit(r, t, event)
 	return nil
+}
+
+func (r *relay) refuse() error {
+	r.account.refuse()
+	return &transport.BusyError{RetryAfter: busyPause}
 }
 
 // decode reads an event; a panic over bytes from outside is an error like any other.
@@ -92,12 +106,20 @@ func decode(text []byte) (e translate.Event, err error) {
 }
 
 func (r *relay) release(n int) {
+	r.account.place(-n)
 	for range n {
 		<-r.room
 	}
 }
 
-func (r *relay) gauge(by float64) { r.s.metrics.inFlight.WithLabelValues(r.settings.Name).Add(by) }
+func synthesized(events []translate.Event) (n int) {
+	for _, e := range events {
+		if e.Synthesized {
+			n++
+		}
+	}
+	return n
+}
 
 // messages are events as a sink wants them.
 func messages(events []translate.Event, passed map[string]string) []transport.Message {
@@ -115,11 +137,15 @@ func messages(events []translate.Event, passed map[string]string) []transport.Me
 	return out
 }
 
+// maxTraceContext bounds the trace context that is passed on, in bytes. It has no part in the event, and what is longer breaks
+// receivers: headers of AMQP must fit into one frame, and those of HTTP into a few KiB.
+const maxTraceContext = 4096
+
 // passedOn are the extensions that go from a message to what it becomes.
 func passedOn(extensions map[string]string) map[string]string {
 	var out map[string]string
 	for _, name := range []string{"traceparent", "tracestate"} {
-		if v, ok := extensions[name]; ok {
+		if v, ok := extensions[name]; ok && len(v) <= maxTraceContext {
 			if out == nil {
 				out = map[string]string{}
 			}

@@ -10,6 +10,10 @@ import (
 	"testing"
 	"time"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 	"github.com/eiffelbridge/eiffelbridge/translate"
@@ -335,15 +339,15 @@ func TestParkedSurvivesARestart(t *testing.T) {
 func TestRousedAndStillMissingKeepsItsDeadline(t *testing.T) {
 	g := newRig(t, true, waits)
 	want(t, g.source.deliver(event("a|needs=cart", "shop")), transport.Accepted)
-	g.d.s.mu.Lock()
-	for _, p := range g.d.s.parked {
-		g.d.s.rouse(p)
+	g.d.gen.s.mu.Lock()
+	for _, p := range g.d.gen.s.parked {
+		g.d.gen.s.rouse(p)
 	}
-	g.d.s.mu.Unlock()
+	g.d.gen.s.mu.Unlock()
 	eventually(t, "waiting again", func() bool {
-		g.d.s.mu.Lock()
-		defer g.d.s.mu.Unlock()
-		for _, p := range g.d.s.parked {
+		g.d.gen.s.mu.Lock()
+		defer g.d.gen.s.mu.Unlock()
+		for _, p := range g.d.gen.s.parked {
 			return p.state == waiting && g.tr.calls.Load() >= 4
 		}
 		return false
@@ -369,10 +373,10 @@ func TestParkedComeBackInTheirOrder(t *testing.T) {
 			g.stop()
 			g.start(waits)
 			eventually(g.t, "waiting again", func() bool {
-				g.d.s.mu.Lock()
-				defer g.d.s.mu.Unlock()
-				return len(g.d.s.all) == 0 && len(g.d.relays[0].roused) == 0 &&
-					!slices.ContainsFunc(slices.Collect(maps.Values(g.d.s.parked)), func(p *parkedEvent) bool { return p.state != waiting })
+				g.d.gen.s.mu.Lock()
+				defer g.d.gen.s.mu.Unlock()
+				return len(g.d.gen.s.all) == 0 && len(g.d.gen.relays[0].roused) == 0 &&
+					!slices.ContainsFunc(slices.Collect(maps.Values(g.d.gen.s.parked)), func(p *parkedEvent) bool { return p.state != waiting })
 			})
 			want(g.t, g.source.deliver(event("last|needs=cart", "shop")), transport.Accepted)
 			g.clock.advance(31 * time.Second)
@@ -418,9 +422,9 @@ func TestUnresolvedPolicies(t *testing.T) {
 
 func TestTooManyParkedWaitInFlight(t *testing.T) {
 	g := newRig(t, true, waits)
-	g.d.s.mu.Lock()
-	g.d.s.maxParked = 1
-	g.d.s.mu.Unlock()
+	g.d.gen.s.mu.Lock()
+	g.d.gen.s.maxParked = 1
+	g.d.gen.s.mu.Unlock()
 	want(t, g.source.deliver(event("a|needs=cart", "shop")), transport.Accepted)
 	b := g.source.deliver(event("b|needs=cart", "sofa"))
 	wantOpen(t, b)
@@ -461,7 +465,7 @@ func TestRedeliveryInFlightIsJoined(t *testing.T) {
 	if len(g.sink.ids()) != 2 {
 		t.Errorf("published %v", g.sink.ids())
 	}
-	eventually(t, "every place is free again", func() bool { return len(g.d.relays[0].room) == 0 })
+	eventually(t, "every place is free again", func() bool { return len(g.d.gen.relays[0].room) == 0 })
 }
 
 func TestGroupCommit(t *testing.T) {
@@ -474,9 +478,9 @@ func TestGroupCommit(t *testing.T) {
 		rest = append(rest, g.source.deliver(event(fmt.Sprint("e", i), fmt.Sprint("s", i%7))))
 	}
 	eventually(t, "all are ready", func() bool {
-		g.d.s.mu.Lock()
-		defer g.d.s.mu.Unlock()
-		return len(g.d.s.ready) == 50
+		g.d.gen.s.mu.Lock()
+		defer g.d.gen.s.mu.Unlock()
+		return len(g.d.gen.s.ready) == 50
 	})
 	close(g.store.gate)
 	want(t, first, transport.Accepted)
@@ -544,9 +548,9 @@ func TestGivingUp(t *testing.T) {
 		want(t, b, transport.Retried)
 		eventually(t, "nothing is in flight", func() bool {
 			g.clock.advance(time.Second)
-			g.d.s.mu.Lock()
-			defer g.d.s.mu.Unlock()
-			return len(g.d.s.all) == 0 && len(g.d.s.overlay) == 0
+			g.d.gen.s.mu.Lock()
+			defer g.d.gen.s.mu.Unlock()
+			return len(g.d.gen.s.all) == 0 && len(g.d.gen.s.overlay) == 0
 		})
 		g.sink.setFate(nil)
 		c := g.source.deliver(event("c", "shop"))
@@ -567,9 +571,9 @@ func TestGivingUpTakesFollowersAlong(t *testing.T) {
 		g.sink.setFate(func(m transport.Message) error { return errors.New("down") })
 		a := g.source.deliver(event("a", "shop"))
 		eventually(t, "a has failed", func() bool {
-			g.d.s.mu.Lock()
-			defer g.d.s.mu.Unlock()
-			return len(g.d.s.stale) == 1
+			g.d.gen.s.mu.Lock()
+			defer g.d.gen.s.mu.Unlock()
+			return len(g.d.gen.s.stale) == 1
 		})
 		g.clock.advance(20 * time.Second)
 		b := g.source.deliver(event("b", "shop")) // its own time is not over when a's is
@@ -609,9 +613,9 @@ func TestGivenUpBeforeItsLetterCouldBeWritten(t *testing.T) {
 				g.clock.advance(26 * time.Second)
 				want(t, a, transport.Retried)
 				eventually(t, "nothing is kept", func() bool {
-					g.d.s.mu.Lock()
-					defer g.d.s.mu.Unlock()
-					return len(g.d.s.all) == 0 && len(g.d.relays[0].room) == 0
+					g.d.gen.s.mu.Lock()
+					defer g.d.gen.s.mu.Unlock()
+					return len(g.d.gen.s.all) == 0 && len(g.d.gen.relays[0].room) == 0
 				})
 			}
 			g.letters.mu.Lock()
@@ -634,9 +638,9 @@ func TestRedeliveryDoesNotPutOffGivingUp(t *testing.T) {
 	g.clock.advance(20 * time.Second)
 	again := g.source.deliver(text)
 	eventually(t, "the redelivery has joined", func() bool {
-		g.d.s.mu.Lock()
-		defer g.d.s.mu.Unlock()
-		for tx := range g.d.s.all {
+		g.d.gen.s.mu.Lock()
+		defer g.d.gen.s.mu.Unlock()
+		for tx := range g.d.gen.s.all {
 			if len(tx.settles) == 2 {
 				return true
 			}
@@ -648,9 +652,9 @@ func TestRedeliveryDoesNotPutOffGivingUp(t *testing.T) {
 	want(t, again, transport.Retried)
 	third := g.source.deliver(text) // has the whole time again
 	eventually(t, "the third delivery is taken", func() bool {
-		g.d.s.mu.Lock()
-		defer g.d.s.mu.Unlock()
-		return len(g.d.s.all) == 1
+		g.d.gen.s.mu.Lock()
+		defer g.d.gen.s.mu.Unlock()
+		return len(g.d.gen.s.all) == 1
 	})
 	g.clock.advance(20 * time.Second)
 	wantOpen(t, third)
@@ -814,9 +818,9 @@ func TestTakenBackFromTheQueue(t *testing.T) {
 	want(t, x, transport.Accepted)
 	g.clock.advance(time.Second)
 	eventually(t, "a stands behind b's old place", func() bool {
-		d.s.mu.Lock()
-		defer d.s.mu.Unlock()
-		return len(d.outlets["out"].queue) == 2 // b waits until a, which failed before, is done
+		d.gen.s.mu.Lock()
+		defer d.gen.s.mu.Unlock()
+		return len(d.gen.outlets["out"].queue) == 2 // b waits until a, which failed before, is done
 	})
 	for range 4 {
 		<-sink.window
@@ -933,17 +937,26 @@ func TestNewFactsReachThoseWhoLookedBefore(t *testing.T) {
 	equal(t, texts[len(texts)-2:], []string{`[]`, `["two"]`})
 }
 
-// BenchmarkRelay has sinks and sources that cost nothing: what remains is the relay itself.
+// BenchmarkRelay has sinks and sources that cost nothing: what remains is the relay itself, without traces and with them.
 func BenchmarkRelay(b *testing.B) {
-	for name, ordered := range bothSinks {
-		b.Run(name, func(b *testing.B) {
+	for _, c := range []struct {
+		name    string
+		ordered bool
+		tracer  trace.TracerProvider
+	}{
+		{"ordered", true, nil},
+		{"unordered", false, nil},
+		{"traced", true, sdktrace.NewTracerProvider(sdktrace.WithBatcher(tracetest.NewNoopExporter()))},
+	} {
+		b.Run(c.name, func(b *testing.B) {
 			r := DefaultRelay()
 			r.Name, r.From, r.To, r.Translate, r.Translator = "r", "in", "out", translate.Eiffel, translatorFunc(
 				func(id string, read func(string) bool) string { read(id); return id })
-			source, sink := newFakeSource(), &fakeSink{ordered: ordered}
+			source, sink := newFakeSource(), &fakeSink{ordered: c.ordered}
 			d, err := New(Settings{
 				Sources: map[string]transport.Source{"in": source}, Sinks: map[string]transport.Sink{"out": sink},
 				Relays: []RelaySettings{r}, Ledger: ledger.NewMemory(), Letters: &fakeLetters{},
+				Tracer: c.tracer,
 			})
 			if err != nil {
 				b.Fatal(err)
@@ -977,9 +990,9 @@ func TestClockSetBack(t *testing.T) {
 		g.sink.setFate(func(m transport.Message) error { return errors.New("down") })
 		a := g.source.deliver(event("a", "shop"))
 		eventually(t, "a has failed", func() bool {
-			g.d.s.mu.Lock()
-			defer g.d.s.mu.Unlock()
-			return len(g.d.s.stale) == 1
+			g.d.gen.s.mu.Lock()
+			defer g.d.gen.s.mu.Unlock()
+			return len(g.d.gen.s.stale) == 1
 		})
 		g.sink.setFate(nil)
 		g.clock.setBack(2 * time.Hour)

@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"runtime/debug"
@@ -39,7 +41,9 @@ type sequencer struct {
 	clock   *steadyClock
 	log     *slog.Logger
 	metrics *metrics
+	tracing *tracing // nil: no traces
 	alarms  *alarms
+	hush    hush
 
 	maxParked int
 
@@ -58,8 +62,12 @@ type sequencer struct {
 	all      map[*transaction]struct{} // everything that is not finished
 	idle     chan struct{}             // closed while there is nothing
 
-	entering int  // deliveries whose plugins are being asked, which are on their way into the sequence
-	stopped  bool // hard stop: nothing is published or retried any more
+	entering int           // deliveries whose plugins are being asked, which are on their way into the sequence
+	stopped  bool          // hard stop: nothing is published or retried any more
+	answered chan struct{} // closed and replaced by each answer of a sink after the stop
+
+	keeps bool // what is not settled at the end is kept in left
+	left  []leftover
 
 	stale      map[*transaction]struct{}
 	blind      []*transaction // in their order
@@ -110,10 +118,12 @@ func (e *panicError) Error() string { return fmt.Sprintf("the translator panicke
 func newSequencer(store ledger.Store, letters Letters, clock Clock, log *slog.Logger, m *metrics, maxParked int) *sequencer {
 	s := &sequencer{
 		store: store, letters: letters, clock: &steadyClock{Clock: clock}, log: log, metrics: m, maxParked: maxParked,
+		hush:     hush{clock: clock, said: map[string]*said{}},
 		overlay:  overlay{},
 		inFlight: map[eventKey]*transaction{},
 		all:      map[*transaction]struct{}{},
 		idle:     make(chan struct{}),
+		answered: make(chan struct{}),
 		stale:    map[*transaction]struct{}{},
 		commit:   make(chan struct{}, 1),
 		parked:   map[string]*parkedEvent{},
@@ -143,12 +153,12 @@ func (s *sequencer) unlock() {
 
 // submit takes a delivery whose event was read into the sequence. It holds a place in the relay, which is given back when the
 // transaction ends.
-func (s *sequencer) submit(r *relay, d transport.Delivery, event translate.Event) {
+func (s *sequencer) submit(r *relay, d *taken, event translate.Event) {
 	s.submitConsulted(r, d, event, nil)
 }
 
 // submitConsulted is submit for an event about which plugins were asked.
-func (s *sequencer) submitConsulted(r *relay, d transport.Delivery, event translate.Event, answers *host.Consultation) {
+func (s *sequencer) submitConsulted(r *relay, d *taken, event translate.Event, answers *host.Consultation) {
 	s.mu.Lock()
 	defer s.unlock()
 	key := keyOf(r, event)
@@ -158,22 +168,24 @@ func (s *sequencer) submitConsulted(r *relay, d transport.Delivery, event transl
 			// Otherwise the deadline of the first that waits holds; each redelivery would put it off.
 			s.limit(t)
 		}
-		t.settles = append(t.settles, d.Settle)
+		t.settles = append(t.settles, d)
 		t.slots++
-		s.metrics.joined.WithLabelValues(r.settings.Name).Inc()
+		d.trace.join(t.trace)
 		return
 	}
 	if len(s.parked) > 0 {
 		if p := s.parked[parkedKey(r, event)]; p != nil && p.state != arriving {
 			r.release(1)
+			r.account.delivery.Observe(s.clock.Now().Sub(d.at).Seconds())
+			r.account.settle([]*taken{d}, outcomeJoined)
+			d.trace.end(outcomeJoined, "", s.clock.Now())
 			s.after = append(s.after, func() { d.Settle(transport.Settlement{Outcome: transport.Accepted}) })
-			s.metrics.joined.WithLabelValues(r.settings.Name).Inc()
 			return
 		}
 	}
 	t := &transaction{
-		relay: r, event: event, original: d.Message.Data, passed: passedOn(d.Message.Extensions),
-		received: s.clock.Now(), settles: []func(transport.Settlement){d.Settle}, slots: 1, answers: answers,
+		relay: r, event: event, original: d.Message.Data, passed: d.trace.passOn(d.Message.Extensions), trace: d.trace,
+		received: d.at, settles: []*taken{d}, slots: 1, answers: answers,
 	}
 	s.limit(t)
 	s.admit(t)
@@ -203,7 +215,6 @@ func (s *sequencer) enter(t *transaction) {
 	t.seq = s.next
 	s.all[t] = struct{}{}
 	s.idleChanged()
-	t.relay.gauge(1)
 }
 
 var errStopped = errors.New("the relay is stopping")
@@ -243,8 +254,11 @@ func (s *sequencer) giveUp(t *transaction) {
 		}
 	}
 	for _, b := range back {
+		b.relay.account.settle(b.settles, outcomeRetried)
+		for _, d := range b.settles {
+			d.trace.end(outcomeRetried, "", s.clock.Now())
+		}
 		s.settle(b, transport.Settlement{Outcome: transport.Retried, Err: err, RetryAfter: time.Second})
-		s.metrics.event(b.relay, "retried")
 	}
 	if t.state == condemned && t.abandoned() {
 		// The source has it again. Kept, it would pile up beside its redeliveries until the letters can be written.
@@ -262,10 +276,10 @@ func (t *transaction) recallable() bool {
 	return t.state == stale || t.state == translated || t.state == publishing && !t.sending.handed
 }
 
-// settle answers the deliveries of a transaction.
+// settle answers the deliveries of a transaction, which the account has counted.
 func (s *sequencer) settle(t *transaction, answer transport.Settlement) {
-	for _, settle := range t.settles {
-		s.after = append(s.after, func() { settle(answer) })
+	for _, d := range t.settles {
+		s.after = append(s.after, func() { d.Settle(answer) })
 	}
 	t.settles = nil
 }
@@ -275,6 +289,9 @@ func (t *transaction) abandoned() bool { return len(t.settles) == 0 && t.parked 
 
 // finish ends a transaction.
 func (s *sequencer) finish(t *transaction, answer transport.Settlement) {
+	if t.sending != nil {
+		t.sending.void = true
+	}
 	t.state = finished
 	s.alarms.cancel(t.limit)
 	if t.drop != nil {
@@ -286,17 +303,22 @@ func (s *sequencer) finish(t *transaction, answer transport.Settlement) {
 	if key := keyOf(t.relay, t.event); s.inFlight[key] == t {
 		delete(s.inFlight, key)
 	}
-	if answer.Outcome == transport.Retried && len(t.settles) > 0 {
-		t.outcome = "retried"
+	if answer.Outcome == transport.Retried {
+		t.outcome = outcomeRetried
 	}
-	if t.outcome != "" {
-		s.metrics.event(t.relay, t.outcome)
-	}
-	if answer.Outcome == transport.Accepted {
-		s.metrics.took(t.relay, s.clock.Now().Sub(t.received))
+	s.ended(t, answer.Outcome)
+	if s.keeps && len(t.settles) > 0 && errors.Is(answer.Err, errStopped) {
+		joined := t.settles
+		d := joined[0].Delivery
+		d.Settle = func(answer transport.Settlement) {
+			for _, j := range joined {
+				j.Settle(answer)
+			}
+		}
+		s.left = append(s.left, leftover{t.seq, t.relay, d})
+		t.settles = nil
 	}
 	s.settle(t, answer)
-	t.relay.gauge(-1)
 	t.relay.release(t.slots)
 	t.slots = 0
 	delete(s.all, t)
@@ -323,11 +345,13 @@ func (s *sequencer) translate(t *transaction) {
 	delete(s.stale, t)
 	t.state, t.blind = translated, false
 	t.outputs, t.learned, t.park, t.unpark, t.waits = nil, nil, nil, false, false
-	t.returns, t.letter, t.outcome = 0, nil, ""
+	t.returns, t.letter, t.outcome, t.synthesized = 0, nil, undecided, 0
 	s.beginParking(t)
 
 	v := &view{s: s, t: t, seen: map[translate.Query][]byte{}}
+	step := t.trace.step("translate", s.now(t))
 	result, err := s.ask(t, v)
+	step.done(err, s.now(t))
 	if err == nil && len(result.Missing) > 0 {
 		result, err = s.unresolved(t, result)
 	}
@@ -340,6 +364,7 @@ func (s *sequencer) translate(t *transaction) {
 		t.learned = result.Learned
 		t.returns = result.Returning
 		t.outputs = messages(result.Events, t.passed)
+		t.synthesized = synthesized(result.Events)
 		t.unpark = t.parked != nil && !t.waits
 		for _, f := range t.learned {
 			w := s.writeOf(t, f.Query)
@@ -365,6 +390,14 @@ func (s *sequencer) translate(t *transaction) {
 		s.refuse(t, err)
 	}
 	s.tie(t)
+}
+
+// now is the time for the spans of a transaction, which only traced ones need.
+func (s *sequencer) now(t *transaction) (now time.Time) {
+	if t.trace != nil {
+		now = s.clock.Now()
+	}
+	return now
 }
 
 func isDamaged(err error) bool {
@@ -499,6 +532,7 @@ func followersOf(t *transaction) []*transaction {
 }
 
 func (s *sequencer) toCommit(t *transaction) {
+	t.commit = t.trace.step("commit", s.now(t))
 	s.ready = append(s.ready, t)
 	select {
 	case s.commit <- struct{}{}:
@@ -668,7 +702,7 @@ func (s *sequencer) retryBlind() (some bool) {
 func (s *sequencer) failed(t *transaction, err error) {
 	t.err = err
 	t.attempts++
-	s.metrics.retries.WithLabelValues(t.relay.settings.Name).Inc()
+	t.relay.account.retry()
 	wait := max(t.relay.settings.Retry.pause(t.attempts), transport.RetryAfter(err))
 	t.notBefore = s.clock.Now().Add(wait)
 	s.markStale(t.followers())
@@ -705,8 +739,10 @@ func (s *sequencer) refuse(t *transaction, err error) {
 		l.Code, l.Pointer, l.Message = event.Code, event.Pointer, event.Message
 	case errors.As(err, &panicked):
 		l.Code, l.Message = CodePanic, err.Error()
-		s.log.Error("translator panicked", "relay", t.relay.settings.Name, "event", t.event.ID, "panic", fmt.Sprint(panicked.value),
-			"stack", string(panicked.stack))
+		if unsaid, ok := s.hush.speak("panic " + t.relay.settings.Name); ok {
+			s.log.Error("translator panicked", "relay", t.relay.settings.Name, "event", t.event.ID, "panic", fmt.Sprint(panicked.value),
+				"stack", string(panicked.stack), "unsaid", unsaid)
+		}
 	case errors.As(err, &damaged):
 		l.Code, l.Message = CodeDamaged, err.Error()
 	default:
@@ -760,7 +796,7 @@ func (s *sequencer) bury(t *transaction) {
 				break
 			}
 			if s.work.Err() == nil && s.lettersErr.Swap(&err) == nil {
-				s.log.Error("dead letters cannot be written", "relay", letter.Relay, "error", err)
+				s.log.Error("dead letters cannot be written", "relay", letter.Relay, "event", letter.EventID, "error", err)
 			}
 			if !s.sleep(wanted, t.relay.settings.Retry.pause(try)) {
 				s.mu.Lock()
@@ -774,15 +810,17 @@ func (s *sequencer) bury(t *transaction) {
 		if s.lettersErr.Swap(nil) != nil {
 			s.log.Info("dead letters can be written again")
 		}
-		s.log.Warn("event put into the dead letters", "relay", letter.Relay, "code", letter.Code, "pointer", letter.Pointer,
-			"event", letter.EventID, "type", letter.EventType)
+		if unsaid, ok := s.hush.speak("letter " + letter.Code + " " + letter.Relay); ok {
+			s.log.Warn("event put into the dead letters", "relay", letter.Relay, "code", letter.Code, "pointer", letter.Pointer,
+				"event", letter.EventID, "type", letter.EventType, "unsaid", unsaid)
+		}
 		s.mu.Lock()
 		defer s.unlock()
 		if t.state == finished {
-			return // given up while its letter was being written
+			t.relay.account.lateLetter(letter.Code) // given up while its letter was being written
+			return
 		}
-		t.outcome = "dead_letter"
-		s.metrics.dead(t.relay, letter.Code)
+		t.outcome = outcomeDeadLettered
 		if t.parked != nil {
 			t.unpark, t.park = true, nil
 			t.state = committing
@@ -794,12 +832,12 @@ func (s *sequencer) bury(t *transaction) {
 }
 
 // poison takes a delivery whose event cannot even be read.
-func (s *sequencer) poison(r *relay, d transport.Delivery, event translate.Event, err error) {
+func (s *sequencer) poison(r *relay, d *taken, event translate.Event, err error) {
 	s.mu.Lock()
 	defer s.unlock()
 	t := &transaction{
-		relay: r, event: event, original: d.Message.Data, passed: passedOn(d.Message.Extensions),
-		received: s.clock.Now(), settles: []func(transport.Settlement){d.Settle}, slots: 1, state: condemned,
+		relay: r, event: event, original: d.Message.Data, passed: d.trace.passOn(d.Message.Extensions), trace: d.trace,
+		received: d.at, settles: []*taken{d}, slots: 1, state: condemned,
 	}
 	s.enter(t)
 	if s.stopped {
@@ -861,9 +899,41 @@ func (s *sequencer) halt() int {
 	}
 	s.mu.Lock()
 	defer s.unlock()
-	n := len(s.all)
-	for t := range s.all {
+	open := slices.Collect(maps.Keys(s.all))
+	inOrder(open)
+	for _, t := range open {
 		s.finish(t, transport.Settlement{Outcome: transport.Retried, Err: errStopped})
 	}
-	return n
+	for _, p := range s.parked {
+		if p.state != arriving {
+			p.relay.account.keep()
+		}
+	}
+	clear(s.parked) // a second halt has nothing to keep
+	return len(open)
+}
+
+// leftover is a delivery that is not settled when a sequencer ends, with its place in the sequence.
+type leftover struct {
+	seq      uint64
+	relay    *relay
+	delivery transport.Delivery
+}
+
+// keepLeft has what is not settled at the end kept for another sequencer, rather than go back to its source.
+func (s *sequencer) keepLeft() {
+	s.mu.Lock()
+	s.keeps = true
+	s.mu.Unlock()
+}
+
+// leftBySource gives, after halt, what was kept, by the source that made it and in its order.
+func (s *sequencer) leftBySource() map[string][]transport.Delivery {
+	slices.SortStableFunc(s.left, func(a, b leftover) int { return cmp.Compare(a.seq, b.seq) })
+	out := map[string][]transport.Delivery{}
+	for _, l := range s.left {
+		from := l.relay.settings.From
+		out[from] = append(out[from], l.delivery)
+	}
+	return out
 }

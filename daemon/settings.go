@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 	"github.com/eiffelbridge/eiffelbridge/translate"
@@ -17,7 +19,7 @@ type Settings struct {
 	Sources map[string]transport.Source // by the name of their transport
 	Sinks   map[string]transport.Sink
 	Relays  []RelaySettings
-	Plugins map[string]Plugin // those that translators of relays ask, by name; closed last
+	Plugins map[string]Plugin // what runs as a process of its own, by name; closed last
 
 	Ledger  ledger.Store
 	Letters Letters // a deadletters.File, or anything of one's own; closed if it has a Close() error
@@ -30,6 +32,11 @@ type Settings struct {
 
 	Clock  Clock        // nil: SystemClock
 	Logger *slog.Logger // nil: nothing is logged
+
+	sockets *sockets // that sources listen on
+	swaps   []func() // what a reload does while nothing is in flight, to go on by these settings
+	// Tracer gets a span for each event; nil: there are no traces. The caller shuts it down after the daemon.
+	Tracer trace.TracerProvider
 }
 
 // AdminSettings are those of the admin listener.
@@ -97,6 +104,19 @@ const defaultMaxParked = 10000
 func DefaultRelay() RelaySettings {
 	return RelaySettings{
 		Unresolved: Wait, UnresolvedTimeout: DefaultUnresolvedTimeout, MaxInFlight: DefaultMaxInFlight, Retry: DefaultRetry(),
+	}
+}
+
+// complete fills in what may be left out.
+func (s *Settings) complete() {
+	if s.Clock == nil {
+		s.Clock = SystemClock()
+	}
+	if s.Logger == nil {
+		s.Logger = slog.New(slog.DiscardHandler)
+	}
+	if s.MaxParked == 0 {
+		s.MaxParked = defaultMaxParked
 	}
 }
 

@@ -32,28 +32,32 @@ type transaction struct {
 	original []byte // as the source delivered it
 	passed   map[string]string
 	received time.Time
+	trace    *eventTrace // of the first delivery, or of the parked event that goes on
+	commit   *span
 
-	settles []func(transport.Settlement) // deliveries that wait for it
-	slots   int                          // places in the relay that it holds
-	parked  *parkedEvent                 // the parked event that it takes up, or parks
+	settles []*taken     // deliveries that wait for it
+	slots   int          // places in the relay that it holds
+	parked  *parkedEvent // the parked event that it takes up, or parks
+	resumed bool         // it takes one up
 
 	answers *host.Consultation // of plugins; nil where none are asked
 	asking  bool               // a plugin is being asked what was asked in the transaction's place only
 
-	state   state
-	blind   bool // the ledger could not be read, so nobody knows what it will touch
-	keys    []translate.Query
-	needs   map[*transaction]struct{} // predecessors that are not committing yet
-	feeds   map[*transaction]struct{} // the reverse
-	outputs []transport.Message
-	learned []translate.Fact
-	park    *ledger.Parked
-	unpark  bool
-	waits   bool      // it is parked, or stays so
-	parkBy  time.Time // the deadline that it had when it was translated first
-	returns translate.Return
-	letter  *deadletters.Letter // it goes to the dead letters
-	drop    func()              // ends the attempts to write the letter
+	state       state
+	blind       bool // the ledger could not be read, so nobody knows what it will touch
+	keys        []translate.Query
+	needs       map[*transaction]struct{} // predecessors that are not committing yet
+	feeds       map[*transaction]struct{} // the reverse
+	outputs     []transport.Message
+	learned     []translate.Fact
+	park        *ledger.Parked
+	unpark      bool
+	waits       bool      // it is parked, or stays so
+	parkBy      time.Time // the deadline that it had when it was translated first
+	returns     translate.Return
+	synthesized int                 // outputs
+	letter      *deadletters.Letter // it goes to the dead letters
+	drop        func()              // ends the attempts to write the letter
 
 	sending   *sending // the publish under way
 	confirmed int      // outputs, from the first, that need not be sent again
@@ -61,7 +65,7 @@ type transaction struct {
 	notBefore time.Time // of the next publish or translation
 	settleBy  time.Time // zero: no limit
 	limit     *alarm    // at settleBy
-	outcome   string    // for the metrics
+	outcome   outcome   // what became of it, once that is certain
 	err       error     // what rejected it
 }
 
@@ -71,8 +75,10 @@ type sending struct {
 	errs     []error
 	done     []bool
 	open     int
-	handed   bool // the sink has it, and will answer for each message
-	void     bool // the answer no longer matters
+	handed   bool      // the sink has it, and will answer for each message
+	void     bool      // the answer no longer matters
+	since    time.Time // handed
+	span     *span
 }
 
 // need makes t wait for d.

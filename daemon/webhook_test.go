@@ -118,6 +118,36 @@ dead_letters: {type: file, path: %q}
 	if err, ok := d.Health()["plugin hooks.test"]; err != nil || !ok || d.settings.Plugins["hooks.test"].Stats().Starts != 1 {
 		t.Errorf("health: %v", d.Health())
 	}
+	// And it is upgraded like any other, while its listener stays.
+	before := d.settings.Plugins["hooks.test"].Stats()
+	code, err := os.ReadFile(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(binary+".new", append(code, "v2"...), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(binary+".new", binary); err != nil {
+		t.Fatal(err)
+	}
+	next, err := ReadConfigFile(path("bridge.yaml"), env())
+	if err != nil {
+		t.Fatal(err)
+	}
+	following, err := next.Successor(BuildOptions{Version: "1.0.0"}, config, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Reload(t.Context(), following); err != nil {
+		t.Fatal(err)
+	}
+	if status, answer := post(`{"n":2}`, "call"); status != http.StatusAccepted {
+		t.Error(status, answer)
+	}
+	if after := following.Plugins["hooks.test"].Stats(); after.Starts != 2 || after.PID == before.PID || after.Deaths != 0 ||
+		following.Sources["hooks"] != s.Sources["hooks"] {
+		t.Errorf("before the upgrade %+v, after it %+v", before, after)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := d.Shutdown(ctx); err != nil {

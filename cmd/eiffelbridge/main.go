@@ -25,6 +25,11 @@ func main() {
 		Stderr:     os.Stderr,
 		LookupEnv:  os.LookupEnv,
 		Interrupts: interrupts,
-		Version:    version,
+		Reloads: func() <-chan os.Signal {
+			reloads := make(chan os.Signal, 1) // those that come during a reload are one
+			signal.Notify(reloads, syscall.SIGHUP)
+			return reloads
+		},
+		Version: version,
 	}))
 }

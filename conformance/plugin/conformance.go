@@ -3,6 +3,7 @@
 package pluginconformance
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,10 +19,13 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	translatorconformance "github.com/eiffelbridge/eiffelbridge/conformance/translator"
+	"github.com/eiffelbridge/eiffelbridge/internal/pluginwire"
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/plugins/pluginv1"
 	"github.com/eiffelbridge/eiffelbridge/translate"
@@ -60,6 +64,8 @@ func Checks() []Check {
 		{"large", "events of 5 and 16 MiB are answered", checkLarge},
 		{"results", "what it makes is valid, of the other protocol, and claims nothing that is not so", checkResults},
 		{"laws", "the laws of translators hold for what it makes: output, links, order, determinism, input, idempotence", checkLaws},
+		{"moves", "asked for it, it accounts for every value of the event, in a move or a loss", checkMoves},
+		{"metrics", "what it counts and measures itself, if anything, can be shown", checkMetrics},
 		{"stdout", "it writes nothing to standard output but the handshake", checkStdout},
 		{"killed", "killed, it starts again and answers the same", checkKilled},
 		{"host_gone", "it exits within five seconds when its host is gone", checkHostGone},
@@ -541,12 +547,12 @@ func enlarge(event []byte, size int) []byte {
 }
 
 // chain puts the plugin to its use, over the bridge's own translator.
-func (t *trial) chain() (*host.Chain, func(), error) {
-	engine, err := translate.New(translate.Settings{})
+func (t *trial) chain(explain bool) (*host.Chain, func(), error) {
+	engine, err := translate.New(translate.Settings{Explain: explain})
 	if err != nil {
 		return nil, nil, err
 	}
-	refusing, err := translate.New(translate.Settings{NoMapping: translate.NoMappingRefuse})
+	refusing, err := translate.New(translate.Settings{NoMapping: translate.NoMappingRefuse, Explain: explain})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -556,14 +562,18 @@ func (t *trial) chain() (*host.Chain, func(), error) {
 	if decorator {
 		mode = host.ModeDecorate
 	}
-	return host.NewChain(engine, refusing, []host.Link{{Plugin: m, Mode: mode}}), m.Close, nil
+	chain := host.NewChain(engine, refusing, []host.Link{{Plugin: m, Mode: mode}})
+	if explain {
+		chain = chain.Explaining()
+	}
+	return chain, m.Close, nil
 }
 
 func checkResults(ctx context.Context, t *trial) error {
 	if err := t.translates(); err != nil {
 		return err
 	}
-	chain, done, err := t.chain()
+	chain, done, err := t.chain(false)
 	if err != nil {
 		return err
 	}
@@ -597,11 +607,16 @@ func checkLaws(ctx context.Context, t *trial) error {
 	if t.description.GetKind() == pluginv1.Kind_KIND_DECORATOR {
 		return skipError("a decorator is no translator of its own")
 	}
-	chain, done, err := t.chain()
+	chain, done, err := t.chain(false)
 	if err != nil {
 		return err
 	}
 	defer done()
+	return t.obeys(ctx, chain, "output", "links", "order", "determinism", "input", "idempotence")
+}
+
+// obeys holds a chain to laws of translators.
+func (t *trial) obeys(ctx context.Context, chain *host.Chain, laws ...string) error {
 	var cases []translatorconformance.Case
 	for i, e := range t.events {
 		in, err := translate.Decode(e)
@@ -615,15 +630,80 @@ func checkLaws(ctx context.Context, t *trial) error {
 	}
 	standard := translate.DefaultSettings()
 	report, err := translatorconformance.Test(ctx, func(s translate.Settings) (translate.Translator, error) {
-		if s.Edition != "" && s.Edition != standard.Edition || s.Spec != "" && s.Spec != standard.Spec || s.Carry != standard.Carry || s.Explain {
+		if s.Edition != "" && s.Edition != standard.Edition || s.Spec != "" && s.Spec != standard.Spec || s.Carry != standard.Carry {
 			return nil, errors.New("a plugin has no settings")
 		}
 		return chain, nil
-	}, translatorconformance.Options{Cases: cases, Laws: []string{"output", "links", "order", "determinism", "input", "idempotence"}, MaxFindings: 3})
+	}, translatorconformance.Options{Cases: cases, Laws: laws, MaxFindings: 3})
 	if err != nil {
 		return err
 	}
 	return report.Err()
+}
+
+// checkMoves is for plugins that tell moves at all.
+func checkMoves(ctx context.Context, t *trial) error {
+	if err := t.translates(); err != nil {
+		return err
+	}
+	if t.description.GetKind() == pluginv1.Kind_KIND_DECORATOR {
+		return skipError("a decorator tells no moves")
+	}
+	explaining, done, err := t.chain(true)
+	if err != nil {
+		return err
+	}
+	defer done()
+	silent, done, err := t.chain(false)
+	if err != nil {
+		return err
+	}
+	defer done()
+	told := false
+	for n, text := range t.events {
+		in, err := translate.Decode(text)
+		if err != nil {
+			continue
+		}
+		without, err := translate.Ask(ctx, silent.Consult().Ask(ctx), translate.NewMemoryLedger(), in)
+		if err != nil {
+			continue // another check's business
+		}
+		with, err := translate.Ask(ctx, explaining.Consult().Ask(ctx), translate.NewMemoryLedger(), in)
+		if err != nil {
+			return fmt.Errorf("event %d: asked for moves: %w", n, err)
+		}
+		if !strings.HasPrefix(with.Row, "plugin ") || len(with.Moves) == 0 {
+			continue
+		}
+		told = true
+		if !slices.EqualFunc(with.Events, without.Events, func(a, b translate.Event) bool { return bytes.Equal(a.JSON, b.JSON) }) {
+			return fmt.Errorf("event %d becomes something else when moves are asked for: %.300s", n, text)
+		}
+	}
+	if told {
+		return t.obeys(ctx, explaining, "accounting")
+	}
+	return skipError("it tells no moves")
+}
+
+// checkMetrics comes after the plugin has worked.
+func checkMetrics(ctx context.Context, t *trial) error {
+	i, err := t.present(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, t.options.Patience)
+	defer cancel()
+	response, err := pluginv1.NewPluginServiceClient(i.Conn).Metrics(ctx, &pluginv1.MetricsRequest{})
+	switch {
+	case status.Code(err) == codes.Unimplemented:
+		return skipError("it has no metrics of its own")
+	case err != nil:
+		return fmt.Errorf("ask for its metrics: %w", err)
+	}
+	_, wrong := pluginwire.SoundMetrics(response.GetFamilies())
+	return errors.Join(wrong...)
 }
 
 func checkStdout(ctx context.Context, t *trial) error {

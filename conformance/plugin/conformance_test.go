@@ -41,22 +41,25 @@ var event = []byte(`{"context":{"specversion":"0.5.1","id":"1","source":"s","typ
 
 // faults are the checks that each bad plugin must fail, and no others.
 var faults = map[string][]string{
-	"good":       nil,
-	"go-plugin":  nil, // served by go-plugin's own server
-	"cookie":     {"cookie"},
-	"version":    {"version"},
-	"locks":      {"killed"},
-	"orphan":     {"host_gone", "ends"},
-	"noise":      {"stdout"},
-	"small":      {"large"},
-	"random ids": {"batches", "malformed", "laws", "killed"},
-	"invalid":    {"results", "laws"},
-	"miscounts":  {"batches", "malformed", "large", "results", "laws", "killed"},
-	"dies":       {"malformed"},
-	"hangs":      {"large"},
-	"exits":      {"start"},
-	"speaks 7":   {"start"},
-	"nameless":   {"start"},
+	"good":        nil,
+	"go-plugin":   nil, // served by go-plugin's own server
+	"cookie":      {"cookie"},
+	"version":     {"version"},
+	"locks":       {"killed"},
+	"orphan":      {"host_gone", "ends"},
+	"noise":       {"stdout"},
+	"small":       {"large"},
+	"random ids":  {"batches", "malformed", "laws", "killed"},
+	"invalid":     {"results", "laws"},
+	"miscounts":   {"batches", "malformed", "large", "results", "laws", "killed"},
+	"explains":    nil,
+	"mismoves":    {"moves"},
+	"mismeasures": {"metrics"},
+	"dies":        {"malformed"},
+	"hangs":       {"large"},
+	"exits":       {"start"},
+	"speaks 7":    {"start"},
+	"nameless":    {"start"},
 }
 
 func plugin(what string) error {
@@ -88,7 +91,10 @@ func plugin(what string) error {
 		time.Sleep(time.Minute)
 	case "nameless":
 		options.Name = ""
-	case "orphan", "small", "go-plugin", "miscounts", "dies":
+	case "good":
+		options.Metrics = sdk.NewMetrics()
+		options.Metrics.Gauge("quality", "How good it is.").Set(1)
+	case "orphan", "small", "go-plugin", "miscounts", "mismeasures", "dies":
 		limit := 64 << 20
 		if what == "small" {
 			limit = 4 << 20
@@ -132,7 +138,18 @@ func (m mapping) Translate(in translate.Event, _ *translate.Facts) (translate.Re
 		}
 	}
 	out, err := translate.Decode(fmt.Appendf(nil, `{"meta":{"id":%q,"type":"EiffelCompositionDefinedEvent","version":"3.3.0","time":%d},"data":{"name":%q},"links":[]}`, id, in.Time, in.Subject))
-	return translate.Result{Events: []translate.Event{out}}, err
+	result := translate.Result{Events: []translate.Event{out}}
+	if m.what == "explains" || m.what == "mismoves" {
+		result.Losses = []translate.Loss{{Pointer: "/context/specversion", Reason: "no_counterpart"}, {Pointer: "/context/source", Reason: "no_counterpart"}}
+		result.Moves = []translate.Move{
+			{From: "/context/id", To: "/meta/id", Fidelity: translate.OneWay}, {From: "/context/type", To: "/meta/type", Fidelity: translate.OneWay},
+			{From: "/context/timestamp", To: "/meta/time", Fidelity: translate.OneWay}, {From: "/subject/id", To: "/data/name"},
+		}
+		if m.what == "mismoves" {
+			result.Moves = result.Moves[1:]
+		}
+	}
+	return result, err
 }
 
 // own is a plugin that is not made with the SDK.
@@ -159,6 +176,13 @@ func (o *own) Describe(context.Context, *pluginv1.DescribeRequest) (*pluginv1.De
 
 func (o *own) Configure(context.Context, *pluginv1.ConfigureRequest) (*pluginv1.ConfigureResponse, error) {
 	return &pluginv1.ConfigureResponse{}, nil
+}
+
+func (o *own) Metrics(ctx context.Context, in *pluginv1.MetricsRequest) (*pluginv1.MetricsResponse, error) {
+	if o.what != "mismeasures" {
+		return o.UnimplementedPluginServiceServer.Metrics(ctx, in)
+	}
+	return &pluginv1.MetricsResponse{Families: []*pluginv1.MetricFamily{{Name: "no name", Kind: pluginv1.MetricKind_METRIC_KIND_GAUGE}}}, nil
 }
 
 func (o *own) Lease(_ *pluginv1.LeaseRequest, s grpc.ServerStreamingServer[pluginv1.LeaseResponse]) error {

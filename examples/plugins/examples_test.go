@@ -68,6 +68,38 @@ func TestDecorator(t *testing.T) {
 	pluginconformance.Run(t, pluginconformance.Options{Path: path, Config: json.RawMessage(`{"tag":"x"}`)})
 }
 
+// TestDeploytoolMetrics reads what the plugin counts.
+func TestDeploytoolMetrics(t *testing.T) {
+	p := start(t, build(t, "deploytool"))
+	m := host.NewMapping(p, false, host.MappingSettings{})
+	defer m.Close()
+	engine, err := translate.New(translate.Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	session := translate.NewSession(host.NewChain(engine, engine, []host.Link{{Plugin: m, Mode: host.ModeOverride}}), translate.NewMemoryLedger())
+	if _, err := session.Translate(t.Context(), rollout(t)); err != nil {
+		t.Fatal(err)
+	}
+	bad := bytes.Replace(rollout(t), []byte(`"cluster"`), []byte(`"clutter"`), 1)
+	if _, err := session.Translate(t.Context(), bad); err == nil {
+		t.Fatal("a rollout without a cluster is translated")
+	}
+	families, err := p.Metrics(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		for _, s := range f.GetSeries() {
+			got[f.GetName()+" "+strings.Join(s.GetValues(), " ")] = s.GetValue()
+		}
+	}
+	if len(got) != 2 || got["rollouts_total translated"] != 1 || got["rollouts_total refused"] != 1 {
+		t.Errorf("%v", got)
+	}
+}
+
 // TestTogether has two rollouts become tagged ArtDs, the second with what the ledger knows of the first.
 func TestTogether(t *testing.T) {
 	deploytool, decorator := host.NewMapping(start(t, build(t, "deploytool")), false, host.MappingSettings{}), host.NewMapping(start(t, build(t, "decorator")), true, host.MappingSettings{})

@@ -47,7 +47,9 @@ func TestExample(t *testing.T) {
 	shown := map[string][]any{}
 	flatten(shown, "", text)
 	// The example says so itself, or a variable stands there.
-	other := []string{"cloudevents_http.listen", "cloudevents_http.target", "cloudevents_http.headers", "amqp091.url", "amqp091.queue",
+	other := []string{"cloudevents_http.listen", "cloudevents_http.target", "cloudevents_http.headers", "cloudevents_http.header_files", "amqp091.url", "amqp091.queue",
+		"amqp091.url_file", "amqp091.host", "amqp091.username", "amqp091.password", "amqp091.password_file",
+		"amqp091.tls.ca_file", "amqp091.tls.cert_file", "amqp091.tls.key_file", "amqp091.tls.server_name", "amqp091.vhost",
 		"amqp091.dead_letter_exchange", "cdevents_webhook.listen", translatorPrefix + "args", translatorPrefix + "sha256", translatorPrefix + "files",
 		translatorPrefix + "env", "file.path", "file.follow", "plugin.plugin", "plugin.config", "plugins.path", "plugins.config", "plugins.dev", "relays[].plugins[].name",
 		"relays[].plugins[].mode", "admin.token", "relays[].retry.give_up_after"}
@@ -61,10 +63,10 @@ func TestExample(t *testing.T) {
 				continue
 			}
 			values := shown[k.rule]
-			if len(values) == 0 {
+			if len(values) == 0 && k.rule != httpPrefix+"oauth2.client_secret" { // the file is there in its place
 				t.Errorf("the example lacks %s", k.rule)
 			}
-			if k.also.need || slices.Contains(other, k.rule) || k.rule == "cloudevents_http.max_in_flight" {
+			if strings.HasPrefix(k.rule, httpPrefix) && (k.value == "none" || k.value == "`[]`") || k.also.need || slices.Contains(other, k.rule) || k.rule == "cloudevents_http.max_in_flight" {
 				continue
 			}
 			for _, v := range values {
@@ -103,7 +105,10 @@ func flatten(out map[string][]any, prefix string, from map[string]any) {
 				}
 				continue
 			case prefix == "plugins." || prefix == "plugin." || prefix == translatorPrefix: // a mapping is a value
-			case name != "headers":
+			case (prefix == "cloudevents_http." || prefix == "cdevents_webhook.") && slices.Contains([]string{"tls", "bearer", "hmac", "oauth2"}, name):
+				flatten(out, httpPrefix+name+".", value)
+				continue
+			case name != "headers" && name != "header_files":
 				flatten(out, prefix+name+".", value)
 				continue
 			}
@@ -154,7 +159,8 @@ func check(t *testing.T, name, value string) []daemon.Problem {
 	t.Helper()
 	parts := []struct{ prefix, head, indent string }{
 		{"", "", ""}, {"ledger.", "ledger:", "  "}, {"admin.", "admin:", "  "}, {"dead_letters.", "dead_letters:", "  "},
-		{"cloudevents_http.", "transports:\n  web:", "    "}, {"cdevents_webhook.", "  hooks:", "    "},
+		{"cloudevents_http.", "transports:\n  web:", "    "}, {httpPrefix + "tls.", "    tls:", "      "}, {httpPrefix + "bearer.", "    bearer:", "      "},
+		{httpPrefix + "hmac.", "    hmac:", "      "}, {httpPrefix + "oauth2.", "    oauth2:", "      "}, {"cdevents_webhook.", "  hooks:", "    "},
 		{translatorPrefix, "    translators:\n      github:", "        "}, {"amqp091.", "  bus:", "    "}, {"stdio.", "  pipe:", "    "},
 		{"file.", "  recorded:", "    "},
 		{"relays[].", "relays:\n  - {name: a, from: bus, to: web, translate: cdevents}\n  - {name: b, from: pipe, to: bus, translate: eiffel}\n" +
@@ -164,6 +170,8 @@ func check(t *testing.T, name, value string) []daemon.Problem {
 	keys := map[string]string{
 		"version": "1", "ledger.type": "file", "admin.listen": "127.0.0.1:9090", "dead_letters.type": "file",
 		"cloudevents_http.type": "cloudevents_http", "cloudevents_http.listen": "127.0.0.1:8080", "cloudevents_http.target": "http://127.0.0.1:1/",
+		httpPrefix + "bearer.token": "a", httpPrefix + "hmac.secret": "a", httpPrefix + "oauth2.token_url": "https://login.example.com/",
+		httpPrefix + "oauth2.client_id": "a", httpPrefix + "oauth2.client_secret": "a",
 		"cdevents_webhook.type": "cdevents_webhook", "cdevents_webhook.listen": "127.0.0.1:8081",
 		translatorPrefix + "path": "translator", translatorPrefix + "dev": "true",
 		"amqp091.type": "amqp091", "amqp091.queue": "q", "stdio.type": "stdio", "file.type": "file", "file.path": "events.jsonl",

@@ -44,7 +44,7 @@ Every value, of a list or a mapping too, may hold environment variables. Keys ma
 | ` + "`$`" + ` before anything else | itself |
 
 What a variable holds is a value and never YAML: it cannot add keys. Between braces or brackets, as in ` + "`{url: \"${URL}\"}`" + `, the
-quotes are needed. Passwords in URLs, the values of headers and the token of the admin listener are never printed.
+quotes are needed. Passwords in URLs, the values of headers, tokens and secrets are never printed.
 
 `
 
@@ -234,7 +234,10 @@ func nestedIn(s section, name string) string {
 		return anchor("Transport cloudevents_http")
 	}
 	for _, other := range sections() {
-		if other.prefix == s.prefix+name+"." || other.prefix == s.prefix+name+"[]." {
+		if s.overHTTP() && other.prefix == httpPrefix+name+"." {
+			return anchor(other.title)
+		}
+		if other.prefix == s.prefix+name+"." || other.prefix == s.prefix+name+"[]." || other.prefix == ruleName(s, name)+"." {
 			return anchor(other.title)
 		}
 	}
@@ -283,6 +286,8 @@ func kindOf(t reflect.Type) string {
 		return "duration"
 	case t == reflect.TypeFor[strictyaml.Secret]():
 		return "text, a secret"
+	case t == reflect.TypeFor[strictyaml.Secrets]():
+		return "text or list of text, secrets"
 	}
 	switch t.Kind() {
 	case reflect.String:
@@ -324,6 +329,9 @@ func valueOf(v reflect.Value) string {
 		}
 		return "`" + v.String() + "`"
 	case reflect.Slice:
+		if v.Type() == reflect.TypeFor[strictyaml.Secrets]() {
+			return "none"
+		}
 		var items []string
 		for i := range v.Len() {
 			items = append(items, strconv.Quote(v.Index(i).String()))

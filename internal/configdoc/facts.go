@@ -30,6 +30,23 @@ type source struct {
 // translatorPrefix is that of the keys of a translator, in place of two names.
 const translatorPrefix = "transports.NAME.translators."
 
+// httpPrefix is that of the keys that the transports over HTTP share, in place of a name.
+const httpPrefix = "http."
+
+// overHTTP tells whether a section is that of a transport that has them.
+func (s section) overHTTP() bool {
+	return s.title == "Transport cloudevents_http" || s.title == "Transport cdevents_webhook"
+}
+
+// withDefaults gives what stands behind a key that is written.
+func withDefaults[T any, P interface {
+	*T
+	SetDefaults()
+}](p P) T {
+	p.SetDefaults()
+	return *p
+}
+
 const driverFolder = "daemon/transports/"
 
 // sections are those of the document, in their order.
@@ -63,6 +80,22 @@ func sections() []section {
 				{driverFolder + "cloudevents_http", cloudeventshttp.DefaultSourceSettings(), "source"},
 				{driverFolder + "cloudevents_http", cloudeventshttp.DefaultSinkSettings(""), "sink"},
 			}},
+		{"TLS over HTTP", httpPrefix + "tls.", "`tls` of `cloudevents_http` and `cdevents_webhook`. Without it, a source listens without TLS, and a sink trusts the " +
+			"authorities of the system. In a transport that is source and sink it counts for both.",
+			[]source{
+				{driverFolder + "cloudevents_http", cloudeventshttp.ServerTLS{}, "source"},
+				{driverFolder + "cloudevents_http", cloudeventshttp.ClientTLS{}, "sink"},
+			}},
+		{"Tokens", httpPrefix + "bearer.", "`bearer` of `cloudevents_http` and `cdevents_webhook`: the token that requests must have (RFC 6750), or are answered with 401. Without it " +
+			"none is needed. What a sink sends stands in `headers` or `header_files`, or comes by `oauth2`.",
+			[]source{{driverFolder + "cloudevents_http", withDefaults(&cloudeventshttp.Bearer{}), "source"}}},
+		{"Signatures", httpPrefix + "hmac.", "`hmac` of `cloudevents_http` and `cdevents_webhook`: HMAC with SHA-256 over the body of a request, in hexadecimal digits. A sink " +
+			"signs, a source answers with 401 what is not signed. The headers are not signed, and so neither are the attributes of a CloudEvent in binary mode. " +
+			"In a transport that is source and sink it counts for both.",
+			[]source{{driverFolder + "cloudevents_http", withDefaults(&cloudeventshttp.HMAC{}), ""}}},
+		{"OAuth2", httpPrefix + "oauth2.", "`oauth2` of `cloudevents_http`: where a sink gets its token from, by the grant of client credentials (RFC 6749, section 4.4). It is fetched " +
+			"anew before it expires, and after an answer with 401.",
+			[]source{{driverFolder + "cloudevents_http", cloudeventshttp.OAuth2{}, "sink"}}},
 		{"Transport cdevents_webhook", "transports.NAME.", "Webhooks of GitHub, Gerrit and others, by way of the translators of the CDEvents webhook adapter, which run " +
 			"unmodified. It is a source only, and needs `listen`, whose default is not used. See [webhooks.md](webhooks.md).",
 			[]source{{driverFolder + "cdevents_webhook", cdeventswebhook.DefaultSettings(), ""}}},
@@ -71,6 +104,9 @@ func sections() []section {
 		{"Transport amqp091", "transports.NAME.", "RabbitMQ, over AMQP 0-9-1. As a source it consumes from a queue, and needs `queue`; as a sink it " +
 			"publishes to an exchange with publisher confirms. One transport may be both.",
 			[]source{{driverFolder + "amqp091", amqp091.DefaultSettings(), ""}}},
+		{"TLS to RabbitMQ", "amqp091.tls.", "`tls` of a transport of type amqp091; `tls: {}` trusts the authorities of the system and shows no certificate. " +
+			"See [operations.md](operations.md#tls-and-logins-of-the-broker).",
+			[]source{{driverFolder + "amqp091", amqp091.TLS{}, ""}}},
 		{"Transport stdio", "transports.NAME.", "Lines of JSON: standard input as a source, standard output as a sink. What a pipe has given " +
 			"cannot be had again: use a broker where events matter.",
 			[]source{{driverFolder + "stdio", stdio.DefaultSourceSettings(), "source"}}},
@@ -165,21 +201,37 @@ func rules() map[string]rule {
 		"relays[].retry.give_up_after": atLeast("0s", "-1s").or("`" + duration(daemon.HTTPGiveUpAfter) +
 			"` from a source over HTTP, else `0s`"),
 
-		"cloudevents_http.listen":         rule{text: "host:port", good: []string{"127.0.0.1:0"}, bad: []string{"8080"}}.or("none"),
-		"cloudevents_http.max_body":       between("1", "1073741824", "0", "1073741825"),
-		"cloudevents_http.max_batch":      atLeast("1", "0"),
-		"cloudevents_http.max_in_flight":  atLeast("1", "0"),
-		"cloudevents_http.busy_timeout":   positive(),
-		"cloudevents_http.retry_after":    positive(),
-		"cloudevents_http.header_timeout": positive(), "cloudevents_http.read_timeout": positive(),
+		"cloudevents_http.listen":          rule{text: "host:port", good: []string{"127.0.0.1:0"}, bad: []string{"8080"}}.or("none"),
+		"cloudevents_http.max_body":        between("1", "1073741824", "0", "1073741825"),
+		"cloudevents_http.max_batch":       atLeast("1", "0"),
+		"cloudevents_http.max_in_flight":   atLeast("1", "0"),
+		"cloudevents_http.max_header":      between("1024", "1048576", "1023", "1048577"),
+		"cloudevents_http.max_connections": atLeast("1", "0"),
+		"cloudevents_http.busy_timeout":    positive(),
+		"cloudevents_http.retry_after":     positive(),
+		"cloudevents_http.header_timeout":  positive(), "cloudevents_http.read_timeout": positive(),
 		"cloudevents_http.write_timeout": positive(), "cloudevents_http.idle_timeout": positive(),
 		"cloudevents_http.target": {text: "http:// or https://", good: []string{"https://sink.example.com/a"}, bad: []string{"ftp://a/", `""`}},
 		"cloudevents_http.mode":   oneOf("binary", "structured"), "cloudevents_http.request_timeout": positive(),
-		"cloudevents_http.headers": {bad: []string{`{ce-id: "1"}`, `{Content-Type: text/plain}`}},
+		"cloudevents_http.headers":      {bad: []string{`{ce-id: "1"}`, `{Content-Type: text/plain}`}},
+		"cloudevents_http.header_files": {good: []string{`{X-Tenant: /run/secrets/tenant}`}, bad: []string{`{ce-id: a}`, `{A: ""}`}},
+
+		httpPrefix + "tls.cert_file": {text: "must be written for a source"}, httpPrefix + "tls.key_file": {text: "must be written for a source"},
+		httpPrefix + "bearer.token":  {good: []string{"a", "[a, b]"}, bad: []string{`""`, `" a"`, `[a, ""]`}},
+		httpPrefix + "bearer.header": {bad: []string{`"a b"`}},
+		httpPrefix + "hmac.secret":   {good: []string{"a", "[a, b]"}, bad: []string{`""`, `" a"`, `[a, ""]`}},
+		httpPrefix + "hmac.header":   {bad: []string{`"a b"`, "ce-id", "Authorization"}},
+		httpPrefix + "hmac.prefix":   {good: []string{`""`}, bad: []string{`" a"`}},
+
+		httpPrefix + "oauth2.token_url":     rule{text: "http:// or https://", bad: []string{"ftp://a/", "https://user@a/"}}.must(),
+		httpPrefix + "oauth2.client_id":     rule{bad: []string{`""`}}.must(),
+		httpPrefix + "oauth2.client_secret": {text: "either it or `client_secret_file`", bad: []string{`""`, `" a"`}},
 
 		"cdevents_webhook.listen":            rule{text: "host:port", good: []string{"127.0.0.1:0"}, bad: []string{"8080"}}.or("none"),
 		"cdevents_webhook.max_body":          between("1", "66060288", "0", "66060289"),
 		"cdevents_webhook.max_in_flight":     atLeast("1", "0"),
+		"cdevents_webhook.max_header":        between("1024", "1048576", "1023", "1048577"),
+		"cdevents_webhook.max_connections":   atLeast("1", "0"),
 		"cdevents_webhook.translate_timeout": positive(), "cdevents_webhook.repeats": atLeast("0s", "-1s"),
 		"cdevents_webhook.busy_timeout": positive(), "cdevents_webhook.retry_after": positive(),
 		"cdevents_webhook.header_timeout": positive(), "cdevents_webhook.read_timeout": positive(),
@@ -187,7 +239,16 @@ func rules() map[string]rule {
 		translatorPrefix + "path":   rule{}.must(),
 		translatorPrefix + "sha256": {text: "64 hexadecimal digits"},
 
-		"amqp091.url":                    rule{text: "amqp:// or amqps://", good: []string{"amqps://broker/"}, bad: []string{"http://broker/"}}.or("`amqp://guest:guest@127.0.0.1:5672/`"),
+		"amqp091.url":                    {text: "amqp:// or amqps://", good: []string{"amqps://broker/"}, bad: []string{"http://broker/"}},
+		"amqp091.url_file":               {good: []string{"broker-url"}},
+		"amqp091.host":                   {bad: []string{"broker:5672"}},
+		"amqp091.port":                   {text: "0 to 65535", bad: []string{"-1", "65536"}},
+		"amqp091.vhost":                  rule{}.or("`/`"),
+		"amqp091.username":               {},
+		"amqp091.password":               {},
+		"amqp091.password_file":          {},
+		"amqp091.auth":                   {values: []string{amqp091.AuthPlain, amqp091.AuthExternal}, good: []string{amqp091.AuthPlain}, bad: []string{"nonsense", amqp091.AuthExternal}},
+		"amqp091.tls":                    {},
 		"amqp091.connection_name":        {},
 		"amqp091.heartbeat":              between("1s", "1h", "900ms", "61m"),
 		"amqp091.exchange":               {},

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -19,6 +20,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/eiffelbridge/eiffelbridge/internal/accounting"
 	"github.com/eiffelbridge/eiffelbridge/internal/rabbittest"
 )
 
@@ -149,6 +151,13 @@ func (b *bridge) deadLetters() string { return filepath.Join(b.dir, "dead-letter
 
 func (b *bridge) start() {
 	b.t.Helper()
+	b.launch()
+	b.waitReady()
+}
+
+// launch is start without waiting.
+func (b *bridge) launch() {
+	b.t.Helper()
 	b.command = exec.Command(binary, "run", "--config", b.config)
 	b.command.Stdout, b.command.Stderr = b.log, b.log
 	b.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -159,7 +168,6 @@ func (b *bridge) start() {
 	command, ended := b.command, b.ended
 	go func() { ended <- command.Wait() }()
 	b.t.Cleanup(func() { _ = command.Process.Kill() })
-	b.waitReady()
 }
 
 func (b *bridge) waitReady() {
@@ -192,9 +200,24 @@ func (b *bridge) kill() {
 	<-b.ended
 }
 
-// stop drains the relay and checks that it ends well.
+// idle waits until the relay is at rest, with counters that add up.
+func (b *bridge) idle() {
+	b.t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		err := accounting.Check(strings.NewReader(b.get("/metrics")))
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			b.t.Fatalf("the counters: %v", err)
+		}
+	}
+}
+
+// stop waits until the relay is at rest, and checks that it ends well.
 func (b *bridge) stop() {
 	b.t.Helper()
+	b.idle()
 	if err := b.command.Process.Signal(syscall.SIGTERM); err != nil {
 		b.t.Fatal(err)
 	}

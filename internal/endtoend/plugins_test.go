@@ -38,21 +38,15 @@ func (b *bridge) children(serves string) []int {
 	return out
 }
 
-// TestKilledTransportPlugins kills the plugins of both transports by turns, 50 times under load. A sender that obeys (it sends
-// again what was not answered with 202) loses nothing: each event arrives, with one id however often it comes, valid, and after what it
-// links to.
-func TestKilledTransportPlugins(t *testing.T) {
-	server := rabbittest.Shared(t)
-	const exchange, kills = "killed.plugins", 50
-	w := watch(t, server.URL(), exchange)
-	b := newPluginBridge(t, server.URL(), exchange, "", "")
-	b.start()
-
+// load sends whole lives from 16 senders, each one event after the other, until a channel is closed; what is not answered with
+// 202 is sent again. It gives the ids that were taken, how often something had to be sent again, and how long the slowest took.
+func (b *bridge) load(until <-chan struct{}) (sent map[string]bool, again int, slowest time.Duration) {
+	t := b.t
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var lock sync.Mutex
-	var slowest time.Duration
-	sent := map[string]bool{}
+	sent = map[string]bool{}
 	send := func(e *testEvent) {
 		began := time.Now()
 		for {
@@ -68,6 +62,9 @@ func TestKilledTransportPlugins(t *testing.T) {
 				t.Errorf("%s is not taken: %d %s", e.ID, status, answer)
 				return
 			}
+			lock.Lock()
+			again++
+			lock.Unlock()
 			time.Sleep(5 * time.Millisecond)
 		}
 		lock.Lock()
@@ -75,19 +72,6 @@ func TestKilledTransportPlugins(t *testing.T) {
 		sent[e.ID] = true
 		slowest = max(slowest, time.Since(began))
 	}
-	killed := make(chan struct{})
-	go func() {
-		defer close(killed)
-		for n := 0; n < kills; {
-			time.Sleep(400 * time.Millisecond)
-			for _, pid := range b.children([]string{"amqp091", "cloudevents_http"}[n%2]) {
-				if syscall.Kill(pid, syscall.SIGKILL) == nil {
-					n++
-				}
-			}
-		}
-	}()
-	// Each sender sends whole lives, one event after the other, until the last kill.
 	work := make(chan []*testEvent)
 	var senders sync.WaitGroup
 	for range 16 {
@@ -103,7 +87,7 @@ func TestKilledTransportPlugins(t *testing.T) {
 		for _, life := range lives(fmt.Sprintf("k%d", round), 400) {
 			work <- life
 			select {
-			case <-killed:
+			case <-until:
 				going = false
 			default:
 			}
@@ -114,9 +98,14 @@ func TestKilledTransportPlugins(t *testing.T) {
 	if t.Failed() {
 		t.Fatalf("%s", b.log)
 	}
+	return sent, again, slowest
+}
 
+// arrived reads from a watcher until all that was sent has come: with one id however often it comes, valid, and after what it links
+// to. It gives how many came more than once.
+func arrived(t *testing.T, b *bridge, w *watcher, sent map[string]bool) (duplicates int) {
+	t.Helper()
 	seen, ids := map[string]bool{}, map[string]string{}
-	duplicates := 0
 	for len(ids) < len(sent) {
 		e, err := w.next(20 * time.Second)
 		if err != nil {
@@ -139,6 +128,33 @@ func TestKilledTransportPlugins(t *testing.T) {
 			t.Errorf("%s did not arrive", id)
 		}
 	}
+	return duplicates
+}
+
+// TestKilledTransportPlugins kills the plugins of both transports by turns, 50 times under load. A sender that obeys (it sends
+// again what was not answered with 202) loses nothing: each event arrives, with one id however often it comes, valid, and after what it
+// links to.
+func TestKilledTransportPlugins(t *testing.T) {
+	server := rabbittest.Shared(t)
+	const exchange, kills = "killed.plugins", 50
+	w := watch(t, server.URL(), exchange)
+	b := newPluginBridge(t, server.URL(), exchange, "", "")
+	b.start()
+
+	killed := make(chan struct{})
+	go func() {
+		defer close(killed)
+		for n := 0; n < kills; {
+			time.Sleep(400 * time.Millisecond)
+			for _, pid := range b.children([]string{"amqp091", "cloudevents_http"}[n%2]) {
+				if syscall.Kill(pid, syscall.SIGKILL) == nil {
+					n++
+				}
+			}
+		}
+	}()
+	sent, _, slowest := b.load(killed)
+	duplicates := arrived(t, b, w, sent)
 	t.Logf("%d events over %d kills; the slowest took %v with its retries; %d came more than once", len(sent), kills, slowest.Round(time.Millisecond), duplicates)
 	b.stop()
 	if left := append(b.children("amqp091"), b.children("cloudevents_http")...); len(left) > 0 {

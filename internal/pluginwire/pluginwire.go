@@ -74,6 +74,9 @@ func FromResult(r translate.Result, err error) *pluginv1.TranslateResult {
 	for _, d := range r.Diagnostics {
 		out.Diagnostics = append(out.Diagnostics, &pluginv1.Diagnostic{Code: d.Code, Message: d.Message})
 	}
+	for _, m := range r.Moves {
+		out.Moves = append(out.Moves, &pluginv1.Move{From: m.From, To: m.To, Out: uint32(max(m.Out, 0)), Rule: m.Rule, Fidelity: pluginv1.Fidelity(m.Fidelity) + 1})
+	}
 	switch r.Returning {
 	case translate.Dropped:
 		out.Returning = pluginv1.Returning_RETURNING_DROPPED
@@ -121,6 +124,19 @@ func ToResult(in translate.Event, r *pluginv1.TranslateResult) (translate.Result
 	}
 	for _, d := range r.GetDiagnostics() {
 		out.Diagnostics = append(out.Diagnostics, translate.Diagnostic{Code: d.GetCode(), Message: d.GetMessage()})
+	}
+	for i, m := range r.GetMoves() {
+		if m.GetTo() != "" && int(m.GetOut()) >= len(out.Events) {
+			return out, fmt.Errorf("move %d leads to event %d of %d", i, m.GetOut(), len(out.Events))
+		}
+		fidelity := translate.OneWay
+		switch m.GetFidelity() {
+		case pluginv1.Fidelity_FIDELITY_EXACT:
+			fidelity = translate.Exact
+		case pluginv1.Fidelity_FIDELITY_TRANSLATED:
+			fidelity = translate.Translated
+		}
+		out.Moves = append(out.Moves, translate.Move{From: m.GetFrom(), To: m.GetTo(), Out: int(m.GetOut()), Rule: m.GetRule(), Fidelity: fidelity})
 	}
 	switch r.GetReturning() {
 	case pluginv1.Returning_RETURNING_DROPPED:

@@ -22,7 +22,13 @@ import (
 // kill it and delete what they find.
 func ForTest(tb testing.TB) *Server {
 	tb.Helper()
-	s, err := Start(tb.Context(), Options{})
+	return ForTestWith(tb, Options{})
+}
+
+// ForTestWith is ForTest with options.
+func ForTestWith(tb testing.TB, options Options) *Server {
+	tb.Helper()
+	s, err := Start(tb.Context(), options)
 	if err != nil {
 		fail(tb, err)
 	}

@@ -18,12 +18,12 @@ import (
 const (
 	portsFirst = 20000
 	portsLast  = 32000
-	blockSize  = 4
+	blockSize  = 5
 )
 
 type ports struct {
-	lock             net.Listener
-	epmd, amqp, dist int
+	lock                  net.Listener
+	epmd, amqp, dist, tls int
 }
 
 func reservePorts() (*ports, error) {
@@ -34,12 +34,12 @@ func reservePorts() (*ports, error) {
 		if err != nil {
 			continue
 		}
-		if portFree(base+1) && portFree(base+2) && portFree(base+3) {
-			return &ports{lock: lock, epmd: base + 1, amqp: base + 2, dist: base + 3}, nil
+		if portFree(base+1) && portFree(base+2) && portFree(base+3) && portFree(base+4) {
+			return &ports{lock: lock, epmd: base + 1, amqp: base + 2, dist: base + 3, tls: base + 4}, nil
 		}
 		lock.Close()
 	}
-	return nil, errors.New("no four free ports in a row found on 127.0.0.1")
+	return nil, errors.New("no five free ports in a row found on 127.0.0.1")
 }
 
 func (p *ports) release() { p.lock.Close() }

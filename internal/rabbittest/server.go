@@ -55,6 +55,41 @@ type Options struct {
 	// ConfigExtra is appended to the node's rabbitmq.conf, whose settings are
 	// otherwise RabbitMQ's defaults.
 	ConfigExtra string
+
+	// Plugins are enabled, by their names as rabbitmq-plugins has them.
+	Plugins []string
+
+	// TLS has the node listen for TLS as well, on TLSAddr.
+	TLS *TLS
+}
+
+// TLS are the options of a node's TLS listener. The files are PEM.
+type TLS struct {
+	CAFile, CertFile, KeyFile string
+
+	// VerifyPeer has the node ask clients for a certificate and refuse one that
+	// CAFile did not sign. RequirePeer has it refuse clients without one.
+	VerifyPeer, RequirePeer bool
+}
+
+// config is what stands in rabbitmq.conf.
+func (t *TLS) config(port int) string {
+	verify := "verify_none"
+	if t.VerifyPeer {
+		verify = "verify_peer"
+	}
+	var b strings.Builder
+	for _, line := range [][2]string{
+		{"listeners.ssl.1", loopback(port)},
+		{"ssl_options.cacertfile", t.CAFile},
+		{"ssl_options.certfile", t.CertFile},
+		{"ssl_options.keyfile", t.KeyFile},
+		{"ssl_options.verify", verify},
+		{"ssl_options.fail_if_no_peer_cert", strconv.FormatBool(t.RequirePeer)},
+	} {
+		fmt.Fprintf(&b, "%s = %s\n", line[0], line[1])
+	}
+	return b.String()
 }
 
 // Server is a private RabbitMQ node. Its methods may be called concurrently;
@@ -117,12 +152,16 @@ func (s *Server) prepare() error {
 			return err
 		}
 	}
+	config := s.opts.ConfigExtra + "\n"
+	if s.opts.TLS != nil {
+		config += s.opts.TLS.config(s.ports.tls)
+	}
 	for name, text := range map[string]string{
 		// All of the files that a node and its tools would otherwise look for
 		// in /etc, where the system's own node has its settings.
-		"rabbitmq.conf":     s.opts.ConfigExtra + "\n",
+		"rabbitmq.conf":     config,
 		"advanced.config":   "[].\n",
-		"enabled_plugins":   "[].\n",
+		"enabled_plugins":   "[" + strings.Join(s.opts.Plugins, ",") + "].\n",
 		"rabbitmq-env.conf": "",
 	} {
 		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
@@ -188,6 +227,10 @@ func (s *Server) URL() string {
 
 // Addr is the host and port of URL, for proxies between a client and the node.
 func (s *Server) Addr() string { return loopback(s.ports.amqp) }
+
+// TLSAddr is the host and port of the node's TLS listener, which it has with
+// Options.TLS only. It stays the same over restarts.
+func (s *Server) TLSAddr() string { return loopback(s.ports.tls) }
 
 // Dir is the folder of the node.
 func (s *Server) Dir() string { return s.dir }

@@ -71,6 +71,12 @@ type Text struct {
 // Words are a list of texts, for which a single one may stand.
 type Words []string
 
+// Secrets are a list of secrets, for which a single one may stand.
+type Secrets []Secret
+
+// defaulter is what a pointer to a struct may implement, so that the struct has defaults although it is nil unless its key is written.
+type defaulter interface{ SetDefaults() }
+
 // Document is a YAML text that was read. It is not safe for concurrent use.
 type Document struct {
 	root     ast.Node
@@ -182,7 +188,8 @@ func (d *Document) Into(target any) {
 // Key is where the section stands.
 func (s *Section) Key() string { return s.key }
 
-// Into decodes the section into pointers to structs; a key goes to each struct that has it.
+// Into decodes the section into pointers to structs; a key goes to each struct that has it. If its value is a struct in all of them,
+// the keys in it do likewise.
 func (s *Section) Into(targets ...any) {
 	var values []reflect.Value
 	for _, t := range targets {
@@ -203,6 +210,14 @@ func (s *Section) String(name string) string {
 		}
 	}
 	return ""
+}
+
+// Has tells whether a key stands in the section, with a value or without one.
+func (s *Section) Has(name string) bool {
+	return slices.ContainsFunc(pairs(s.node), func(pair *ast.MappingValueNode) bool {
+		key, _ := scalar(pair.Key)
+		return key == name
+	})
 }
 
 func pairs(n ast.Node) []*ast.MappingValueNode {
@@ -240,33 +255,70 @@ func (d *Document) mapping(n ast.Node, key string, targets []reflect.Value) {
 		}
 		seen[name] = true
 		var known []string
-		found := false
-	structs:
+		var fields []reflect.Value
 		for _, t := range targets {
 			for i := range t.NumField() {
 				tag, _, _ := strings.Cut(t.Type().Field(i).Tag.Get("yaml"), ",")
 				switch tag {
 				case "", "-":
 				case name:
-					found = true
-					// A key that two structs share has one set of problems.
-					before := len(d.problems)
-					d.value(pair.Value, at, t.Field(i))
-					if len(d.problems) > before {
-						break structs
-					}
+					fields = append(fields, t.Field(i))
 				default:
 					known = append(known, tag)
 				}
 			}
 		}
-		if !found {
+		if len(fields) == 0 {
 			slices.Sort(known)
 			known = slices.Compact(known)
 			d.report(pair.Key, at, "is not a known key%s", nearest(name, known))
 		}
+		d.shared(pair.Value, at, fields)
 	}
 	d.problems = unique(d.problems)
+}
+
+// shared sets the fields that have the same key.
+func (d *Document) shared(n ast.Node, key string, fields []reflect.Value) {
+	if _, null := n.(*ast.NullNode); !null && len(fields) > 1 && !slices.ContainsFunc(fields, func(v reflect.Value) bool { return !isGroup(v.Type()) }) {
+		for i, v := range fields {
+			if v.Kind() == reflect.Pointer {
+				fields[i] = target(v)
+			}
+		}
+		d.mapping(n, key, fields)
+		return
+	}
+	for _, v := range fields {
+		// One set of problems is enough.
+		before := len(d.problems)
+		d.value(n, key, v)
+		if len(d.problems) > before {
+			return
+		}
+	}
+}
+
+// isGroup tells whether a type has keys of its own.
+func isGroup(t reflect.Type) bool {
+	if t == sectionType || t == textType {
+		return false
+	}
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.Kind() == reflect.Struct
+}
+
+// target is what a pointer points to, which is made if there is nothing yet.
+func target(pointer reflect.Value) reflect.Value {
+	if pointer.IsNil() {
+		pointer.Set(reflect.New(pointer.Type().Elem()))
+		if d, ok := pointer.Interface().(defaulter); ok {
+			d.SetDefaults()
+		}
+	}
+	return pointer.Elem()
 }
 
 func unique(list []Problem) []Problem {
@@ -299,6 +351,7 @@ var (
 	sectionType  = reflect.TypeFor[*Section]()
 	textType     = reflect.TypeFor[Text]()
 	wordsType    = reflect.TypeFor[Words]()
+	secretsType  = reflect.TypeFor[Secrets]()
 )
 
 func (d *Document) value(n ast.Node, key string, v reflect.Value) {
@@ -313,8 +366,8 @@ func (d *Document) value(n ast.Node, key string, v reflect.Value) {
 		d.text(n, key, v)
 		return
 	}
-	if _, list := n.(*ast.SequenceNode); v.Type() == wordsType && !list {
-		v.Set(reflect.MakeSlice(wordsType, 1, 1))
+	if _, list := n.(*ast.SequenceNode); (v.Type() == wordsType || v.Type() == secretsType) && !list {
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 		d.scalar(n, key, v.Index(0))
 		return
 	}
@@ -326,10 +379,7 @@ func (d *Document) value(n ast.Node, key string, v reflect.Value) {
 			v.Set(reflect.ValueOf(value))
 		}
 	case reflect.Pointer:
-		if v.IsNil() {
-			v.Set(reflect.New(v.Type().Elem()))
-		}
-		d.value(n, key, v.Elem())
+		d.value(n, key, target(v))
 	case reflect.Map:
 		d.intoMap(n, key, v)
 	case reflect.Slice:

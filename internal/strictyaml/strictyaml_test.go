@@ -149,3 +149,59 @@ none: null
 		}
 	}
 }
+
+type server struct {
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+}
+
+type client struct {
+	Cert string `yaml:"cert"`
+	Name string `yaml:"name"`
+}
+
+func (c *client) SetDefaults() { c.Name = "default" }
+
+// What two structs have under one key they share key by key; a pointer stays nil unless its key is written.
+func TestShared(t *testing.T) {
+	type in struct {
+		TLS  *server `yaml:"tls"`
+		Keys Secrets `yaml:"keys"`
+	}
+	type out struct {
+		TLS  *client `yaml:"tls"`
+		Keys Secrets `yaml:"keys"`
+	}
+	read := func(text string) (a in, b out, problems []Problem) {
+		var whole struct {
+			Both *Section `yaml:"both"`
+		}
+		d := Parse([]byte(text), lookup)
+		d.Into(&whole)
+		whole.Both.Into(&a, &b)
+		return a, b, d.Problems()
+	}
+	a, b, problems := read("both: {tls: {cert: c, key: k}, keys: one}")
+	if len(problems) > 0 || *a.TLS != (server{"c", "k"}) || *b.TLS != (client{"c", "default"}) || len(a.Keys) != 1 || string(b.Keys[0]) != "one" {
+		t.Errorf("%+v %+v %v", a, b, problems)
+	}
+	a, b, problems = read("both: {tls: {name: n}, keys: [one, '${EMPTY}']}")
+	if len(problems) > 0 || *a.TLS != (server{}) || b.TLS.Name != "n" || len(a.Keys) != 2 || string(a.Keys[0]) != "one" || a.Keys[1] != "" {
+		t.Errorf("%+v %+v %v", a, b, problems)
+	}
+	if text := fmt.Sprintf("%v %+v %#v", a, a, a); strings.Contains(text, "one") {
+		t.Errorf("a secret is printed: %s", text)
+	}
+	a, b, problems = read("both: {tls: , keys: }")
+	if len(problems) > 0 || a.TLS != nil || b.TLS != nil || a.Keys != nil {
+		t.Errorf("%+v %+v %v", a, b, problems)
+	}
+	_, _, problems = read("both: {tls: {nam: n}}")
+	if len(problems) != 1 || problems[0].Key != "both.tls.nam" || !strings.Contains(problems[0].Message, "did you mean name?") {
+		t.Error(problems)
+	}
+	_, _, problems = read("both: {tls: text}")
+	if len(problems) != 1 || problems[0].Key != "both.tls" {
+		t.Error(problems)
+	}
+}

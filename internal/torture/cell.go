@@ -90,7 +90,6 @@ type run struct {
 	thrown                      int          // messages that were in it, as the broker said
 	alarmed                     atomic.Int64 // how often the sender was told of an alarm
 	parked                      int          // how many were seen parked
-	metrics                     []byte
 	result                      *Result
 	clock                       *movedClock        // nil: the machine's, and the relay is a process of its own
 	alternative                 translate.Settings // with which events may be translated as well, if it has a catalogue
@@ -322,24 +321,33 @@ func (r *run) warmUp(ctx context.Context) error {
 	return nil
 }
 
-// settledGoroutines waits until the relay has no more goroutines than allowed, or their number does not fall any more.
+// settledGoroutines waits until the relay has no more goroutines than allowed, or their number does not fall any more. With
+// none allowed it gives the number of an idle relay, which goes up and down a little: the most of the last second.
 func (r *run) settledGoroutines(ctx context.Context, allowed int) int {
 	r.load.close()
+	patience := 2 * time.Second
+	if allowed > 0 {
+		patience = 20 * time.Second
+	}
+	var seen []int // ten a second
 	least, at := 0, time.Now()
 	for {
 		n, known := r.relay.goroutines(ctx)
-		switch {
-		case !known:
+		if !known {
 			return least
-		case least == 0 || n < least:
+		}
+		seen = append(seen, n)
+		if least == 0 || n < least {
 			least, at = n, time.Now()
 		}
-		patience := 1500 * time.Millisecond
-		if allowed > 0 && least > allowed {
-			patience = 20 * time.Second
-		}
-		if least <= allowed || time.Since(at) > patience || ctx.Err() != nil {
+		if least <= allowed {
 			return least
+		}
+		if time.Since(at) > patience || ctx.Err() != nil {
+			if allowed > 0 {
+				return least
+			}
+			return slices.Max(seen[max(0, len(seen)-10):])
 		}
 		_ = sleep(ctx, 100*time.Millisecond)
 	}

@@ -45,6 +45,7 @@ type Link struct {
 type Chain struct {
 	base, refusing translate.Translator
 	links          []Link
+	explain        bool
 }
 
 var _ translate.Translator = (*Chain)(nil)
@@ -52,7 +53,15 @@ var _ translate.Translator = (*Chain)(nil)
 // NewChain joins plugins to base. Refusing is base with [translate.NoMappingRefuse], by which mode fallback knows what base
 // has no mapping for.
 func NewChain(base, refusing translate.Translator, links []Link) *Chain {
-	return &Chain{base, refusing, links}
+	return &Chain{base: base, refusing: refusing, links: links}
+}
+
+// Explaining gives the same chain, whose plugins are asked for [translate.Result.Moves] as well. Those of what is not the plugins' are
+// the base's.
+func (c *Chain) Explaining() *Chain {
+	explaining := *c
+	explaining.explain = true
+	return &explaining
 }
 
 // Translate implements [translate.Translator]. Each plugin has its own deadline.
@@ -164,12 +173,14 @@ func (p *party) talk(in translate.Event, made *translate.Result, facts *translat
 	}
 	var edited *pluginv1.TranslateResult
 	if made != nil {
-		edited = pluginwire.FromResult(*made, nil)
+		bare := *made
+		bare.Moves = nil // they are kept here
+		edited = pluginwire.FromResult(bare, nil)
 	}
 	var given []translate.Fact
 	for range maxRounds {
 		// The event is the same in all of one consultation.
-		item := &pluginv1.DecorateItem{Item: &pluginv1.TranslateItem{Facts: pluginwire.FromFacts(given)}, Result: edited}
+		item := &pluginv1.DecorateItem{Item: &pluginv1.TranslateItem{Facts: pluginwire.FromFacts(given), Explain: p.c.chain.explain}, Result: edited}
 		key, err := proto.MarshalOptions{Deterministic: true}.Marshal(item)
 		if err != nil {
 			return translate.Result{}, eventError(&in, translate.CodeInvalidOutput, err.Error())
@@ -273,6 +284,9 @@ func (q *question) read(raw *pluginv1.TranslateResult) (translate.Result, error)
 			return bad("it gave an error without a code: %s", clip(e.GetMessage()))
 		}
 	}
+	if raw != nil && !q.item.GetItem().GetExplain() {
+		raw.Moves = nil // nobody asked, and nobody is hurt if they are wrong
+	}
 	result, err := pluginwire.ToResult(q.in, raw)
 	var event *translate.EventError
 	if errors.As(err, &event) && raw.GetError() != nil {
@@ -290,8 +304,8 @@ func (q *question) read(raw *pluginv1.TranslateResult) (translate.Result, error)
 		return translate.Result{Need: result.Need}, nil
 	case len(result.Events) > maxOutputs:
 		return bad("it made %d events of one", len(result.Events))
-	case len(result.Losses) > maxNotes, len(result.Diagnostics) > maxNotes, len(result.Missing) > maxNotes, len(result.Learned) > maxNotes:
-		return bad("its result has more than %d losses, diagnostics, missing references or facts", maxNotes)
+	case len(result.Losses) > maxNotes, len(result.Diagnostics) > maxNotes, len(result.Missing) > maxNotes, len(result.Learned) > maxNotes, len(result.Moves) > maxNotes:
+		return bad("its result has more than %d losses, diagnostics, missing references, facts or moves", maxNotes)
 	case result.Returning == translate.Dropped && len(result.Events) > 0:
 		return bad("it dropped the event as one that came round, and made others of it")
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -246,6 +247,56 @@ func TestReturning(t *testing.T) {
 	back, err := s.TranslateEvent(t.Context(), r.Events[0])
 	if err != nil || back.Returning != translate.Dropped || len(back.Events) != 0 {
 		t.Errorf("%+v, %v", back, err)
+	}
+}
+
+// TestMoves has a plugin tell its moves when they are asked for, and at no other time.
+func TestMoves(t *testing.T) {
+	p, _ := start(t, "explainer")
+	c := chain(t, p, host.ModeOverride, host.MappingSettings{})
+	direct, err := translate.New(translate.Settings{Explain: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("../../translate/testdata/life.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, got, bare := translate.NewSession(direct, translate.NewMemoryLedger()), translate.NewSession(c.Explaining(), translate.NewMemoryLedger()), translate.NewSession(c, translate.NewMemoryLedger())
+	moves := 0
+	for line := range bytes.Lines(text) {
+		a, err := want.Translate(t.Context(), line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := got.Translate(t.Context(), line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		without, err := bare.Translate(t.Context(), line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(a.Moves, b.Moves) || without.Moves != nil {
+			t.Errorf("%s: %d moves by the plugin when asked, %d when not; %d without it", line, len(b.Moves), len(without.Moves), len(a.Moves))
+		}
+		if len(a.Events) != len(b.Events) || len(a.Events) != len(without.Events) {
+			t.Errorf("%s: %d, %d and %d events", line, len(a.Events), len(b.Events), len(without.Events))
+		}
+		moves += len(a.Moves)
+	}
+	if moves == 0 {
+		t.Error("there are no moves to compare")
+	}
+
+	lying, _ := start(t, "mapping")
+	c = chain(t, lying, host.ModeOverride, host.MappingSettings{})
+	if _, err := ask(c, event(t, "1", "moves")); err != nil {
+		t.Errorf("moves that nobody asked for: %v", err)
+	}
+	var e *translate.EventError
+	if _, err := ask(c.Explaining(), event(t, "1", "moves")); !errors.As(err, &e) || e.Code != translate.CodeInvalidOutput || !strings.Contains(e.Message, "move 0 leads to event 7 of 1") {
+		t.Errorf("%v", err)
 	}
 }
 

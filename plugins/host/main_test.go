@@ -10,12 +10,13 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/plugins/sdk"
+	"github.com/eiffelbridge/eiffelbridge/plugins/webhookv1"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
 // TestMain lets the test binary be the plugins of the tests.
 func TestMain(m *testing.M) {
-	if os.Getenv(host.CookieName) == "" {
+	if os.Getenv(host.CookieName) == "" && os.Getenv(webhookv1.CookieKey) == "" {
 		os.Exit(m.Run())
 	}
 	if err := plugin(os.Args[len(os.Args)-1]); err != nil {
@@ -53,6 +54,16 @@ func plugin(what string) error {
 			return err
 		}
 		return sdk.ServeMapping(sdk.MappingOptions{Name: "engine", Translator: engine})
+	case "explainer":
+		var e explainer
+		var err error
+		if e.Engine, err = translate.New(translate.Settings{}); err != nil {
+			return err
+		}
+		if e.explaining, err = translate.New(translate.Settings{Explain: true}); err != nil {
+			return err
+		}
+		return sdk.ServeMapping(sdk.MappingOptions{Name: "explainer", Translator: e})
 	case "exits":
 		fmt.Fprintln(os.Stderr, "I have no licence")
 		os.Exit(3)
@@ -78,8 +89,23 @@ func plugin(what string) error {
 		}()
 		return sdk.ServeMapping(sdk.MappingOptions{Name: "test", Translator: translator{}})
 	}
+	if strings.HasPrefix(what, "foreign") {
+		return foreignPlugin(what)
+	}
 	return fmt.Errorf("no plugin %q", what)
 }
+
+// explainer is the bridge's own translator, which tells moves when they are wanted.
+type explainer struct {
+	*translate.Engine
+	explaining *translate.Engine
+}
+
+func (e explainer) Explain(in translate.Event, facts *translate.Facts) (translate.Result, error) {
+	return e.explaining.Translate(in, facts)
+}
+
+var _ sdk.Explainer = explainer{}
 
 // translator makes a composition of a custom event, and misbehaves as the event's subject says.
 type translator struct{}
@@ -129,5 +155,9 @@ func (translator) Translate(in translate.Event, facts *translate.Facts) (transla
 	if err != nil {
 		return translate.Result{}, err
 	}
-	return translate.Result{Events: []translate.Event{out}}, nil
+	result := translate.Result{Events: []translate.Event{out}}
+	if in.Subject == "moves" {
+		result.Moves = []translate.Move{{From: "/subject/id", To: "/data/name", Out: 7}}
+	}
+	return result, nil
 }

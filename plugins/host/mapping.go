@@ -179,8 +179,13 @@ func (m *Mapping) pump() {
 
 // Fits says why a plugin that describes itself so cannot be used as what it is configured to be.
 func (m *Mapping) Fits(d *pluginv1.DescribeResponse) error {
+	return Fits(m.process.Name(), m.decorate, d)
+}
+
+// Fits says why a plugin that describes itself so cannot be a decorator, or else a mapping.
+func Fits(name string, decorator bool, d *pluginv1.DescribeResponse) error {
 	want, mode := pluginv1.Kind_KIND_MAPPING, "override or fallback"
-	if m.decorate {
+	if decorator {
 		want, mode = pluginv1.Kind_KIND_DECORATOR, "decorate"
 	}
 	if d.GetKind() == want {
@@ -188,7 +193,7 @@ func (m *Mapping) Fits(d *pluginv1.DescribeResponse) error {
 	}
 	kinds := map[pluginv1.Kind]string{pluginv1.Kind_KIND_MAPPING: "mapping", pluginv1.Kind_KIND_DECORATOR: "decorator", pluginv1.Kind_KIND_TRANSPORT: "transport"}
 	return fmt.Errorf("plugin %s is a %s plugin, which mode %s is not for: mappings take override or fallback, decorators decorate, transports stand under transports",
-		m.process.Name(), kinds[d.GetKind()], mode)
+		name, kinds[d.GetKind()], mode)
 }
 
 func (m *Mapping) finishAll(err func() error) {
@@ -282,8 +287,11 @@ func (m *Mapping) converse(i *Incarnation) {
 		}
 		m.trouble.Store(&err)
 		blame := 10
-		if i.killedFromOutside() {
+		switch {
+		case i.killedFromOutside():
 			blame = 1
+		case errors.Is(err, errReplaced):
+			blame = 0
 		}
 		m.suspect(underway, blame, err)
 	}

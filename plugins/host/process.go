@@ -7,8 +7,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
-	"os"
 	"os/exec"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,11 +28,13 @@ import (
 
 // Process is one plugin: a process that is started anew whenever it dies, until Close. It is safe for concurrent use.
 type Process struct {
-	settings Settings
+	current  atomic.Pointer[Settings]
+	launched atomic.Pointer[string] // the checksum of the binary that was started last, if it is not pinned
 	logger   *slog.Logger
 	ctx      context.Context
 	cancel   context.CancelFunc
 	done     chan struct{} // closed when the supervisor has ended
+	hurry    chan struct{} // the supervisor is to try at once
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced at every change of what follows
@@ -64,8 +66,10 @@ type Incarnation struct {
 	reason    atomic.Pointer[error] // why it is over
 	unready   atomic.Pointer[string]
 	worked    atomic.Bool
+	scrape    scrape
 	child     *child
 	stopLease context.CancelFunc
+	maxMemory int64
 }
 
 // Done is closed when the incarnation is over: the process died, or was found useless.
@@ -117,6 +121,9 @@ func (i *Incarnation) end(err error) {
 	})
 }
 
+// folderPrefix begins the names of folders in the folder for temporary files.
+const folderPrefix = "eiffelbridge-plugin-"
+
 // errClosed is why a closed process has no incarnation.
 var errClosed = errors.New("the plugin is closed")
 
@@ -138,7 +145,7 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 
 func (p *Process) unavailable(failure error) *UnavailableError {
 	var unfit unfitError
-	return &UnavailableError{Plugin: p.settings.Name, Err: failure, Unfit: errors.As(failure, &unfit)}
+	return &UnavailableError{Plugin: p.Name(), Err: failure, Unfit: errors.As(failure, &unfit)}
 }
 
 // unfitError wraps what another start of the same files cannot change.
@@ -152,22 +159,23 @@ func Start(settings Settings) (*Process, error) {
 		return nil, err
 	}
 	p := &Process{
-		settings: settings,
-		logger:   settings.Logger.With("plugin", settings.Name),
-		done:     make(chan struct{}),
-		changed:  make(chan struct{}),
-		failure:  errors.New("it is being started"),
+		logger:  settings.Logger.With("plugin", settings.Name),
+		done:    make(chan struct{}),
+		changed: make(chan struct{}),
+		failure: errors.New("it is being started"),
+		hurry:   make(chan struct{}, 1),
 	}
+	p.current.Store(&settings)
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	go p.supervise()
 	return p, nil
 }
 
 // Name is the plugin's name in the configuration.
-func (p *Process) Name() string { return p.settings.Name }
+func (p *Process) Name() string { return p.current.Load().Name }
 
-// Settings are those that the process was started with, defaults filled in.
-func (p *Process) Settings() Settings { return p.settings }
+// Settings are those in force, defaults filled in.
+func (p *Process) Settings() Settings { return *p.current.Load() }
 
 // Wait gives the present incarnation, or waits for the next. An error of type *[UnavailableError] says that there will be
 // none soon and why; the error of ctx comes with the reason why there is none.
@@ -178,7 +186,7 @@ func (p *Process) Wait(ctx context.Context) (*Incarnation, error) {
 		p.mu.Unlock()
 		switch {
 		case closed:
-			return nil, &UnavailableError{Plugin: p.settings.Name, Err: errClosed}
+			return nil, &UnavailableError{Plugin: p.Name(), Err: errClosed}
 		case present != nil && present.Err() == nil:
 			return present, nil
 		case present == nil && open:
@@ -190,7 +198,7 @@ func (p *Process) Wait(ctx context.Context) (*Incarnation, error) {
 			if failure == nil {
 				failure = errors.New("it is being restarted")
 			}
-			return nil, fmt.Errorf("plugin %s does not run yet (%w): %w", p.settings.Name, failure, ctx.Err())
+			return nil, fmt.Errorf("plugin %s does not run yet (%w): %w", p.Name(), failure, ctx.Err())
 		}
 	}
 }
@@ -202,17 +210,17 @@ func (p *Process) Health() error {
 	p.mu.Unlock()
 	switch {
 	case closed:
-		return &UnavailableError{Plugin: p.settings.Name, Err: errClosed}
+		return &UnavailableError{Plugin: p.Name(), Err: errClosed}
 	case present == nil && open:
 		return p.unavailable(failure)
 	case present == nil:
-		return fmt.Errorf("plugin %s is not running: %w", p.settings.Name, failure)
+		return fmt.Errorf("plugin %s is not running: %w", p.Name(), failure)
 	}
 	if err := present.Err(); err != nil {
-		return fmt.Errorf("plugin %s is being restarted: %w", p.settings.Name, err)
+		return fmt.Errorf("plugin %s is being restarted: %w", p.Name(), err)
 	}
 	if reason := present.Unready(); reason != "" {
-		return fmt.Errorf("plugin %s is not ready: %s", p.settings.Name, reason)
+		return fmt.Errorf("plugin %s is not ready: %s", p.Name(), reason)
 	}
 	return nil
 }
@@ -251,6 +259,62 @@ func (p *Process) Close() error {
 	return nil
 }
 
+// errReplaced is why an incarnation is over that another one, by other settings, replaces.
+var errReplaced = errors.New("it is replaced")
+
+// Replace goes on by other settings of the same name. What they pin is looked at first, and if it is not as pinned, the plugin
+// runs on as it is. Else the present incarnation is asked to end, and the next one starts; what is asked of the plugin meanwhile
+// waits. Replace does not wait for that, nor does it go back if the plugin does not start.
+func (p *Process) Replace(settings Settings) error {
+	if err := settings.complete(); err != nil {
+		return err
+	}
+	if settings.Name != p.Name() {
+		return fmt.Errorf("plugin %s cannot go on as plugin %s", p.Name(), settings.Name)
+	}
+	if err := settings.Verify(); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	present, closed := p.present, p.closed
+	p.mu.Unlock()
+	if closed {
+		return &UnavailableError{Plugin: p.Name(), Err: errClosed}
+	}
+	p.current.Store(&settings)
+	if present != nil {
+		present.end(errReplaced)
+	}
+	select {
+	case p.hurry <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// Differs tells whether other settings would start something else than what runs: they say something else, or they pin nothing
+// and the binary is another than at the last start. The loggers are not compared.
+func (p *Process) Differs(settings Settings) bool {
+	now := p.Settings()
+	if settings.complete() != nil {
+		return true
+	}
+	settings.Logger, now.Logger = nil, nil
+	if !reflect.DeepEqual(settings, now) {
+		return true
+	}
+	if !settings.Dev {
+		return false
+	}
+	binary, err := Find(settings.Path)
+	if err != nil {
+		return true
+	}
+	sum, err := Checksum(binary)
+	launched := p.launched.Load()
+	return err != nil || launched == nil || *launched != sum
+}
+
 // signal tells waiters that something changed; the lock is held.
 func (p *Process) signal() {
 	close(p.changed)
@@ -266,6 +330,9 @@ func (p *Process) set(f func()) {
 
 func (p *Process) supervise() {
 	defer close(p.done)
+	var sweeping sync.WaitGroup
+	sweeping.Go(func() { sweep(p.logger) })
+	defer sweeping.Wait()
 	failures := 0 // in a row
 	for p.ctx.Err() == nil {
 		incarnation, err := p.launch(p.ctx)
@@ -285,12 +352,21 @@ func (p *Process) supervise() {
 		if p.ctx.Err() != nil {
 			break
 		}
+		if errors.Is(err, errReplaced) {
+			p.logger.Info("the plugin is started anew, by other settings")
+			failures = 0
+			select { // there is no pause to cut short
+			case <-p.hurry:
+			default:
+			}
+			continue
+		}
 		if incarnation != nil && incarnation.worked.Load() {
 			failures = 0
 		}
 		failures++
 		var unfit unfitError
-		open := failures >= p.settings.MaxFailures || errors.As(err, &unfit)
+		open := failures >= p.current.Load().MaxFailures || errors.As(err, &unfit)
 		wasOpen := false
 		p.set(func() {
 			wasOpen = p.open
@@ -300,7 +376,7 @@ func (p *Process) supervise() {
 		pause := time.Duration(0)
 		switch {
 		case open:
-			pause = p.settings.BreakerPause
+			pause = p.current.Load().BreakerPause
 			message := "the plugin does not run; it is tried again from time to time"
 			if wasOpen {
 				p.logger.Debug(message, "error", err, "next", pause.String())
@@ -308,7 +384,7 @@ func (p *Process) supervise() {
 				p.logger.Error(message, "error", err, "next", pause.String(), "failures", failures)
 			}
 		case failures > 1:
-			pause = min(p.settings.MinBackoff<<min(failures-2, 20), p.settings.MaxBackoff)
+			pause = min(p.current.Load().MinBackoff<<min(failures-2, 20), p.current.Load().MaxBackoff)
 			pause = pause/2 + rand.N(pause/2+1)
 			fallthrough
 		default:
@@ -316,6 +392,8 @@ func (p *Process) supervise() {
 		}
 		select {
 		case <-time.After(pause):
+		case <-p.hurry:
+			failures = 0
 		case <-p.ctx.Done():
 		}
 	}
@@ -329,8 +407,8 @@ func (p *Process) watch(i *Incarnation) error {
 	for {
 		select {
 		case <-memory.C:
-			if used := residentMemory(i.PID); p.settings.MaxMemory > 0 && used > p.settings.MaxMemory {
-				i.end(fmt.Errorf("it uses %d MiB of memory, more than the %d MiB it may have (max_memory)", used>>20, p.settings.MaxMemory>>20))
+			if used := residentMemory(i.PID); i.maxMemory > 0 && used > i.maxMemory {
+				i.end(fmt.Errorf("it uses %d MiB of memory, more than the %d MiB it may have (max_memory)", used>>20, i.maxMemory>>20))
 			}
 			continue
 		case <-p.ctx.Done():
@@ -355,24 +433,32 @@ var errDied = errors.New("the process ended")
 // launch starts one process and gives it when it has been configured.
 func (p *Process) launch(ctx context.Context) (*Incarnation, error) {
 	began := time.Now()
-	binary, err := p.settings.verify()
+	settings := p.current.Load()
+	binary, err := settings.verify()
 	if err != nil {
 		return nil, unfitError{err}
 	}
-	dir, err := os.MkdirTemp("", "eiffelbridge-plugin-") // for sockets; only this user may enter it
+	if settings.Dev {
+		sum, err := Checksum(binary)
+		if err != nil {
+			return nil, err
+		}
+		p.launched.Store(&sum)
+	}
+	dir, err := newFolder()
 	if err != nil {
 		return nil, err
 	}
-	logs := &logForwarder{logger: p.logger, quiet: p.settings.Handshake.Foreign}
+	logs := &logForwarder{logger: p.logger, quiet: settings.Handshake.Foreign}
 	var runs atomic.Pointer[child]
 	config := &goplugin.ClientConfig{
-		HandshakeConfig:  goplugin.HandshakeConfig{MagicCookieKey: p.settings.Handshake.Cookie, MagicCookieValue: p.settings.Handshake.Value},
+		HandshakeConfig:  goplugin.HandshakeConfig{MagicCookieKey: settings.Handshake.Cookie, MagicCookieValue: settings.Handshake.Value},
 		VersionedPlugins: map[int]goplugin.PluginSet{},
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		AutoMTLS:         true,
 		SkipHostEnv:      true,
-		StartTimeout:     p.settings.StartTimeout,
-		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: dir},
+		StartTimeout:     settings.StartTimeout,
+		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: dir.path},
 		SyncStdout:       &lineWriter{logs: logs}, // of plugins that go-plugin serves: it takes os.Stdout and os.Stderr from them
 		SyncStderr:       &lineWriter{logs: logs},
 		Logger:           hclog.NewNullLogger(), // what there is to say is said here
@@ -382,24 +468,24 @@ func (p *Process) launch(ctx context.Context) (*Incarnation, error) {
 		},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
 			// Everything that go-plugin made of the command but its environment is ours.
-			own := exec.Command(binary, p.settings.Args...)
-			own.Dir = p.settings.Dir
+			own := exec.Command(binary, settings.Args...)
+			own.Dir = settings.Dir
 			own.Env = cmd.Env
-			for name, value := range p.settings.Env {
+			for name, value := range settings.Env {
 				own.Env = append(own.Env, name+"="+value)
 			}
-			kid := newChild(own, p.settings.Name, logs)
+			kid := newChild(own, settings.Name, logs)
 			runs.Store(kid)
 			return kid, nil
 		},
 	}
-	for _, v := range p.settings.Handshake.Versions {
+	for _, v := range settings.Handshake.Versions {
 		config.VersionedPlugins[v] = goplugin.PluginSet{}
 	}
 	client := goplugin.NewClient(config)
 
 	// go-plugin's own waiting cannot be cancelled, but ends with the process.
-	ctx, cancel := context.WithTimeout(ctx, p.settings.StartTimeout)
+	ctx, cancel := context.WithTimeout(ctx, settings.StartTimeout)
 	defer cancel()
 	type connected struct {
 		rpc goplugin.ClientProtocol
@@ -426,7 +512,7 @@ func (p *Process) launch(ctx context.Context) (*Incarnation, error) {
 			}
 		}
 		client.Kill()
-		_ = os.RemoveAll(dir)
+		dir.remove()
 	}
 	var got connected
 	select {
@@ -446,7 +532,7 @@ func (p *Process) launch(ctx context.Context) (*Incarnation, error) {
 		if p.ctx.Err() != nil {
 			return nil, errClosed
 		}
-		return nil, fmt.Errorf("%s did not finish its handshake within %s%s", binary, p.settings.StartTimeout, said(runs.Load()))
+		return nil, fmt.Errorf("%s did not finish its handshake within %s%s", binary, settings.StartTimeout, said(runs.Load()))
 	}
 	kid := runs.Load()
 	if got.err != nil {
@@ -458,15 +544,17 @@ func (p *Process) launch(ctx context.Context) (*Incarnation, error) {
 		stop()
 		return nil, unfitError{fmt.Errorf("%s does not speak gRPC", binary)}
 	}
-	i := &Incarnation{Conn: rpc.Conn, Version: client.NegotiatedVersion(), PID: kid.cmd.Process.Pid, child: kid,
+	i := &Incarnation{Conn: rpc.Conn, Version: client.NegotiatedVersion(), PID: kid.cmd.Process.Pid, child: kid, maxMemory: settings.MaxMemory,
 		over: make(chan struct{}), gone: make(chan struct{}), stopLease: func() {}}
-	if !p.settings.Handshake.Foreign {
-		if err := p.introduce(ctx, i); err != nil {
+	if !settings.Handshake.Foreign {
+		if err := p.introduce(ctx, i, settings); err != nil {
 			i.stopLease()
-			select { // why a call failed is told best by a process that ended
-			case <-kid.done:
-				err = fmt.Errorf("it %s (%w)", kid.epitaph(), err)
-			case <-time.After(50 * time.Millisecond):
+			if unfit := (unfitError{}); !errors.As(err, &unfit) {
+				select { // why a call failed is told best by a process that ended
+				case <-kid.done:
+					err = fmt.Errorf("it %s (%w)", kid.epitaph(), err)
+				case <-time.After(50 * time.Millisecond):
+				}
 			}
 			stop()
 			if p.ctx.Err() != nil {
@@ -484,22 +572,22 @@ func (p *Process) launch(ctx context.Context) (*Incarnation, error) {
 			i.end(errDied)
 		}
 		i.stopLease()
-		grace := time.AfterFunc(p.settings.StopTimeout, func() { _ = kid.Kill(context.Background()) })
-		if err := i.Err(); !errors.Is(err, errClosed) && !errors.Is(err, errDied) {
+		grace := time.AfterFunc(settings.StopTimeout, func() { _ = kid.Kill(context.Background()) })
+		if err := i.Err(); !errors.Is(err, errClosed) && !errors.Is(err, errReplaced) && !errors.Is(err, errDied) {
 			_ = kid.Kill(context.Background()) // it is of no use
 		}
 		client.Kill() // asks by GRPCController.Shutdown, waits two seconds, and kills
 		<-kid.done
 		grace.Stop()
-		_ = os.RemoveAll(dir)
+		dir.remove()
 	}()
 	return i, nil
 }
 
 // introduce asks the plugin what it is, configures it, and takes its lease.
-func (p *Process) introduce(ctx context.Context, i *Incarnation) error {
+func (p *Process) introduce(ctx context.Context, i *Incarnation, settings *Settings) error {
 	service := pluginv1.NewPluginServiceClient(i.Conn)
-	description, err := service.Describe(ctx, &pluginv1.DescribeRequest{HostVersion: p.settings.HostVersion})
+	description, err := service.Describe(ctx, &pluginv1.DescribeRequest{HostVersion: settings.HostVersion})
 	if err != nil {
 		return fmt.Errorf("ask the plugin what it is: %w", plain(err))
 	}
@@ -511,7 +599,7 @@ func (p *Process) introduce(ctx context.Context, i *Incarnation) error {
 	if err != nil {
 		return fmt.Errorf("take the plugin's lease: %w", plain(err))
 	}
-	_, err = service.Configure(ctx, &pluginv1.ConfigureRequest{Config: p.settings.Config, Name: p.settings.Name, AsSource: p.settings.AsSource, AsSink: p.settings.AsSink})
+	_, err = service.Configure(ctx, &pluginv1.ConfigureRequest{Config: settings.Config, Name: settings.Name, AsSource: settings.AsSource, AsSink: settings.AsSink})
 	if status.Code(err) == codes.InvalidArgument {
 		return unfitError{fmt.Errorf("it refuses its config: %s", status.Convert(err).Message())}
 	}
@@ -559,7 +647,7 @@ func (p *Process) introduce(ctx context.Context, i *Incarnation) error {
 			return fmt.Errorf("take the plugin's lease: %w", plain(err))
 		}
 	case <-ctx.Done():
-		return fmt.Errorf("the plugin does not say on its lease whether it is ready, within %s", p.settings.StartTimeout)
+		return fmt.Errorf("the plugin does not say on its lease whether it is ready, within %s", settings.StartTimeout)
 	}
 	return nil
 }
@@ -576,10 +664,10 @@ func (p *Process) explain(binary string, c *child, err error) error {
 	if line == nil {
 		<-c.done
 		return fmt.Errorf("%s %s, before it wrote its handshake; if it runs under another program only, it is not a plugin of this one (the cookie is %s)",
-			binary, c.epitaph(), p.settings.Handshake.Cookie)
+			binary, c.epitaph(), p.current.Load().Handshake.Cookie)
 	}
 	var ours []string
-	for _, v := range slices.Sorted(slices.Values(p.settings.Handshake.Versions)) {
+	for _, v := range slices.Sorted(slices.Values(p.current.Load().Handshake.Versions)) {
 		ours = append(ours, strconv.Itoa(v))
 	}
 	parts := strings.Split(*line, "|")
@@ -590,7 +678,7 @@ func (p *Process) explain(binary string, c *child, err error) error {
 		return unfitError{fmt.Errorf("%s speaks version %q of go-plugin's core protocol, this program version 1: build it with a go-plugin of version 1", binary, clip(parts[0]))}
 	case !slices.Contains(ours, parts[1]):
 		remedy := "a newer eiffelbridge may know it, or take a build of the plugin for an older one"
-		if theirs, err := strconv.Atoi(parts[1]); err == nil && theirs < slices.Min(p.settings.Handshake.Versions) {
+		if theirs, err := strconv.Atoi(parts[1]); err == nil && theirs < slices.Min(p.current.Load().Handshake.Versions) {
 			remedy = "build the plugin with a newer SDK"
 		}
 		return unfitError{fmt.Errorf("%s speaks version %s of the plugin protocol, this program version %s: %s", binary, clip(parts[1]), strings.Join(ours, " and "), remedy)}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -41,10 +42,23 @@ func checkSum(sum string) error {
 // Find gives the absolute path of a plugin's binary: a name without a slash is looked up in PATH.
 func Find(path string) (string, error) {
 	found, err := exec.LookPath(path)
-	if err != nil && !errors.Is(err, exec.ErrDot) {
+	var file *fs.PathError
+	switch {
+	case errors.Is(err, exec.ErrDot):
+	case errors.As(err, &file):
+		return "", file // it names the path once
+	case err != nil:
 		return "", err
 	}
 	return filepath.Abs(found)
+}
+
+// Verify tells whether the binary is there and everything that is pinned is as it is pinned.
+func (s Settings) Verify() error {
+	if _, err := s.verify(); err != nil {
+		return fmt.Errorf("plugin %s: %w", s.Name, err)
+	}
+	return nil
 }
 
 // verify gives the path to execute, once everything that is pinned is as it is pinned. The files are read anew at each

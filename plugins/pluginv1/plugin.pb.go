@@ -141,6 +141,108 @@ func (Protocol) EnumDescriptor() ([]byte, []int) {
 	return file_plugin_proto_rawDescGZIP(), []int{1}
 }
 
+type MetricKind int32
+
+const (
+	MetricKind_METRIC_KIND_UNSPECIFIED MetricKind = 0
+	MetricKind_METRIC_KIND_COUNTER     MetricKind = 1 // only grows, and begins at 0 with each start
+	MetricKind_METRIC_KIND_GAUGE       MetricKind = 2
+)
+
+// Enum value maps for MetricKind.
+var (
+	MetricKind_name = map[int32]string{
+		0: "METRIC_KIND_UNSPECIFIED",
+		1: "METRIC_KIND_COUNTER",
+		2: "METRIC_KIND_GAUGE",
+	}
+	MetricKind_value = map[string]int32{
+		"METRIC_KIND_UNSPECIFIED": 0,
+		"METRIC_KIND_COUNTER":     1,
+		"METRIC_KIND_GAUGE":       2,
+	}
+)
+
+func (x MetricKind) Enum() *MetricKind {
+	p := new(MetricKind)
+	*p = x
+	return p
+}
+
+func (x MetricKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MetricKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_plugin_proto_enumTypes[2].Descriptor()
+}
+
+func (MetricKind) Type() protoreflect.EnumType {
+	return &file_plugin_proto_enumTypes[2]
+}
+
+func (x MetricKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MetricKind.Descriptor instead.
+func (MetricKind) EnumDescriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{2}
+}
+
+// Fidelity says what of a moved value can be had back from the output without a carried original.
+type Fidelity int32
+
+const (
+	Fidelity_FIDELITY_UNSPECIFIED Fidelity = 0 // read as one way
+	Fidelity_FIDELITY_EXACT       Fidelity = 1 // the value itself
+	Fidelity_FIDELITY_TRANSLATED  Fidelity = 2 // a word of the same meaning
+	Fidelity_FIDELITY_ONE_WAY     Fidelity = 3 // nothing
+)
+
+// Enum value maps for Fidelity.
+var (
+	Fidelity_name = map[int32]string{
+		0: "FIDELITY_UNSPECIFIED",
+		1: "FIDELITY_EXACT",
+		2: "FIDELITY_TRANSLATED",
+		3: "FIDELITY_ONE_WAY",
+	}
+	Fidelity_value = map[string]int32{
+		"FIDELITY_UNSPECIFIED": 0,
+		"FIDELITY_EXACT":       1,
+		"FIDELITY_TRANSLATED":  2,
+		"FIDELITY_ONE_WAY":     3,
+	}
+)
+
+func (x Fidelity) Enum() *Fidelity {
+	p := new(Fidelity)
+	*p = x
+	return p
+}
+
+func (x Fidelity) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Fidelity) Descriptor() protoreflect.EnumDescriptor {
+	return file_plugin_proto_enumTypes[3].Descriptor()
+}
+
+func (Fidelity) Type() protoreflect.EnumType {
+	return &file_plugin_proto_enumTypes[3]
+}
+
+func (x Fidelity) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Fidelity.Descriptor instead.
+func (Fidelity) EnumDescriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{3}
+}
+
 // Returning says what was done with an event that had come from the other side.
 type Returning int32
 
@@ -175,11 +277,11 @@ func (x Returning) String() string {
 }
 
 func (Returning) Descriptor() protoreflect.EnumDescriptor {
-	return file_plugin_proto_enumTypes[2].Descriptor()
+	return file_plugin_proto_enumTypes[4].Descriptor()
 }
 
 func (Returning) Type() protoreflect.EnumType {
-	return &file_plugin_proto_enumTypes[2]
+	return &file_plugin_proto_enumTypes[4]
 }
 
 func (x Returning) Number() protoreflect.EnumNumber {
@@ -188,7 +290,7 @@ func (x Returning) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Returning.Descriptor instead.
 func (Returning) EnumDescriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{2}
+	return file_plugin_proto_rawDescGZIP(), []int{4}
 }
 
 type Outcome int32
@@ -227,11 +329,11 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_plugin_proto_enumTypes[3].Descriptor()
+	return file_plugin_proto_enumTypes[5].Descriptor()
 }
 
 func (Outcome) Type() protoreflect.EnumType {
-	return &file_plugin_proto_enumTypes[3]
+	return &file_plugin_proto_enumTypes[5]
 }
 
 func (x Outcome) Number() protoreflect.EnumNumber {
@@ -240,7 +342,7 @@ func (x Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome.Descriptor instead.
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{3}
+	return file_plugin_proto_rawDescGZIP(), []int{5}
 }
 
 type DescribeRequest struct {
@@ -573,6 +675,217 @@ func (x *LeaseResponse) GetReason() string {
 	return ""
 }
 
+type MetricsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetricsRequest) Reset() {
+	*x = MetricsRequest{}
+	mi := &file_plugin_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetricsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetricsRequest) ProtoMessage() {}
+
+func (x *MetricsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetricsRequest.ProtoReflect.Descriptor instead.
+func (*MetricsRequest) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{6}
+}
+
+// MetricsResponse has 500 series at most.
+type MetricsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Families      []*MetricFamily        `protobuf:"bytes,1,rep,name=families,proto3" json:"families,omitempty"` // each name once
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetricsResponse) Reset() {
+	*x = MetricsResponse{}
+	mi := &file_plugin_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetricsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetricsResponse) ProtoMessage() {}
+
+func (x *MetricsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetricsResponse.ProtoReflect.Descriptor instead.
+func (*MetricsResponse) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *MetricsResponse) GetFamilies() []*MetricFamily {
+	if x != nil {
+		return x.Families
+	}
+	return nil
+}
+
+// MetricFamily is a metric with its series, one for each combination of label values. Names, of labels too, are of ASCII letters,
+// digits and underscores, begin with a letter, and have 100 bytes at most.
+type MetricFamily struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // that of a counter ends in "_total"
+	Help          string                 `protobuf:"bytes,2,opt,name=help,proto3" json:"help,omitempty"` // one sentence, 300 bytes at most
+	Kind          MetricKind             `protobuf:"varint,3,opt,name=kind,proto3,enum=eiffelbridge.plugin.v1.MetricKind" json:"kind,omitempty"`
+	Labels        []string               `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty"` // names, 8 at most; "plugin", "le" and "quantile" are not free
+	Series        []*MetricSeries        `protobuf:"bytes,5,rep,name=series,proto3" json:"series,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetricFamily) Reset() {
+	*x = MetricFamily{}
+	mi := &file_plugin_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetricFamily) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetricFamily) ProtoMessage() {}
+
+func (x *MetricFamily) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetricFamily.ProtoReflect.Descriptor instead.
+func (*MetricFamily) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *MetricFamily) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *MetricFamily) GetHelp() string {
+	if x != nil {
+		return x.Help
+	}
+	return ""
+}
+
+func (x *MetricFamily) GetKind() MetricKind {
+	if x != nil {
+		return x.Kind
+	}
+	return MetricKind_METRIC_KIND_UNSPECIFIED
+}
+
+func (x *MetricFamily) GetLabels() []string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *MetricFamily) GetSeries() []*MetricSeries {
+	if x != nil {
+		return x.Series
+	}
+	return nil
+}
+
+type MetricSeries struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Values        []string               `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"` // of the labels, in their order; 128 bytes of UTF-8 each at most
+	Value         float64                `protobuf:"fixed64,2,opt,name=value,proto3" json:"value,omitempty"` // finite; of a counter, not less than 0
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetricSeries) Reset() {
+	*x = MetricSeries{}
+	mi := &file_plugin_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetricSeries) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetricSeries) ProtoMessage() {}
+
+func (x *MetricSeries) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetricSeries.ProtoReflect.Descriptor instead.
+func (*MetricSeries) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *MetricSeries) GetValues() []string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *MetricSeries) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
 // Event is one event.
 type Event struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -583,7 +896,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_plugin_proto_msgTypes[6]
+	mi := &file_plugin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -595,7 +908,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[6]
+	mi := &file_plugin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -608,7 +921,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{6}
+	return file_plugin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Event) GetJson() []byte {
@@ -630,7 +943,7 @@ type Query struct {
 
 func (x *Query) Reset() {
 	*x = Query{}
-	mi := &file_plugin_proto_msgTypes[7]
+	mi := &file_plugin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -642,7 +955,7 @@ func (x *Query) String() string {
 func (*Query) ProtoMessage() {}
 
 func (x *Query) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[7]
+	mi := &file_plugin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -655,7 +968,7 @@ func (x *Query) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query.ProtoReflect.Descriptor instead.
 func (*Query) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{7}
+	return file_plugin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Query) GetKind() uint32 {
@@ -683,7 +996,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_plugin_proto_msgTypes[8]
+	mi := &file_plugin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -695,7 +1008,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[8]
+	mi := &file_plugin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -708,7 +1021,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{8}
+	return file_plugin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Fact) GetQuery() *Query {
@@ -741,7 +1054,7 @@ type TranslateRequest struct {
 
 func (x *TranslateRequest) Reset() {
 	*x = TranslateRequest{}
-	mi := &file_plugin_proto_msgTypes[9]
+	mi := &file_plugin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -753,7 +1066,7 @@ func (x *TranslateRequest) String() string {
 func (*TranslateRequest) ProtoMessage() {}
 
 func (x *TranslateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[9]
+	mi := &file_plugin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -766,7 +1079,7 @@ func (x *TranslateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TranslateRequest.ProtoReflect.Descriptor instead.
 func (*TranslateRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{9}
+	return file_plugin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *TranslateRequest) GetItems() []*TranslateItem {
@@ -778,15 +1091,16 @@ func (x *TranslateRequest) GetItems() []*TranslateItem {
 
 type TranslateItem struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Event         []byte                 `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"` // JSON
-	Facts         []*Fact                `protobuf:"bytes,2,rep,name=facts,proto3" json:"facts,omitempty"` // the answers to what the plugin asked about this event before
+	Event         []byte                 `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`      // JSON
+	Facts         []*Fact                `protobuf:"bytes,2,rep,name=facts,proto3" json:"facts,omitempty"`      // the answers to what the plugin asked about this event before
+	Explain       bool                   `protobuf:"varint,3,opt,name=explain,proto3" json:"explain,omitempty"` // somebody wants to see the moves, which a plugin is free to tell; the result is the same otherwise
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TranslateItem) Reset() {
 	*x = TranslateItem{}
-	mi := &file_plugin_proto_msgTypes[10]
+	mi := &file_plugin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -798,7 +1112,7 @@ func (x *TranslateItem) String() string {
 func (*TranslateItem) ProtoMessage() {}
 
 func (x *TranslateItem) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[10]
+	mi := &file_plugin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -811,7 +1125,7 @@ func (x *TranslateItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TranslateItem.ProtoReflect.Descriptor instead.
 func (*TranslateItem) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{10}
+	return file_plugin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TranslateItem) GetEvent() []byte {
@@ -828,6 +1142,13 @@ func (x *TranslateItem) GetFacts() []*Fact {
 	return nil
 }
 
+func (x *TranslateItem) GetExplain() bool {
+	if x != nil {
+		return x.Explain
+	}
+	return false
+}
+
 type TranslateResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Results       []*TranslateResult     `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"` // one for each item, in their order
@@ -837,7 +1158,7 @@ type TranslateResponse struct {
 
 func (x *TranslateResponse) Reset() {
 	*x = TranslateResponse{}
-	mi := &file_plugin_proto_msgTypes[11]
+	mi := &file_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -849,7 +1170,7 @@ func (x *TranslateResponse) String() string {
 func (*TranslateResponse) ProtoMessage() {}
 
 func (x *TranslateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[11]
+	mi := &file_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -862,7 +1183,7 @@ func (x *TranslateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TranslateResponse.ProtoReflect.Descriptor instead.
 func (*TranslateResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{11}
+	return file_plugin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TranslateResponse) GetResults() []*TranslateResult {
@@ -883,13 +1204,14 @@ type TranslateResult struct {
 	Losses        []*Loss                `protobuf:"bytes,6,rep,name=losses,proto3" json:"losses,omitempty"`
 	Diagnostics   []*Diagnostic          `protobuf:"bytes,7,rep,name=diagnostics,proto3" json:"diagnostics,omitempty"`
 	Returning     Returning              `protobuf:"varint,8,opt,name=returning,proto3,enum=eiffelbridge.plugin.v1.Returning" json:"returning,omitempty"`
+	Moves         []*Move                `protobuf:"bytes,9,rep,name=moves,proto3" json:"moves,omitempty"` // in the answer to an item with explain; without it they are not read
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TranslateResult) Reset() {
 	*x = TranslateResult{}
-	mi := &file_plugin_proto_msgTypes[12]
+	mi := &file_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -901,7 +1223,7 @@ func (x *TranslateResult) String() string {
 func (*TranslateResult) ProtoMessage() {}
 
 func (x *TranslateResult) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[12]
+	mi := &file_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -914,7 +1236,7 @@ func (x *TranslateResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TranslateResult.ProtoReflect.Descriptor instead.
 func (*TranslateResult) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{12}
+	return file_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TranslateResult) GetError() *EventError {
@@ -973,6 +1295,13 @@ func (x *TranslateResult) GetReturning() Returning {
 	return Returning_RETURNING_UNSPECIFIED
 }
 
+func (x *TranslateResult) GetMoves() []*Move {
+	if x != nil {
+		return x.Moves
+	}
+	return nil
+}
+
 type OutputEvent struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Json          []byte                 `protobuf:"bytes,1,opt,name=json,proto3" json:"json,omitempty"`
@@ -983,7 +1312,7 @@ type OutputEvent struct {
 
 func (x *OutputEvent) Reset() {
 	*x = OutputEvent{}
-	mi := &file_plugin_proto_msgTypes[13]
+	mi := &file_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -995,7 +1324,7 @@ func (x *OutputEvent) String() string {
 func (*OutputEvent) ProtoMessage() {}
 
 func (x *OutputEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[13]
+	mi := &file_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1008,7 +1337,7 @@ func (x *OutputEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputEvent.ProtoReflect.Descriptor instead.
 func (*OutputEvent) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{13}
+	return file_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *OutputEvent) GetJson() []byte {
@@ -1037,7 +1366,7 @@ type EventError struct {
 
 func (x *EventError) Reset() {
 	*x = EventError{}
-	mi := &file_plugin_proto_msgTypes[14]
+	mi := &file_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1049,7 +1378,7 @@ func (x *EventError) String() string {
 func (*EventError) ProtoMessage() {}
 
 func (x *EventError) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[14]
+	mi := &file_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1062,7 +1391,7 @@ func (x *EventError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventError.ProtoReflect.Descriptor instead.
 func (*EventError) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{14}
+	return file_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *EventError) GetCode() string {
@@ -1097,7 +1426,7 @@ type Missing struct {
 
 func (x *Missing) Reset() {
 	*x = Missing{}
-	mi := &file_plugin_proto_msgTypes[15]
+	mi := &file_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1109,7 +1438,7 @@ func (x *Missing) String() string {
 func (*Missing) ProtoMessage() {}
 
 func (x *Missing) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[15]
+	mi := &file_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1122,7 +1451,7 @@ func (x *Missing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Missing.ProtoReflect.Descriptor instead.
 func (*Missing) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{15}
+	return file_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Missing) GetQuery() *Query {
@@ -1157,7 +1486,7 @@ type Loss struct {
 
 func (x *Loss) Reset() {
 	*x = Loss{}
-	mi := &file_plugin_proto_msgTypes[16]
+	mi := &file_plugin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1169,7 +1498,7 @@ func (x *Loss) String() string {
 func (*Loss) ProtoMessage() {}
 
 func (x *Loss) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[16]
+	mi := &file_plugin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1182,7 +1511,7 @@ func (x *Loss) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Loss.ProtoReflect.Descriptor instead.
 func (*Loss) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{16}
+	return file_plugin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Loss) GetPointer() string {
@@ -1206,6 +1535,83 @@ func (x *Loss) GetCarried() bool {
 	return false
 }
 
+// Move says where a value came from and where it went. Moves and losses together account for every value of the event.
+type Move struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"` // JSON pointer into the event; empty if it was made
+	To            string                 `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`     // JSON pointer into the output event; empty if it went nowhere
+	Out           uint32                 `protobuf:"varint,3,opt,name=out,proto3" json:"out,omitempty"`  // index of the output event in events
+	Rule          string                 `protobuf:"bytes,4,opt,name=rule,proto3" json:"rule,omitempty"` // why, for people
+	Fidelity      Fidelity               `protobuf:"varint,5,opt,name=fidelity,proto3,enum=eiffelbridge.plugin.v1.Fidelity" json:"fidelity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Move) Reset() {
+	*x = Move{}
+	mi := &file_plugin_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Move) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Move) ProtoMessage() {}
+
+func (x *Move) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Move.ProtoReflect.Descriptor instead.
+func (*Move) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Move) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Move) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *Move) GetOut() uint32 {
+	if x != nil {
+		return x.Out
+	}
+	return 0
+}
+
+func (x *Move) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *Move) GetFidelity() Fidelity {
+	if x != nil {
+		return x.Fidelity
+	}
+	return Fidelity_FIDELITY_UNSPECIFIED
+}
+
 type Diagnostic struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
@@ -1216,7 +1622,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_plugin_proto_msgTypes[17]
+	mi := &file_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1228,7 +1634,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[17]
+	mi := &file_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1241,7 +1647,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{17}
+	return file_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Diagnostic) GetCode() string {
@@ -1267,7 +1673,7 @@ type DecorateRequest struct {
 
 func (x *DecorateRequest) Reset() {
 	*x = DecorateRequest{}
-	mi := &file_plugin_proto_msgTypes[18]
+	mi := &file_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1279,7 +1685,7 @@ func (x *DecorateRequest) String() string {
 func (*DecorateRequest) ProtoMessage() {}
 
 func (x *DecorateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[18]
+	mi := &file_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1292,7 +1698,7 @@ func (x *DecorateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecorateRequest.ProtoReflect.Descriptor instead.
 func (*DecorateRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{18}
+	return file_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DecorateRequest) GetItems() []*DecorateItem {
@@ -1312,7 +1718,7 @@ type DecorateItem struct {
 
 func (x *DecorateItem) Reset() {
 	*x = DecorateItem{}
-	mi := &file_plugin_proto_msgTypes[19]
+	mi := &file_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1324,7 +1730,7 @@ func (x *DecorateItem) String() string {
 func (*DecorateItem) ProtoMessage() {}
 
 func (x *DecorateItem) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[19]
+	mi := &file_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1337,7 +1743,7 @@ func (x *DecorateItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecorateItem.ProtoReflect.Descriptor instead.
 func (*DecorateItem) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{19}
+	return file_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DecorateItem) GetItem() *TranslateItem {
@@ -1363,7 +1769,7 @@ type DecorateResponse struct {
 
 func (x *DecorateResponse) Reset() {
 	*x = DecorateResponse{}
-	mi := &file_plugin_proto_msgTypes[20]
+	mi := &file_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1781,7 @@ func (x *DecorateResponse) String() string {
 func (*DecorateResponse) ProtoMessage() {}
 
 func (x *DecorateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[20]
+	mi := &file_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1794,7 @@ func (x *DecorateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecorateResponse.ProtoReflect.Descriptor instead.
 func (*DecorateResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{20}
+	return file_plugin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DecorateResponse) GetResults() []*TranslateResult {
@@ -1418,7 +1824,7 @@ type Message struct {
 
 func (x *Message) Reset() {
 	*x = Message{}
-	mi := &file_plugin_proto_msgTypes[21]
+	mi := &file_plugin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1430,7 +1836,7 @@ func (x *Message) String() string {
 func (*Message) ProtoMessage() {}
 
 func (x *Message) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[21]
+	mi := &file_plugin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1443,7 +1849,7 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Message.ProtoReflect.Descriptor instead.
 func (*Message) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{21}
+	return file_plugin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Message) GetProtocol() Protocol {
@@ -1537,7 +1943,7 @@ type ReceiveRequest struct {
 
 func (x *ReceiveRequest) Reset() {
 	*x = ReceiveRequest{}
-	mi := &file_plugin_proto_msgTypes[22]
+	mi := &file_plugin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1549,7 +1955,7 @@ func (x *ReceiveRequest) String() string {
 func (*ReceiveRequest) ProtoMessage() {}
 
 func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[22]
+	mi := &file_plugin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1562,7 +1968,7 @@ func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveRequest.ProtoReflect.Descriptor instead.
 func (*ReceiveRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{22}
+	return file_plugin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReceiveRequest) GetKind() isReceiveRequest_Kind {
@@ -1630,7 +2036,7 @@ type Credit struct {
 
 func (x *Credit) Reset() {
 	*x = Credit{}
-	mi := &file_plugin_proto_msgTypes[23]
+	mi := &file_plugin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1642,7 +2048,7 @@ func (x *Credit) String() string {
 func (*Credit) ProtoMessage() {}
 
 func (x *Credit) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[23]
+	mi := &file_plugin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1655,7 +2061,7 @@ func (x *Credit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credit.ProtoReflect.Descriptor instead.
 func (*Credit) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{23}
+	return file_plugin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Credit) GetDeliveries() uint32 {
@@ -1673,7 +2079,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_plugin_proto_msgTypes[24]
+	mi := &file_plugin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1685,7 +2091,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[24]
+	mi := &file_plugin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1698,7 +2104,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{24}
+	return file_plugin_proto_rawDescGZIP(), []int{29}
 }
 
 type Settlement struct {
@@ -1713,7 +2119,7 @@ type Settlement struct {
 
 func (x *Settlement) Reset() {
 	*x = Settlement{}
-	mi := &file_plugin_proto_msgTypes[25]
+	mi := &file_plugin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1725,7 +2131,7 @@ func (x *Settlement) String() string {
 func (*Settlement) ProtoMessage() {}
 
 func (x *Settlement) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[25]
+	mi := &file_plugin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1738,7 +2144,7 @@ func (x *Settlement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settlement.ProtoReflect.Descriptor instead.
 func (*Settlement) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{25}
+	return file_plugin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Settlement) GetTag() uint64 {
@@ -1783,7 +2189,7 @@ type ReceiveResponse struct {
 
 func (x *ReceiveResponse) Reset() {
 	*x = ReceiveResponse{}
-	mi := &file_plugin_proto_msgTypes[26]
+	mi := &file_plugin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1795,7 +2201,7 @@ func (x *ReceiveResponse) String() string {
 func (*ReceiveResponse) ProtoMessage() {}
 
 func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[26]
+	mi := &file_plugin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1808,7 +2214,7 @@ func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveResponse.ProtoReflect.Descriptor instead.
 func (*ReceiveResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{26}
+	return file_plugin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ReceiveResponse) GetKind() isReceiveResponse_Kind {
@@ -1879,7 +2285,7 @@ type Delivery struct {
 
 func (x *Delivery) Reset() {
 	*x = Delivery{}
-	mi := &file_plugin_proto_msgTypes[27]
+	mi := &file_plugin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1891,7 +2297,7 @@ func (x *Delivery) String() string {
 func (*Delivery) ProtoMessage() {}
 
 func (x *Delivery) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[27]
+	mi := &file_plugin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1904,7 +2310,7 @@ func (x *Delivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
 func (*Delivery) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{27}
+	return file_plugin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Delivery) GetTag() uint64 {
@@ -1946,7 +2352,7 @@ type Defect struct {
 
 func (x *Defect) Reset() {
 	*x = Defect{}
-	mi := &file_plugin_proto_msgTypes[28]
+	mi := &file_plugin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1958,7 +2364,7 @@ func (x *Defect) String() string {
 func (*Defect) ProtoMessage() {}
 
 func (x *Defect) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[28]
+	mi := &file_plugin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1971,7 +2377,7 @@ func (x *Defect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Defect.ProtoReflect.Descriptor instead.
 func (*Defect) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{28}
+	return file_plugin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Defect) GetCode() string {
@@ -1998,7 +2404,7 @@ type Health struct {
 
 func (x *Health) Reset() {
 	*x = Health{}
-	mi := &file_plugin_proto_msgTypes[29]
+	mi := &file_plugin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2010,7 +2416,7 @@ func (x *Health) String() string {
 func (*Health) ProtoMessage() {}
 
 func (x *Health) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[29]
+	mi := &file_plugin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2023,7 +2429,7 @@ func (x *Health) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Health.ProtoReflect.Descriptor instead.
 func (*Health) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{29}
+	return file_plugin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Health) GetReason() string {
@@ -2042,7 +2448,7 @@ type Finished struct {
 
 func (x *Finished) Reset() {
 	*x = Finished{}
-	mi := &file_plugin_proto_msgTypes[30]
+	mi := &file_plugin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2054,7 +2460,7 @@ func (x *Finished) String() string {
 func (*Finished) ProtoMessage() {}
 
 func (x *Finished) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[30]
+	mi := &file_plugin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2067,7 +2473,7 @@ func (x *Finished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finished.ProtoReflect.Descriptor instead.
 func (*Finished) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{30}
+	return file_plugin_proto_rawDescGZIP(), []int{35}
 }
 
 type PublishRequest struct {
@@ -2079,7 +2485,7 @@ type PublishRequest struct {
 
 func (x *PublishRequest) Reset() {
 	*x = PublishRequest{}
-	mi := &file_plugin_proto_msgTypes[31]
+	mi := &file_plugin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2091,7 +2497,7 @@ func (x *PublishRequest) String() string {
 func (*PublishRequest) ProtoMessage() {}
 
 func (x *PublishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[31]
+	mi := &file_plugin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2104,7 +2510,7 @@ func (x *PublishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRequest.ProtoReflect.Descriptor instead.
 func (*PublishRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{31}
+	return file_plugin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *PublishRequest) GetItems() []*PublishItem {
@@ -2124,7 +2530,7 @@ type PublishItem struct {
 
 func (x *PublishItem) Reset() {
 	*x = PublishItem{}
-	mi := &file_plugin_proto_msgTypes[32]
+	mi := &file_plugin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2136,7 +2542,7 @@ func (x *PublishItem) String() string {
 func (*PublishItem) ProtoMessage() {}
 
 func (x *PublishItem) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[32]
+	mi := &file_plugin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2149,7 +2555,7 @@ func (x *PublishItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishItem.ProtoReflect.Descriptor instead.
 func (*PublishItem) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{32}
+	return file_plugin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *PublishItem) GetTag() uint64 {
@@ -2179,7 +2585,7 @@ type PublishResponse struct {
 
 func (x *PublishResponse) Reset() {
 	*x = PublishResponse{}
-	mi := &file_plugin_proto_msgTypes[33]
+	mi := &file_plugin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2191,7 +2597,7 @@ func (x *PublishResponse) String() string {
 func (*PublishResponse) ProtoMessage() {}
 
 func (x *PublishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[33]
+	mi := &file_plugin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2204,7 +2610,7 @@ func (x *PublishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishResponse.ProtoReflect.Descriptor instead.
 func (*PublishResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{33}
+	return file_plugin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *PublishResponse) GetKind() isPublishResponse_Kind {
@@ -2261,7 +2667,7 @@ type PublishOutcome struct {
 
 func (x *PublishOutcome) Reset() {
 	*x = PublishOutcome{}
-	mi := &file_plugin_proto_msgTypes[34]
+	mi := &file_plugin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2273,7 +2679,7 @@ func (x *PublishOutcome) String() string {
 func (*PublishOutcome) ProtoMessage() {}
 
 func (x *PublishOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[34]
+	mi := &file_plugin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2286,7 +2692,7 @@ func (x *PublishOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishOutcome.ProtoReflect.Descriptor instead.
 func (*PublishOutcome) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{34}
+	return file_plugin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *PublishOutcome) GetTag() uint64 {
@@ -2341,7 +2747,19 @@ const file_plugin_proto_rawDesc = "" +
 	"\fLeaseRequest\"=\n" +
 	"\rLeaseResponse\x12\x14\n" +
 	"\x05ready\x18\x01 \x01(\bR\x05ready\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x1b\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x10\n" +
+	"\x0eMetricsRequest\"S\n" +
+	"\x0fMetricsResponse\x12@\n" +
+	"\bfamilies\x18\x01 \x03(\v2$.eiffelbridge.plugin.v1.MetricFamilyR\bfamilies\"\xc4\x01\n" +
+	"\fMetricFamily\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04help\x18\x02 \x01(\tR\x04help\x126\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\".eiffelbridge.plugin.v1.MetricKindR\x04kind\x12\x16\n" +
+	"\x06labels\x18\x04 \x03(\tR\x06labels\x12<\n" +
+	"\x06series\x18\x05 \x03(\v2$.eiffelbridge.plugin.v1.MetricSeriesR\x06series\"<\n" +
+	"\fMetricSeries\x12\x16\n" +
+	"\x06values\x18\x01 \x03(\tR\x06values\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value\"\x1b\n" +
 	"\x05Event\x12\x12\n" +
 	"\x04json\x18\x01 \x01(\fR\x04json\"-\n" +
 	"\x05Query\x12\x12\n" +
@@ -2352,12 +2770,13 @@ const file_plugin_proto_rawDesc = "" +
 	"\x06record\x18\x02 \x01(\fR\x06record\x12\x16\n" +
 	"\x06absent\x18\x03 \x01(\bR\x06absent\"O\n" +
 	"\x10TranslateRequest\x12;\n" +
-	"\x05items\x18\x01 \x03(\v2%.eiffelbridge.plugin.v1.TranslateItemR\x05items\"Y\n" +
+	"\x05items\x18\x01 \x03(\v2%.eiffelbridge.plugin.v1.TranslateItemR\x05items\"s\n" +
 	"\rTranslateItem\x12\x14\n" +
 	"\x05event\x18\x01 \x01(\fR\x05event\x122\n" +
-	"\x05facts\x18\x02 \x03(\v2\x1c.eiffelbridge.plugin.v1.FactR\x05facts\"V\n" +
+	"\x05facts\x18\x02 \x03(\v2\x1c.eiffelbridge.plugin.v1.FactR\x05facts\x12\x18\n" +
+	"\aexplain\x18\x03 \x01(\bR\aexplain\"V\n" +
 	"\x11TranslateResponse\x12A\n" +
-	"\aresults\x18\x01 \x03(\v2'.eiffelbridge.plugin.v1.TranslateResultR\aresults\"\xeb\x03\n" +
+	"\aresults\x18\x01 \x03(\v2'.eiffelbridge.plugin.v1.TranslateResultR\aresults\"\x9f\x04\n" +
 	"\x0fTranslateResult\x128\n" +
 	"\x05error\x18\x01 \x01(\v2\".eiffelbridge.plugin.v1.EventErrorR\x05error\x12;\n" +
 	"\x06events\x18\x02 \x03(\v2#.eiffelbridge.plugin.v1.OutputEventR\x06events\x121\n" +
@@ -2366,7 +2785,8 @@ const file_plugin_proto_rawDesc = "" +
 	"\alearned\x18\x05 \x03(\v2\x1c.eiffelbridge.plugin.v1.FactR\alearned\x124\n" +
 	"\x06losses\x18\x06 \x03(\v2\x1c.eiffelbridge.plugin.v1.LossR\x06losses\x12D\n" +
 	"\vdiagnostics\x18\a \x03(\v2\".eiffelbridge.plugin.v1.DiagnosticR\vdiagnostics\x12?\n" +
-	"\treturning\x18\b \x01(\x0e2!.eiffelbridge.plugin.v1.ReturningR\treturning\"C\n" +
+	"\treturning\x18\b \x01(\x0e2!.eiffelbridge.plugin.v1.ReturningR\treturning\x122\n" +
+	"\x05moves\x18\t \x03(\v2\x1c.eiffelbridge.plugin.v1.MoveR\x05moves\"C\n" +
 	"\vOutputEvent\x12\x12\n" +
 	"\x04json\x18\x01 \x01(\fR\x04json\x12 \n" +
 	"\vsynthesized\x18\x02 \x01(\bR\vsynthesized\"T\n" +
@@ -2382,7 +2802,13 @@ const file_plugin_proto_rawDesc = "" +
 	"\x04Loss\x12\x18\n" +
 	"\apointer\x18\x01 \x01(\tR\apointer\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
-	"\acarried\x18\x03 \x01(\bR\acarried\":\n" +
+	"\acarried\x18\x03 \x01(\bR\acarried\"\x8e\x01\n" +
+	"\x04Move\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\tR\x02to\x12\x10\n" +
+	"\x03out\x18\x03 \x01(\rR\x03out\x12\x12\n" +
+	"\x04rule\x18\x04 \x01(\tR\x04rule\x12<\n" +
+	"\bfidelity\x18\x05 \x01(\x0e2 .eiffelbridge.plugin.v1.FidelityR\bfidelity\":\n" +
 	"\n" +
 	"Diagnostic\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
@@ -2469,7 +2895,17 @@ const file_plugin_proto_rawDesc = "" +
 	"\bProtocol\x12\x18\n" +
 	"\x14PROTOCOL_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11PROTOCOL_CDEVENTS\x10\x01\x12\x13\n" +
-	"\x0fPROTOCOL_EIFFEL\x10\x02*U\n" +
+	"\x0fPROTOCOL_EIFFEL\x10\x02*Y\n" +
+	"\n" +
+	"MetricKind\x12\x1b\n" +
+	"\x17METRIC_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13METRIC_KIND_COUNTER\x10\x01\x12\x15\n" +
+	"\x11METRIC_KIND_GAUGE\x10\x02*g\n" +
+	"\bFidelity\x12\x18\n" +
+	"\x14FIDELITY_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eFIDELITY_EXACT\x10\x01\x12\x17\n" +
+	"\x13FIDELITY_TRANSLATED\x10\x02\x12\x14\n" +
+	"\x10FIDELITY_ONE_WAY\x10\x03*U\n" +
 	"\tReturning\x12\x19\n" +
 	"\x15RETURNING_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11RETURNING_DROPPED\x10\x01\x12\x16\n" +
@@ -2478,11 +2914,12 @@ const file_plugin_proto_rawDesc = "" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10OUTCOME_ACCEPTED\x10\x01\x12\x13\n" +
 	"\x0fOUTCOME_RETRIED\x10\x02\x12\x14\n" +
-	"\x10OUTCOME_REJECTED\x10\x032\xa8\x02\n" +
+	"\x10OUTCOME_REJECTED\x10\x032\x84\x03\n" +
 	"\rPluginService\x12]\n" +
 	"\bDescribe\x12'.eiffelbridge.plugin.v1.DescribeRequest\x1a(.eiffelbridge.plugin.v1.DescribeResponse\x12`\n" +
 	"\tConfigure\x12(.eiffelbridge.plugin.v1.ConfigureRequest\x1a).eiffelbridge.plugin.v1.ConfigureResponse\x12V\n" +
-	"\x05Lease\x12$.eiffelbridge.plugin.v1.LeaseRequest\x1a%.eiffelbridge.plugin.v1.LeaseResponse0\x012v\n" +
+	"\x05Lease\x12$.eiffelbridge.plugin.v1.LeaseRequest\x1a%.eiffelbridge.plugin.v1.LeaseResponse0\x01\x12Z\n" +
+	"\aMetrics\x12&.eiffelbridge.plugin.v1.MetricsRequest\x1a'.eiffelbridge.plugin.v1.MetricsResponse2v\n" +
 	"\x0eMappingService\x12d\n" +
 	"\tTranslate\x12(.eiffelbridge.plugin.v1.TranslateRequest\x1a).eiffelbridge.plugin.v1.TranslateResponse(\x010\x012u\n" +
 	"\x10DecoratorService\x12a\n" +
@@ -2504,103 +2941,117 @@ func file_plugin_proto_rawDescGZIP() []byte {
 	return file_plugin_proto_rawDescData
 }
 
-var file_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_plugin_proto_goTypes = []any{
 	(Kind)(0),                 // 0: eiffelbridge.plugin.v1.Kind
 	(Protocol)(0),             // 1: eiffelbridge.plugin.v1.Protocol
-	(Returning)(0),            // 2: eiffelbridge.plugin.v1.Returning
-	(Outcome)(0),              // 3: eiffelbridge.plugin.v1.Outcome
-	(*DescribeRequest)(nil),   // 4: eiffelbridge.plugin.v1.DescribeRequest
-	(*DescribeResponse)(nil),  // 5: eiffelbridge.plugin.v1.DescribeResponse
-	(*ConfigureRequest)(nil),  // 6: eiffelbridge.plugin.v1.ConfigureRequest
-	(*ConfigureResponse)(nil), // 7: eiffelbridge.plugin.v1.ConfigureResponse
-	(*LeaseRequest)(nil),      // 8: eiffelbridge.plugin.v1.LeaseRequest
-	(*LeaseResponse)(nil),     // 9: eiffelbridge.plugin.v1.LeaseResponse
-	(*Event)(nil),             // 10: eiffelbridge.plugin.v1.Event
-	(*Query)(nil),             // 11: eiffelbridge.plugin.v1.Query
-	(*Fact)(nil),              // 12: eiffelbridge.plugin.v1.Fact
-	(*TranslateRequest)(nil),  // 13: eiffelbridge.plugin.v1.TranslateRequest
-	(*TranslateItem)(nil),     // 14: eiffelbridge.plugin.v1.TranslateItem
-	(*TranslateResponse)(nil), // 15: eiffelbridge.plugin.v1.TranslateResponse
-	(*TranslateResult)(nil),   // 16: eiffelbridge.plugin.v1.TranslateResult
-	(*OutputEvent)(nil),       // 17: eiffelbridge.plugin.v1.OutputEvent
-	(*EventError)(nil),        // 18: eiffelbridge.plugin.v1.EventError
-	(*Missing)(nil),           // 19: eiffelbridge.plugin.v1.Missing
-	(*Loss)(nil),              // 20: eiffelbridge.plugin.v1.Loss
-	(*Diagnostic)(nil),        // 21: eiffelbridge.plugin.v1.Diagnostic
-	(*DecorateRequest)(nil),   // 22: eiffelbridge.plugin.v1.DecorateRequest
-	(*DecorateItem)(nil),      // 23: eiffelbridge.plugin.v1.DecorateItem
-	(*DecorateResponse)(nil),  // 24: eiffelbridge.plugin.v1.DecorateResponse
-	(*Message)(nil),           // 25: eiffelbridge.plugin.v1.Message
-	(*ReceiveRequest)(nil),    // 26: eiffelbridge.plugin.v1.ReceiveRequest
-	(*Credit)(nil),            // 27: eiffelbridge.plugin.v1.Credit
-	(*Drain)(nil),             // 28: eiffelbridge.plugin.v1.Drain
-	(*Settlement)(nil),        // 29: eiffelbridge.plugin.v1.Settlement
-	(*ReceiveResponse)(nil),   // 30: eiffelbridge.plugin.v1.ReceiveResponse
-	(*Delivery)(nil),          // 31: eiffelbridge.plugin.v1.Delivery
-	(*Defect)(nil),            // 32: eiffelbridge.plugin.v1.Defect
-	(*Health)(nil),            // 33: eiffelbridge.plugin.v1.Health
-	(*Finished)(nil),          // 34: eiffelbridge.plugin.v1.Finished
-	(*PublishRequest)(nil),    // 35: eiffelbridge.plugin.v1.PublishRequest
-	(*PublishItem)(nil),       // 36: eiffelbridge.plugin.v1.PublishItem
-	(*PublishResponse)(nil),   // 37: eiffelbridge.plugin.v1.PublishResponse
-	(*PublishOutcome)(nil),    // 38: eiffelbridge.plugin.v1.PublishOutcome
-	nil,                       // 39: eiffelbridge.plugin.v1.Message.ExtensionsEntry
+	(MetricKind)(0),           // 2: eiffelbridge.plugin.v1.MetricKind
+	(Fidelity)(0),             // 3: eiffelbridge.plugin.v1.Fidelity
+	(Returning)(0),            // 4: eiffelbridge.plugin.v1.Returning
+	(Outcome)(0),              // 5: eiffelbridge.plugin.v1.Outcome
+	(*DescribeRequest)(nil),   // 6: eiffelbridge.plugin.v1.DescribeRequest
+	(*DescribeResponse)(nil),  // 7: eiffelbridge.plugin.v1.DescribeResponse
+	(*ConfigureRequest)(nil),  // 8: eiffelbridge.plugin.v1.ConfigureRequest
+	(*ConfigureResponse)(nil), // 9: eiffelbridge.plugin.v1.ConfigureResponse
+	(*LeaseRequest)(nil),      // 10: eiffelbridge.plugin.v1.LeaseRequest
+	(*LeaseResponse)(nil),     // 11: eiffelbridge.plugin.v1.LeaseResponse
+	(*MetricsRequest)(nil),    // 12: eiffelbridge.plugin.v1.MetricsRequest
+	(*MetricsResponse)(nil),   // 13: eiffelbridge.plugin.v1.MetricsResponse
+	(*MetricFamily)(nil),      // 14: eiffelbridge.plugin.v1.MetricFamily
+	(*MetricSeries)(nil),      // 15: eiffelbridge.plugin.v1.MetricSeries
+	(*Event)(nil),             // 16: eiffelbridge.plugin.v1.Event
+	(*Query)(nil),             // 17: eiffelbridge.plugin.v1.Query
+	(*Fact)(nil),              // 18: eiffelbridge.plugin.v1.Fact
+	(*TranslateRequest)(nil),  // 19: eiffelbridge.plugin.v1.TranslateRequest
+	(*TranslateItem)(nil),     // 20: eiffelbridge.plugin.v1.TranslateItem
+	(*TranslateResponse)(nil), // 21: eiffelbridge.plugin.v1.TranslateResponse
+	(*TranslateResult)(nil),   // 22: eiffelbridge.plugin.v1.TranslateResult
+	(*OutputEvent)(nil),       // 23: eiffelbridge.plugin.v1.OutputEvent
+	(*EventError)(nil),        // 24: eiffelbridge.plugin.v1.EventError
+	(*Missing)(nil),           // 25: eiffelbridge.plugin.v1.Missing
+	(*Loss)(nil),              // 26: eiffelbridge.plugin.v1.Loss
+	(*Move)(nil),              // 27: eiffelbridge.plugin.v1.Move
+	(*Diagnostic)(nil),        // 28: eiffelbridge.plugin.v1.Diagnostic
+	(*DecorateRequest)(nil),   // 29: eiffelbridge.plugin.v1.DecorateRequest
+	(*DecorateItem)(nil),      // 30: eiffelbridge.plugin.v1.DecorateItem
+	(*DecorateResponse)(nil),  // 31: eiffelbridge.plugin.v1.DecorateResponse
+	(*Message)(nil),           // 32: eiffelbridge.plugin.v1.Message
+	(*ReceiveRequest)(nil),    // 33: eiffelbridge.plugin.v1.ReceiveRequest
+	(*Credit)(nil),            // 34: eiffelbridge.plugin.v1.Credit
+	(*Drain)(nil),             // 35: eiffelbridge.plugin.v1.Drain
+	(*Settlement)(nil),        // 36: eiffelbridge.plugin.v1.Settlement
+	(*ReceiveResponse)(nil),   // 37: eiffelbridge.plugin.v1.ReceiveResponse
+	(*Delivery)(nil),          // 38: eiffelbridge.plugin.v1.Delivery
+	(*Defect)(nil),            // 39: eiffelbridge.plugin.v1.Defect
+	(*Health)(nil),            // 40: eiffelbridge.plugin.v1.Health
+	(*Finished)(nil),          // 41: eiffelbridge.plugin.v1.Finished
+	(*PublishRequest)(nil),    // 42: eiffelbridge.plugin.v1.PublishRequest
+	(*PublishItem)(nil),       // 43: eiffelbridge.plugin.v1.PublishItem
+	(*PublishResponse)(nil),   // 44: eiffelbridge.plugin.v1.PublishResponse
+	(*PublishOutcome)(nil),    // 45: eiffelbridge.plugin.v1.PublishOutcome
+	nil,                       // 46: eiffelbridge.plugin.v1.Message.ExtensionsEntry
 }
 var file_plugin_proto_depIdxs = []int32{
 	0,  // 0: eiffelbridge.plugin.v1.DescribeResponse.kind:type_name -> eiffelbridge.plugin.v1.Kind
-	11, // 1: eiffelbridge.plugin.v1.Fact.query:type_name -> eiffelbridge.plugin.v1.Query
-	14, // 2: eiffelbridge.plugin.v1.TranslateRequest.items:type_name -> eiffelbridge.plugin.v1.TranslateItem
-	12, // 3: eiffelbridge.plugin.v1.TranslateItem.facts:type_name -> eiffelbridge.plugin.v1.Fact
-	16, // 4: eiffelbridge.plugin.v1.TranslateResponse.results:type_name -> eiffelbridge.plugin.v1.TranslateResult
-	18, // 5: eiffelbridge.plugin.v1.TranslateResult.error:type_name -> eiffelbridge.plugin.v1.EventError
-	17, // 6: eiffelbridge.plugin.v1.TranslateResult.events:type_name -> eiffelbridge.plugin.v1.OutputEvent
-	11, // 7: eiffelbridge.plugin.v1.TranslateResult.need:type_name -> eiffelbridge.plugin.v1.Query
-	19, // 8: eiffelbridge.plugin.v1.TranslateResult.missing:type_name -> eiffelbridge.plugin.v1.Missing
-	12, // 9: eiffelbridge.plugin.v1.TranslateResult.learned:type_name -> eiffelbridge.plugin.v1.Fact
-	20, // 10: eiffelbridge.plugin.v1.TranslateResult.losses:type_name -> eiffelbridge.plugin.v1.Loss
-	21, // 11: eiffelbridge.plugin.v1.TranslateResult.diagnostics:type_name -> eiffelbridge.plugin.v1.Diagnostic
-	2,  // 12: eiffelbridge.plugin.v1.TranslateResult.returning:type_name -> eiffelbridge.plugin.v1.Returning
-	11, // 13: eiffelbridge.plugin.v1.Missing.query:type_name -> eiffelbridge.plugin.v1.Query
-	23, // 14: eiffelbridge.plugin.v1.DecorateRequest.items:type_name -> eiffelbridge.plugin.v1.DecorateItem
-	14, // 15: eiffelbridge.plugin.v1.DecorateItem.item:type_name -> eiffelbridge.plugin.v1.TranslateItem
-	16, // 16: eiffelbridge.plugin.v1.DecorateItem.result:type_name -> eiffelbridge.plugin.v1.TranslateResult
-	16, // 17: eiffelbridge.plugin.v1.DecorateResponse.results:type_name -> eiffelbridge.plugin.v1.TranslateResult
-	1,  // 18: eiffelbridge.plugin.v1.Message.protocol:type_name -> eiffelbridge.plugin.v1.Protocol
-	39, // 19: eiffelbridge.plugin.v1.Message.extensions:type_name -> eiffelbridge.plugin.v1.Message.ExtensionsEntry
-	27, // 20: eiffelbridge.plugin.v1.ReceiveRequest.credit:type_name -> eiffelbridge.plugin.v1.Credit
-	29, // 21: eiffelbridge.plugin.v1.ReceiveRequest.settlement:type_name -> eiffelbridge.plugin.v1.Settlement
-	28, // 22: eiffelbridge.plugin.v1.ReceiveRequest.drain:type_name -> eiffelbridge.plugin.v1.Drain
-	3,  // 23: eiffelbridge.plugin.v1.Settlement.outcome:type_name -> eiffelbridge.plugin.v1.Outcome
-	31, // 24: eiffelbridge.plugin.v1.ReceiveResponse.delivery:type_name -> eiffelbridge.plugin.v1.Delivery
-	33, // 25: eiffelbridge.plugin.v1.ReceiveResponse.health:type_name -> eiffelbridge.plugin.v1.Health
-	34, // 26: eiffelbridge.plugin.v1.ReceiveResponse.finished:type_name -> eiffelbridge.plugin.v1.Finished
-	25, // 27: eiffelbridge.plugin.v1.Delivery.message:type_name -> eiffelbridge.plugin.v1.Message
-	32, // 28: eiffelbridge.plugin.v1.Delivery.defect:type_name -> eiffelbridge.plugin.v1.Defect
-	36, // 29: eiffelbridge.plugin.v1.PublishRequest.items:type_name -> eiffelbridge.plugin.v1.PublishItem
-	25, // 30: eiffelbridge.plugin.v1.PublishItem.message:type_name -> eiffelbridge.plugin.v1.Message
-	38, // 31: eiffelbridge.plugin.v1.PublishResponse.outcome:type_name -> eiffelbridge.plugin.v1.PublishOutcome
-	33, // 32: eiffelbridge.plugin.v1.PublishResponse.health:type_name -> eiffelbridge.plugin.v1.Health
-	4,  // 33: eiffelbridge.plugin.v1.PluginService.Describe:input_type -> eiffelbridge.plugin.v1.DescribeRequest
-	6,  // 34: eiffelbridge.plugin.v1.PluginService.Configure:input_type -> eiffelbridge.plugin.v1.ConfigureRequest
-	8,  // 35: eiffelbridge.plugin.v1.PluginService.Lease:input_type -> eiffelbridge.plugin.v1.LeaseRequest
-	13, // 36: eiffelbridge.plugin.v1.MappingService.Translate:input_type -> eiffelbridge.plugin.v1.TranslateRequest
-	22, // 37: eiffelbridge.plugin.v1.DecoratorService.Decorate:input_type -> eiffelbridge.plugin.v1.DecorateRequest
-	26, // 38: eiffelbridge.plugin.v1.SourceService.Receive:input_type -> eiffelbridge.plugin.v1.ReceiveRequest
-	35, // 39: eiffelbridge.plugin.v1.SinkService.Publish:input_type -> eiffelbridge.plugin.v1.PublishRequest
-	5,  // 40: eiffelbridge.plugin.v1.PluginService.Describe:output_type -> eiffelbridge.plugin.v1.DescribeResponse
-	7,  // 41: eiffelbridge.plugin.v1.PluginService.Configure:output_type -> eiffelbridge.plugin.v1.ConfigureResponse
-	9,  // 42: eiffelbridge.plugin.v1.PluginService.Lease:output_type -> eiffelbridge.plugin.v1.LeaseResponse
-	15, // 43: eiffelbridge.plugin.v1.MappingService.Translate:output_type -> eiffelbridge.plugin.v1.TranslateResponse
-	24, // 44: eiffelbridge.plugin.v1.DecoratorService.Decorate:output_type -> eiffelbridge.plugin.v1.DecorateResponse
-	30, // 45: eiffelbridge.plugin.v1.SourceService.Receive:output_type -> eiffelbridge.plugin.v1.ReceiveResponse
-	37, // 46: eiffelbridge.plugin.v1.SinkService.Publish:output_type -> eiffelbridge.plugin.v1.PublishResponse
-	40, // [40:47] is the sub-list for method output_type
-	33, // [33:40] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	14, // 1: eiffelbridge.plugin.v1.MetricsResponse.families:type_name -> eiffelbridge.plugin.v1.MetricFamily
+	2,  // 2: eiffelbridge.plugin.v1.MetricFamily.kind:type_name -> eiffelbridge.plugin.v1.MetricKind
+	15, // 3: eiffelbridge.plugin.v1.MetricFamily.series:type_name -> eiffelbridge.plugin.v1.MetricSeries
+	17, // 4: eiffelbridge.plugin.v1.Fact.query:type_name -> eiffelbridge.plugin.v1.Query
+	20, // 5: eiffelbridge.plugin.v1.TranslateRequest.items:type_name -> eiffelbridge.plugin.v1.TranslateItem
+	18, // 6: eiffelbridge.plugin.v1.TranslateItem.facts:type_name -> eiffelbridge.plugin.v1.Fact
+	22, // 7: eiffelbridge.plugin.v1.TranslateResponse.results:type_name -> eiffelbridge.plugin.v1.TranslateResult
+	24, // 8: eiffelbridge.plugin.v1.TranslateResult.error:type_name -> eiffelbridge.plugin.v1.EventError
+	23, // 9: eiffelbridge.plugin.v1.TranslateResult.events:type_name -> eiffelbridge.plugin.v1.OutputEvent
+	17, // 10: eiffelbridge.plugin.v1.TranslateResult.need:type_name -> eiffelbridge.plugin.v1.Query
+	25, // 11: eiffelbridge.plugin.v1.TranslateResult.missing:type_name -> eiffelbridge.plugin.v1.Missing
+	18, // 12: eiffelbridge.plugin.v1.TranslateResult.learned:type_name -> eiffelbridge.plugin.v1.Fact
+	26, // 13: eiffelbridge.plugin.v1.TranslateResult.losses:type_name -> eiffelbridge.plugin.v1.Loss
+	28, // 14: eiffelbridge.plugin.v1.TranslateResult.diagnostics:type_name -> eiffelbridge.plugin.v1.Diagnostic
+	4,  // 15: eiffelbridge.plugin.v1.TranslateResult.returning:type_name -> eiffelbridge.plugin.v1.Returning
+	27, // 16: eiffelbridge.plugin.v1.TranslateResult.moves:type_name -> eiffelbridge.plugin.v1.Move
+	17, // 17: eiffelbridge.plugin.v1.Missing.query:type_name -> eiffelbridge.plugin.v1.Query
+	3,  // 18: eiffelbridge.plugin.v1.Move.fidelity:type_name -> eiffelbridge.plugin.v1.Fidelity
+	30, // 19: eiffelbridge.plugin.v1.DecorateRequest.items:type_name -> eiffelbridge.plugin.v1.DecorateItem
+	20, // 20: eiffelbridge.plugin.v1.DecorateItem.item:type_name -> eiffelbridge.plugin.v1.TranslateItem
+	22, // 21: eiffelbridge.plugin.v1.DecorateItem.result:type_name -> eiffelbridge.plugin.v1.TranslateResult
+	22, // 22: eiffelbridge.plugin.v1.DecorateResponse.results:type_name -> eiffelbridge.plugin.v1.TranslateResult
+	1,  // 23: eiffelbridge.plugin.v1.Message.protocol:type_name -> eiffelbridge.plugin.v1.Protocol
+	46, // 24: eiffelbridge.plugin.v1.Message.extensions:type_name -> eiffelbridge.plugin.v1.Message.ExtensionsEntry
+	34, // 25: eiffelbridge.plugin.v1.ReceiveRequest.credit:type_name -> eiffelbridge.plugin.v1.Credit
+	36, // 26: eiffelbridge.plugin.v1.ReceiveRequest.settlement:type_name -> eiffelbridge.plugin.v1.Settlement
+	35, // 27: eiffelbridge.plugin.v1.ReceiveRequest.drain:type_name -> eiffelbridge.plugin.v1.Drain
+	5,  // 28: eiffelbridge.plugin.v1.Settlement.outcome:type_name -> eiffelbridge.plugin.v1.Outcome
+	38, // 29: eiffelbridge.plugin.v1.ReceiveResponse.delivery:type_name -> eiffelbridge.plugin.v1.Delivery
+	40, // 30: eiffelbridge.plugin.v1.ReceiveResponse.health:type_name -> eiffelbridge.plugin.v1.Health
+	41, // 31: eiffelbridge.plugin.v1.ReceiveResponse.finished:type_name -> eiffelbridge.plugin.v1.Finished
+	32, // 32: eiffelbridge.plugin.v1.Delivery.message:type_name -> eiffelbridge.plugin.v1.Message
+	39, // 33: eiffelbridge.plugin.v1.Delivery.defect:type_name -> eiffelbridge.plugin.v1.Defect
+	43, // 34: eiffelbridge.plugin.v1.PublishRequest.items:type_name -> eiffelbridge.plugin.v1.PublishItem
+	32, // 35: eiffelbridge.plugin.v1.PublishItem.message:type_name -> eiffelbridge.plugin.v1.Message
+	45, // 36: eiffelbridge.plugin.v1.PublishResponse.outcome:type_name -> eiffelbridge.plugin.v1.PublishOutcome
+	40, // 37: eiffelbridge.plugin.v1.PublishResponse.health:type_name -> eiffelbridge.plugin.v1.Health
+	6,  // 38: eiffelbridge.plugin.v1.PluginService.Describe:input_type -> eiffelbridge.plugin.v1.DescribeRequest
+	8,  // 39: eiffelbridge.plugin.v1.PluginService.Configure:input_type -> eiffelbridge.plugin.v1.ConfigureRequest
+	10, // 40: eiffelbridge.plugin.v1.PluginService.Lease:input_type -> eiffelbridge.plugin.v1.LeaseRequest
+	12, // 41: eiffelbridge.plugin.v1.PluginService.Metrics:input_type -> eiffelbridge.plugin.v1.MetricsRequest
+	19, // 42: eiffelbridge.plugin.v1.MappingService.Translate:input_type -> eiffelbridge.plugin.v1.TranslateRequest
+	29, // 43: eiffelbridge.plugin.v1.DecoratorService.Decorate:input_type -> eiffelbridge.plugin.v1.DecorateRequest
+	33, // 44: eiffelbridge.plugin.v1.SourceService.Receive:input_type -> eiffelbridge.plugin.v1.ReceiveRequest
+	42, // 45: eiffelbridge.plugin.v1.SinkService.Publish:input_type -> eiffelbridge.plugin.v1.PublishRequest
+	7,  // 46: eiffelbridge.plugin.v1.PluginService.Describe:output_type -> eiffelbridge.plugin.v1.DescribeResponse
+	9,  // 47: eiffelbridge.plugin.v1.PluginService.Configure:output_type -> eiffelbridge.plugin.v1.ConfigureResponse
+	11, // 48: eiffelbridge.plugin.v1.PluginService.Lease:output_type -> eiffelbridge.plugin.v1.LeaseResponse
+	13, // 49: eiffelbridge.plugin.v1.PluginService.Metrics:output_type -> eiffelbridge.plugin.v1.MetricsResponse
+	21, // 50: eiffelbridge.plugin.v1.MappingService.Translate:output_type -> eiffelbridge.plugin.v1.TranslateResponse
+	31, // 51: eiffelbridge.plugin.v1.DecoratorService.Decorate:output_type -> eiffelbridge.plugin.v1.DecorateResponse
+	37, // 52: eiffelbridge.plugin.v1.SourceService.Receive:output_type -> eiffelbridge.plugin.v1.ReceiveResponse
+	44, // 53: eiffelbridge.plugin.v1.SinkService.Publish:output_type -> eiffelbridge.plugin.v1.PublishResponse
+	46, // [46:54] is the sub-list for method output_type
+	38, // [38:46] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_plugin_proto_init() }
@@ -2608,17 +3059,17 @@ func file_plugin_proto_init() {
 	if File_plugin_proto != nil {
 		return
 	}
-	file_plugin_proto_msgTypes[22].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[27].OneofWrappers = []any{
 		(*ReceiveRequest_Credit)(nil),
 		(*ReceiveRequest_Settlement)(nil),
 		(*ReceiveRequest_Drain)(nil),
 	}
-	file_plugin_proto_msgTypes[26].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[31].OneofWrappers = []any{
 		(*ReceiveResponse_Delivery)(nil),
 		(*ReceiveResponse_Health)(nil),
 		(*ReceiveResponse_Finished)(nil),
 	}
-	file_plugin_proto_msgTypes[33].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[38].OneofWrappers = []any{
 		(*PublishResponse_Outcome)(nil),
 		(*PublishResponse_Health)(nil),
 	}
@@ -2627,8 +3078,8 @@ func file_plugin_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugin_proto_rawDesc), len(file_plugin_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   36,
+			NumEnums:      6,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

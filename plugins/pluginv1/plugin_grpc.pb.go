@@ -39,6 +39,7 @@ const (
 	PluginService_Describe_FullMethodName  = "/eiffelbridge.plugin.v1.PluginService/Describe"
 	PluginService_Configure_FullMethodName = "/eiffelbridge.plugin.v1.PluginService/Configure"
 	PluginService_Lease_FullMethodName     = "/eiffelbridge.plugin.v1.PluginService/Lease"
+	PluginService_Metrics_FullMethodName   = "/eiffelbridge.plugin.v1.PluginService/Metrics"
 )
 
 // PluginServiceClient is the client API for PluginService service.
@@ -55,6 +56,11 @@ type PluginServiceClient interface {
 	// Lease is open for as long as the host uses the plugin. When it ends, for whatever reason, the host is gone: the plugin
 	// finishes what is under way and exits. On the stream the plugin says whether it is ready, and why not.
 	Lease(ctx context.Context, in *LeaseRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LeaseResponse], error)
+	// Metrics gives what the plugin itself counts and measures, as it is now. The host calls it after Configure, whenever its own
+	// metrics are read; it waits half a second for the answer, and does without it then. It shows them as
+	// eiffelbridge_plugin_custom_NAME with the label plugin besides, and leaves out what is not as it should be. A plugin that has none
+	// does not serve it: UNIMPLEMENTED.
+	Metrics(ctx context.Context, in *MetricsRequest, opts ...grpc.CallOption) (*MetricsResponse, error)
 }
 
 type pluginServiceClient struct {
@@ -104,6 +110,16 @@ func (c *pluginServiceClient) Lease(ctx context.Context, in *LeaseRequest, opts 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type PluginService_LeaseClient = grpc.ServerStreamingClient[LeaseResponse]
 
+func (c *pluginServiceClient) Metrics(ctx context.Context, in *MetricsRequest, opts ...grpc.CallOption) (*MetricsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MetricsResponse)
+	err := c.cc.Invoke(ctx, PluginService_Metrics_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PluginServiceServer is the server API for PluginService service.
 // All implementations must embed UnimplementedPluginServiceServer
 // for forward compatibility.
@@ -118,6 +134,11 @@ type PluginServiceServer interface {
 	// Lease is open for as long as the host uses the plugin. When it ends, for whatever reason, the host is gone: the plugin
 	// finishes what is under way and exits. On the stream the plugin says whether it is ready, and why not.
 	Lease(*LeaseRequest, grpc.ServerStreamingServer[LeaseResponse]) error
+	// Metrics gives what the plugin itself counts and measures, as it is now. The host calls it after Configure, whenever its own
+	// metrics are read; it waits half a second for the answer, and does without it then. It shows them as
+	// eiffelbridge_plugin_custom_NAME with the label plugin besides, and leaves out what is not as it should be. A plugin that has none
+	// does not serve it: UNIMPLEMENTED.
+	Metrics(context.Context, *MetricsRequest) (*MetricsResponse, error)
 	mustEmbedUnimplementedPluginServiceServer()
 }
 
@@ -136,6 +157,9 @@ func (UnimplementedPluginServiceServer) Configure(context.Context, *ConfigureReq
 }
 func (UnimplementedPluginServiceServer) Lease(*LeaseRequest, grpc.ServerStreamingServer[LeaseResponse]) error {
 	return status.Error(codes.Unimplemented, "method Lease not implemented")
+}
+func (UnimplementedPluginServiceServer) Metrics(context.Context, *MetricsRequest) (*MetricsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Metrics not implemented")
 }
 func (UnimplementedPluginServiceServer) mustEmbedUnimplementedPluginServiceServer() {}
 func (UnimplementedPluginServiceServer) testEmbeddedByValue()                       {}
@@ -205,6 +229,24 @@ func _PluginService_Lease_Handler(srv interface{}, stream grpc.ServerStream) err
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type PluginService_LeaseServer = grpc.ServerStreamingServer[LeaseResponse]
 
+func _PluginService_Metrics_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MetricsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServiceServer).Metrics(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PluginService_Metrics_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServiceServer).Metrics(ctx, req.(*MetricsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // PluginService_ServiceDesc is the grpc.ServiceDesc for PluginService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -219,6 +261,10 @@ var PluginService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Configure",
 			Handler:    _PluginService_Configure_Handler,
+		},
+		{
+			MethodName: "Metrics",
+			Handler:    _PluginService_Metrics_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

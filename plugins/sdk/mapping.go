@@ -30,6 +30,16 @@ type MappingOptions struct {
 	// Configure, if not nil, makes the translator of the section `config` of the plugin's configuration (as JSON; empty if
 	// there is none), in place of Translator. It is called once. An error is shown to the user.
 	Configure func(config []byte) (translate.Translator, error)
+
+	Metrics *Metrics // the plugin's own; nil: none
+}
+
+// Explainer is a translator that can tell [translate.Result.Moves] as well. A mapping plugin whose translator is one is asked by
+// Explain, in place of Translate, when somebody wants to see them, as eiffelbridge explain does; the result is the same otherwise. A
+// translator that always fills the moves need not be one.
+type Explainer interface {
+	translate.Translator
+	Explain(in translate.Event, facts *translate.Facts) (translate.Result, error)
 }
 
 // ServeMapping serves a mapping plugin until its host is gone or has no more use for it. It is all that the main of a plugin
@@ -43,6 +53,7 @@ func ServeMapping(o MappingOptions) error {
 		description: &pluginv1.DescribeResponse{Name: o.Name, Version: o.Version, Kind: pluginv1.Kind_KIND_MAPPING, Types: o.Types},
 		configure:   configured(o.Configure, func(t translate.Translator) { m.translator = t }),
 		register:    func(s *grpc.Server) { pluginv1.RegisterMappingServiceServer(s, m) },
+		metrics:     o.Metrics,
 	})
 }
 
@@ -79,6 +90,9 @@ func (m *mappingServer) Translate(stream grpc.BidiStreamingServer[pluginv1.Trans
 		response := &pluginv1.TranslateResponse{Results: make([]*pluginv1.TranslateResult, 0, len(request.GetItems()))}
 		for _, item := range request.GetItems() {
 			response.Results = append(response.Results, one(item, func(in translate.Event, facts *translate.Facts) (translate.Result, error) {
+				if explainer, ok := m.translator.(Explainer); ok && item.GetExplain() {
+					return explainer.Explain(in, facts)
+				}
 				return m.translator.Translate(in, facts)
 			}))
 		}
@@ -100,7 +114,11 @@ func one(item *pluginv1.TranslateItem, do func(translate.Event, *translate.Facts
 			result = pluginwire.FromResult(translate.Result{}, &translate.EventError{Code: translate.CodeMapping, Message: fmt.Sprintf("the plugin panicked: %v", p)})
 		}
 	}()
-	return pluginwire.FromResult(do(in, pluginwire.ToFacts(item.GetFacts())))
+	made, err := do(in, pluginwire.ToFacts(item.GetFacts()))
+	if !item.GetExplain() {
+		made.Moves = nil // nobody reads them
+	}
+	return pluginwire.FromResult(made, err)
 }
 
 // DecoratorOptions describe a decorator plugin.
@@ -116,6 +134,8 @@ type DecoratorOptions struct {
 
 	// Configure makes the decorator of the plugin's configuration, in place of Decorate, as in [MappingOptions].
 	Configure func(config []byte) (translate.Decorator, error)
+
+	Metrics *Metrics // the plugin's own; nil: none
 }
 
 // ServeDecorator serves a decorator plugin until its host is gone or has no more use for it.
@@ -128,6 +148,7 @@ func ServeDecorator(o DecoratorOptions) error {
 		description: &pluginv1.DescribeResponse{Name: o.Name, Version: o.Version, Kind: pluginv1.Kind_KIND_DECORATOR, Types: o.Types},
 		configure:   configured(o.Configure, func(f translate.Decorator) { d.decorate = f }),
 		register:    func(s *grpc.Server) { pluginv1.RegisterDecoratorServiceServer(s, d) },
+		metrics:     o.Metrics,
 	})
 }
 

@@ -55,7 +55,7 @@ type served struct {
 	register    func(*grpc.Server)
 	readiness   func() string         // may be nil: why it is not ready, empty if it is
 	stop        func(context.Context) // may be nil; ends what is under way, calls included, before ctx does
-	close       func()                // may be nil; called at the end
+	metrics     *Metrics              // may be nil
 }
 
 // serve serves the plugin until its host is gone.
@@ -65,6 +65,9 @@ func serve(s served) error {
 	}
 	if err := speaksOurs(os.Getenv("PLUGIN_PROTOCOL_VERSIONS")); err != nil {
 		slog.Error(err.Error()) // the host says so in its own words, once it has seen the handshake
+	}
+	if err := s.metrics.begin(); err != nil {
+		return err
 	}
 	handshake := os.Stdout
 	os.Stdout = os.Stderr
@@ -145,9 +148,6 @@ func serve(s served) error {
 		server.Stop()
 	}
 	serving.Wait()
-	if s.close != nil {
-		s.close()
-	}
 	return serveErr
 }
 
@@ -277,6 +277,14 @@ func (p *pluginServer) Configure(ctx context.Context, in *pluginv1.ConfigureRequ
 	}
 	p.configured = true
 	return &pluginv1.ConfigureResponse{}, nil
+}
+
+// Metrics implements the service.
+func (p *pluginServer) Metrics(context.Context, *pluginv1.MetricsRequest) (*pluginv1.MetricsResponse, error) {
+	if p.metrics == nil {
+		return nil, status.Error(codes.Unimplemented, "the plugin has no metrics of its own")
+	}
+	return p.metrics.now(), nil
 }
 
 // Lease implements the service.

@@ -31,6 +31,8 @@ type TransportOptions struct {
 
 	// Ordered is what the sink's Ordered says. The host asks before there is a sink.
 	Ordered bool
+
+	Metrics *Metrics // the plugin's own; nil: none
 }
 
 // ServeTransport serves a transport plugin until its host is gone or has no more use for it.
@@ -49,6 +51,7 @@ func ServeTransport(o TransportOptions) error {
 			return s.Configure(in.GetConfig(), in.GetAsSource(), in.GetAsSink())
 		},
 		register: func(r *grpc.Server) { s.Register(r) },
+		metrics:  o.Metrics,
 		stop: func(ctx context.Context) {
 			if err := s.Shutdown(ctx); err != nil {
 				slog.Warn("the transport did not end in order", "error", err)

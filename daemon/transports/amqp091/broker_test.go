@@ -107,6 +107,7 @@ func startSource(tb testing.TB, s Settings, handle transport.Handler) *receiving
 	if err != nil {
 		tb.Fatal(err)
 	}
+	source.bindingsEvery = 100 * time.Millisecond
 	ctx, stop := context.WithCancel(context.Background())
 	r := &receiving{source, stop, make(chan error, 1)}
 	go func() { r.returned <- source.Receive(ctx, handle) }()
@@ -340,7 +341,7 @@ func TestWire(t *testing.T) {
 	d := next()
 	if d.RoutingKey != "eiffel.artifact.EiffelArtifactDeployedEvent.v1_0.example.org" || d.DeliveryMode != amqp.Persistent ||
 		d.ContentType != "application/json" || d.MessageId != m.ID || d.Type != m.Type || d.AppId != "eiffelbridge" ||
-		d.Timestamp.Unix() != 1788264000 || len(d.Headers) != 0 || string(d.Body) != string(m.Data) {
+		d.Timestamp.Unix() != 1788264000 || len(d.Headers) != 1 || d.Headers["traceparent"] != m.Extensions["traceparent"] || string(d.Body) != string(m.Data) {
 		t.Errorf("%+v", d)
 	}
 	s.Format = FormatBinary
@@ -682,6 +683,141 @@ func TestQueueDeleted(t *testing.T) {
 	startSource(t, s, again.handle)
 	if d := again.next(t); number(t, d.Message) != 1 || !d.Redelivered {
 		t.Errorf("got %s", d.Message.Data)
+	}
+}
+
+// TestExchangeDeleted deletes the exchange under a sink and a source, and the bindings with it.
+func TestExchangeDeleted(t *testing.T) {
+	server := rabbittest.Shared(t)
+	noGoroutines(t)
+	s := testSettings(t, server)
+	box := newInbox()
+	source := startSource(t, s, box.handle)
+	eventually(t, "consuming", func() bool { return source.Health() == nil })
+	sink := startSink(t, s)
+	reasons := map[string]bool{}
+	for round := range 3 {
+		if err := foreign(t, server).ExchangeDelete(s.Exchange, false, false); err != nil {
+			t.Fatal(err)
+		}
+		retryingSender(t, sink, numbered(round*50, round*50+50), func(err error) {
+			for _, known := range []string{"no exchange 'TestExchangeDeleted' in vhost '/'", "no queue is bound"} {
+				if strings.Contains(err.Error(), known) {
+					reasons[known] = true
+				}
+			}
+		})
+		seen := map[int]bool{}
+		for len(seen) < 50 {
+			d := box.next(t)
+			seen[number(t, d.Message)] = true
+			d.Settle(transport.Settlement{Outcome: transport.Accepted})
+		}
+	}
+	t.Logf("reasons of failures: %v", reasons)
+	if !reasons["no exchange 'TestExchangeDeleted' in vhost '/'"] {
+		t.Error("the sink never met the missing exchange")
+	}
+	if source.Health() != nil || sink.Health() != nil {
+		t.Errorf("health: %v, %v", source.Health(), sink.Health())
+	}
+
+	// One that comes back as another is nothing to go on with.
+	eventually(t, "an exchange of another type", func() bool {
+		ch := foreign(t, server)
+		if err := ch.ExchangeDelete(s.Exchange, false, false); err != nil {
+			t.Fatal(err)
+		}
+		return ch.ExchangeDeclare(s.Exchange, "fanout", true, false, false, false, nil) == nil // else the source was faster
+	})
+	var conflict *ConflictError
+	if err := source.wait(t); !errors.As(err, &conflict) || conflict.Kind != "exchange" {
+		t.Errorf("%v", err)
+	}
+	if err := foreign(t, server).ExchangeDelete(s.Exchange, false, false); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestExchangeOfOthers has a sink that may not declare the exchange, and one that is missing at first.
+func TestExchangeOfOthers(t *testing.T) {
+	server := rabbittest.Shared(t)
+	s := testSettings(t, server)
+	s.DeclareExchange, s.Mandatory = false, false
+	sink := startSink(t, s)
+	if err := publish(t, sink, eiffelMessage)[0]; err == nil || transport.IsPermanent(err) || !strings.Contains(err.Error(), "NOT_FOUND") ||
+		sink.Health() == nil {
+		t.Errorf("%v, health %v", err, sink.Health())
+	}
+	if err := foreign(t, server).ExchangeDeclare(s.Exchange, "fanout", true, false, false, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "health", func() bool { return sink.Health() == nil })
+	mustPublish(t, sink, eiffelMessage)
+	if err := foreign(t, server).ExchangeDelete(s.Exchange, false, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := publish(t, sink, eiffelMessage)[0]; err == nil || transport.IsPermanent(err) {
+		t.Errorf("published to nothing: %v", err)
+	}
+	eventually(t, "the loss to be seen", func() bool { return sink.Health() != nil && strings.Contains(sink.Health().Error(), "NOT_FOUND") })
+}
+
+// TestSingleActiveConsumer has two sources on one queue, which take turns when their connections break: nothing is lost, and nothing
+// comes before what stands before it in the queue.
+func TestSingleActiveConsumer(t *testing.T) {
+	server := rabbittest.Shared(t)
+	noGoroutines(t)
+	s := testSettings(t, server)
+	s.SingleActiveConsumer, s.Prefetch = true, 16
+	declare(t, server, s)
+	const total = 600
+	mustPublish(t, startSink(t, s), numbered(0, total)...)
+
+	var mu sync.Mutex
+	next, repeats := 0, 0
+	var proxies [2]*proxy
+	served := [2]int{}
+	takenOver := 0
+	for i := range proxies {
+		p, err := newProxy(server.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(p.end)
+		proxies[i] = p
+		own := s
+		own.URL = "amqp://guest:guest@" + p.Addr().String() + "/"
+		since := 0
+		source := startSource(t, own, func(_ context.Context, d transport.Delivery) error {
+			mu.Lock()
+			defer mu.Unlock()
+			n := number(t, d.Message)
+			if n > next {
+				t.Errorf("source %d: %d comes before %d", i, n, next)
+			}
+			if n < next {
+				repeats++
+			} else {
+				next = n + 1
+			}
+			served[i]++
+			since++
+			if since%100 == 0 && takenOver < 5 {
+				takenOver++
+				return proxies[i].Break() // with this one and others not settled
+			}
+			d.Settle(transport.Settlement{Outcome: transport.Accepted})
+			return nil
+		})
+		eventually(t, "consuming", func() bool { return source.Health() == nil })
+	}
+	eventually(t, "all of them", func() bool { mu.Lock(); defer mu.Unlock(); return next == total })
+	mu.Lock()
+	defer mu.Unlock()
+	t.Logf("%v deliveries, %d of them repeated, %d losses of a connection", served, repeats, takenOver)
+	if served[0] == 0 || served[1] == 0 || takenOver < 3 {
+		t.Error("one did not take over from the other")
 	}
 }
 

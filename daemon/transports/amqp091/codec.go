@@ -43,8 +43,40 @@ func encode(m transport.Message, format, appID string) amqp.Publishing {
 		p.Body = cloudeventsjson.Append(make([]byte, 0, len(m.Data)+512), m)
 	case FormatBinary:
 		p.Headers = headers(m)
+	default:
+		p.Headers = traceHeaders(m.Extensions)
 	}
 	return p
+}
+
+// traceNames are the headers that carry the trace context of a message that is no CloudEvent: those of W3C Trace Context, as the
+// instrumentations of OpenTelemetry for AMQP 0-9-1 write and read them.
+var traceNames = [...]string{"traceparent", "tracestate"}
+
+func traceHeaders(extensions map[string]string) amqp.Table {
+	var h amqp.Table
+	for _, name := range traceNames {
+		if value := extensions[name]; value != "" {
+			if h == nil {
+				h = make(amqp.Table, len(traceNames))
+			}
+			h[name] = value
+		}
+	}
+	return h
+}
+
+func traceExtensions(h amqp.Table) map[string]string {
+	var extensions map[string]string
+	for _, name := range traceNames {
+		if value := attributeText(h[name]); value != "" {
+			if extensions == nil {
+				extensions = make(map[string]string, len(traceNames))
+			}
+			extensions[name] = value
+		}
+	}
+	return extensions
 }
 
 // property is a value that fits into a property, or none: half an id would be another id.
@@ -87,7 +119,7 @@ func decode(d *amqp.Delivery) transport.Message {
 	if prefix := attributePrefix(d.Headers); prefix != "" && !strings.HasPrefix(media, "application/cloudevents") {
 		return decodeBinary(d, prefix)
 	}
-	m := transport.Message{Data: d.Body}
+	m := transport.Message{Extensions: traceExtensions(d.Headers), Data: d.Body}
 	if strings.HasPrefix(d.Type, "Eiffel") && cloudeventsjson.IsJSON(d.ContentType) {
 		m.Protocol = transport.Eiffel
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,6 +33,8 @@ func TestFailures(t *testing.T) {
 	}{
 		{"Oversized", testOversized},
 		{"ConnectionsClosed", testConnectionsClosed},
+		{"HeldTooLong", testHeldTooLong},
+		{"GivenUp", testGivenUp},
 		{"Alarm", testAlarm},
 		{"Paused", testPaused},
 		{"Killed", testKilled},
@@ -130,6 +133,101 @@ func testConnectionsClosed(t *testing.T, server *rabbittest.Server) {
 	t.Logf("%d sent, %d failed on the way", sent, failed)
 	if source.Health() != nil || sink.Health() != nil {
 		t.Errorf("health: %v, %v", source.Health(), sink.Health())
+	}
+}
+
+// testHeldTooLong has the broker close the channel of a consumer that keeps a delivery for longer than consumer_timeout.
+func testHeldTooLong(t *testing.T, server *rabbittest.Server) {
+	ctl(t, server, "eval", "application:set_env(rabbit, consumer_timeout, 500), application:set_env(rabbit, channel_tick_interval, 200).")
+	defer ctl(t, server, "eval", "application:set_env(rabbit, consumer_timeout, 1800000), application:set_env(rabbit, channel_tick_interval, 60000).")
+	s := testSettings(t, server)
+	ch := declare(t, server, s)
+	mustPublish(t, startSink(t, s), numbered(0, 20)...)
+	log := &lockedLog{}
+	source, err := NewSource(s, slog.New(slog.NewTextHandler(log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	box := newInbox()
+	ctx, stop := context.WithCancel(t.Context())
+	received := make(chan error, 1)
+	go func() { received <- source.Receive(ctx, box.handle) }()
+	kept := box.next(t)
+	for n := 1; n < 20; n++ {
+		box.next(t).Settle(transport.Settlement{Outcome: transport.Accepted})
+	}
+	// The others were not acknowledged yet: the first stands before them.
+	for n := range 20 {
+		again := box.next(t)
+		kept.Settle(transport.Settlement{Outcome: transport.Accepted}) // of another channel
+		if number(t, again.Message) != n || !again.Redelivered {
+			t.Errorf("%s came in place of %d, redelivered %v", again.Message.Data, n, again.Redelivered)
+		}
+		again.Settle(transport.Settlement{Outcome: transport.Accepted})
+	}
+	if !strings.Contains(log.String(), "consumer lost") || !strings.Contains(log.String(), "timeout") {
+		t.Errorf("the log: %s", log)
+	}
+	stop()
+	if err := <-received; err != nil {
+		t.Error(err)
+	}
+	if d, ok, err := ch.Get(s.Queue, true); ok || err != nil {
+		t.Errorf("acknowledged, and still in the queue: %s, %v", d.Body, err)
+	}
+}
+
+// testGivenUp has the broker give up a message that costs every consumer its connection. There is no queue for it at first, and it must
+// not be lost for that.
+func testGivenUp(t *testing.T, server *rabbittest.Server) {
+	ctl(t, server, "eval", "application:set_env(rabbit, dead_letter_worker_publisher_confirm_timeout, 300).")
+	p, err := newProxy(server.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.end()
+	s := testSettings(t, server)
+	s.DeadLetterExchange, s.DeliveryLimit = t.Name()+"-dead", 2
+	own := s
+	own.URL = "amqp://guest:guest@" + p.Addr().String() + "/"
+	var mu sync.Mutex
+	deliveries := map[int]int{}
+	source := startSource(t, own, func(_ context.Context, d transport.Delivery) error {
+		mu.Lock()
+		defer mu.Unlock()
+		n := number(t, d.Message)
+		if deliveries[n]++; n == 0 {
+			return p.Break()
+		}
+		d.Settle(transport.Settlement{Outcome: transport.Accepted})
+		return nil
+	})
+	eventually(t, "consuming", func() bool { return source.Health() == nil })
+	mustPublish(t, startSink(t, s), numbered(0, 2)...)
+	eventually(t, "the other message", func() bool { mu.Lock(); defer mu.Unlock(); return deliveries[1] > 0 })
+
+	ch := foreign(t, server)
+	time.Sleep(500 * time.Millisecond) // the broker tries in vain
+	if _, err := ch.QueueDeclare(t.Name()+"-dead", true, false, false, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := ch.QueueBind(t.Name()+"-dead", "#", s.DeadLetterExchange, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the one that was given up", func() bool {
+		d, ok, err := ch.Get(t.Name()+"-dead", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ok && (number(t, transport.Message{Data: d.Body}) != 0 || !strings.Contains(fmt.Sprint(d.Headers), "delivery_limit")) {
+			t.Errorf("%s with %v", d.Body, d.Headers)
+		}
+		return ok
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	if deliveries[0] != 3 {
+		t.Errorf("delivered %d times with delivery_limit 2", deliveries[0])
 	}
 }
 

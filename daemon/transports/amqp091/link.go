@@ -93,6 +93,7 @@ func (s *socket) uncork() error {
 
 // link is one connection to the broker, from its handshake to its end.
 type link struct {
+	broker *broker
 	conn   *amqp.Connection
 	sock   *socket
 	closed chan *amqp.Error
@@ -100,36 +101,31 @@ type link struct {
 	stop   func() bool // ends the hold that the context of dial has on the socket; false if it came too late
 }
 
-// dial connects. The end of ctx kills the connection until stop is called.
+// dial connects, with what the files that the settings name have in them now. The end of ctx kills the connection until stop is called.
 func (s *Settings) dial(ctx context.Context, role string) (*link, error) {
-	if _, err := amqp.ParseURI(s.URL); err != nil {
-		return nil, fmt.Errorf("url: not an AMQP URI: %w", withoutURL(err))
+	b, err := s.broker()
+	if err != nil {
+		return nil, fmt.Errorf("connecting to %s: %w", s.endpoint(), err)
 	}
-	l := &link{closed: make(chan *amqp.Error, 1), blocks: make(chan amqp.Blocking, 16)}
+	l := &link{broker: b, closed: make(chan *amqp.Error, 1), blocks: make(chan amqp.Blocking, 16)}
 	properties := amqp.NewConnectionProperties()
 	properties["product"] = "eiffelbridge"
 	if s.ConnectionName != "" {
 		properties.SetClientConnectionName(s.ConnectionName + " " + role)
 	}
-	config := amqp.Config{
-		Heartbeat:  s.Heartbeat,
-		Locale:     "en_US",
-		Properties: properties,
-		Dial: func(network, addr string) (net.Conn, error) {
-			c, err := (&net.Dialer{}).DialContext(ctx, network, addr)
-			if err != nil {
-				return nil, err
-			}
-			l.sock = &socket{Conn: c}
-			// None of the handshakes takes a context.
-			l.stop = context.AfterFunc(ctx, l.kill)
-			return l.sock, nil
-		},
+	config := b.config
+	config.Heartbeat, config.Locale, config.Properties = s.Heartbeat, "en_US", properties
+	config.Dial = func(network, addr string) (net.Conn, error) {
+		c, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		l.sock = &socket{Conn: c}
+		// None of the handshakes takes a context.
+		l.stop = context.AfterFunc(ctx, l.kill)
+		return l.sock, nil
 	}
-	if s.TLS != nil {
-		config.TLSClientConfig = s.TLS.Clone() // the library sets the server's name in it
-	}
-	conn, err := amqp.DialConfig(s.URL, config)
+	conn, err := amqp.DialConfig(b.url, config)
 	if err != nil {
 		if l.sock != nil {
 			l.stop()
@@ -138,7 +134,7 @@ func (s *Settings) dial(ctx context.Context, role string) (*link, error) {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx) // what the library saw is only the socket that was closed
 		}
-		return nil, err
+		return nil, fmt.Errorf("connecting to %s: %w", b.endpoint, b.refused(err))
 	}
 	l.conn = conn
 	conn.NotifyClose(l.closed)
@@ -153,7 +149,7 @@ func (s *Settings) setUp(ctx context.Context, role string, declare func(*link) e
 	defer cancel()
 	l, err := s.dial(ctx, role)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to %s: %w", s.endpoint(), err)
+		return nil, err
 	}
 	err = declare(l)
 	if !l.stop() {

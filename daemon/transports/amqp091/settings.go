@@ -1,17 +1,15 @@
 package amqp091
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
-	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
 )
 
 // The formats of a sink. A source reads all of them, message by message.
@@ -40,9 +38,41 @@ const (
 // Settings are what a source and a sink of one broker share; each looks at its own part of them. Start from
 // [DefaultSettings]. The YAML keys are the configuration's.
 type Settings struct {
-	// URL is the broker: amqp:// or, for TLS, amqps:// (with cacertfile, certfile, keyfile and server_name_indication
-	// as query parameters). It may hold a password, so it is never printed as it is.
+	// URL is the broker: amqp://user:password@host:port/vhost, or amqps:// for an encrypted connection (with TLS, or with
+	// cacertfile, certfile, keyfile and server_name_indication as query parameters). It may hold a password, so it is never
+	// printed as it is. It excludes URLFile and the parts from Host to PasswordFile.
 	URL string `yaml:"url"`
+
+	// URLFile is a file with the URL in it, which is read for each connection; the end of its line is cut.
+	URLFile string `yaml:"url_file"`
+
+	// Host is the broker's name or address, where it is given in parts. The parts need Username and a password, unless Auth
+	// is AuthExternal.
+	Host string `yaml:"host"`
+
+	// Port is the broker's. 0 is 5672, and with TLS 5671.
+	Port int `yaml:"port"`
+
+	// VHost is the virtual host. Empty is "/".
+	VHost string `yaml:"vhost"`
+
+	// Username is the user to log in as.
+	Username string `yaml:"username"`
+
+	// Password is the user's. It is never printed. PasswordFile may stand in its place.
+	Password strictyaml.Secret `yaml:"password"`
+
+	// PasswordFile is a file with the password in it, which is read for each connection; the end of its line is cut. So a
+	// password that is changed at the broker and in the file needs no restart.
+	PasswordFile string `yaml:"password_file"`
+
+	// Auth is AuthPlain, by user and password, or AuthExternal, by the certificate that TLS shows, from which the broker takes
+	// the user (RabbitMQ's plugin rabbitmq_auth_mechanism_ssl).
+	Auth string `yaml:"auth"`
+
+	// TLS has the certificates. A broker that is given by Host is spoken to over TLS if this is there; one that is given by a
+	// URL needs amqps:// as well.
+	TLS *TLS `yaml:"tls"`
 
 	// ConnectionName is shown by the broker's tools, with " source" or " sink" behind it.
 	ConnectionName string `yaml:"connection_name"`
@@ -104,15 +134,14 @@ type Settings struct {
 
 	// AppID is the app-id property of what the sink publishes.
 	AppID string `yaml:"app_id"`
-
-	// TLS is used for amqps:// in place of what the URL says. It is not changed.
-	TLS *tls.Config `yaml:"-"`
 }
 
-// DefaultSettings are the settings for a RabbitMQ on this machine. A source needs a Queue on top of them.
+// DefaultSettings are the settings for a RabbitMQ on this machine. A source needs a Queue on top of them. Another broker
+// takes another URL; clear it to give a URLFile or the parts.
 func DefaultSettings() Settings {
 	return Settings{
 		URL:             "amqp://guest:guest@127.0.0.1:5672/",
+		Auth:            AuthPlain,
 		ConnectionName:  "eiffelbridge",
 		Heartbeat:       10 * time.Second,
 		Exchange:        "eiffel",
@@ -129,17 +158,13 @@ func DefaultSettings() Settings {
 	}
 }
 
-// Validate tells every key that is wrong. It reaches no network.
+// Validate tells every key that is wrong. It reaches no network and opens no file.
 func (s Settings) Validate() error {
 	var errs []error
 	bad := func(key, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%s: %w", key, fmt.Errorf(format, args...)))
 	}
-	if s.URL == "" {
-		bad("url", "is missing")
-	} else if _, err := amqp.ParseURI(s.URL); err != nil {
-		bad("url", "not an AMQP URI: %w", withoutURL(err))
-	}
+	errs = append(errs, s.validateBroker())
 	for _, name := range []struct{ key, value string }{
 		{"exchange", s.Exchange}, {"queue", s.Queue}, {"dead_letter_exchange", s.DeadLetterExchange},
 		{"routing_key", s.RoutingKey}, {"app_id", s.AppID},
@@ -206,28 +231,6 @@ func shortString(s string) error {
 		return fmt.Errorf("%q is not text", s)
 	}
 	return nil
-}
-
-// withoutURL takes the URL, and the password in it, out of a parser's error.
-func withoutURL(err error) error {
-	var parse *url.Error
-	if errors.As(err, &parse) {
-		err = parse.Err
-	}
-	// Of a bad port or escape, net/url quotes the part of the authority that it stumbled over.
-	if text := err.Error(); strings.ContainsRune(text, '"') {
-		return errors.New(strings.TrimSpace(text[:strings.IndexByte(text, '"')]))
-	}
-	return err
-}
-
-// Endpoint is the broker without user and password, for messages.
-func (s Settings) endpoint() string {
-	uri, err := amqp.ParseURI(s.URL)
-	if err != nil {
-		return "an invalid URL"
-	}
-	return fmt.Sprintf("%s://%s:%d/%s", uri.Scheme, uri.Host, uri.Port, strings.TrimPrefix(uri.Vhost, "/"))
 }
 
 // String names the broker, the exchange and the queue, and no secret.

@@ -216,7 +216,7 @@ func (s *Sink) run(ctx context.Context) {
 		session, err := s.open(ctx)
 		if err == nil {
 			reported = false
-			s.log.Info("connected", "broker", s.settings.endpoint())
+			s.log.Info("connected", "broker", session.link.broker.endpoint)
 			s.set(session, nil)
 			began := time.Now()
 			err = session.run(ctx)
@@ -264,6 +264,9 @@ func (s *Sink) open(ctx context.Context) (*publishing, error) {
 			return fmt.Errorf("opening a channel: %w", err)
 		}
 		if err := s.settings.declareExchange(ch); err != nil {
+			return err
+		}
+		if err := s.settings.findExchange(ch); err != nil {
 			return err
 		}
 		if err := ch.Confirm(false); err != nil {

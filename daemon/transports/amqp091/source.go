@@ -32,6 +32,10 @@ const (
 	// holdMax is how long a delivery is retried from here before it goes back to the queue. RabbitMQ closes the channel of
 	// a consumer that keeps a delivery for 30 minutes (consumer_timeout), and then all others have to be made again too.
 	holdMax = 20 * time.Minute
+
+	// bindingsEvery is how often a source makes sure of its bindings. An exchange that is deleted takes them with it, and the
+	// broker tells no consumer: whoever declares it again would publish past the queue for ever.
+	bindingsEvery = 10 * time.Second
 )
 
 var errSourceClosed = errors.New("the source is closed")
@@ -44,8 +48,9 @@ var errSourceClosed = errors.New("the source is closed")
 // the flow, which is the back-pressure. When the connection is lost, the broker makes all open deliveries again, and
 // settlements of the old ones have no effect.
 type Source struct {
-	settings Settings
-	log      *slog.Logger
+	settings      Settings
+	log           *slog.Logger
+	bindingsEvery time.Duration
 
 	life context.Context // ends with Close
 	end  context.CancelFunc
@@ -66,11 +71,12 @@ func NewSource(settings Settings, log *slog.Logger) (*Source, error) {
 	}
 	life, end := context.WithCancel(context.Background())
 	return &Source{
-		life:     life,
-		end:      end,
-		settings: settings,
-		log:      log.With("side", "source", "queue", settings.Queue),
-		obstacle: errors.New("not started"),
+		life:          life,
+		end:           end,
+		settings:      settings,
+		log:           log.With("side", "source", "queue", settings.Queue),
+		bindingsEvery: bindingsEvery,
+		obstacle:      errors.New("not started"),
 	}, nil
 }
 
@@ -155,7 +161,7 @@ func (s *Source) receive(ctx context.Context, handle transport.Handler) error {
 		c, err := s.open(ctx)
 		if err == nil {
 			reported = false
-			s.log.Info("consuming", "broker", s.settings.endpoint())
+			s.log.Info("consuming", "broker", c.link.broker.endpoint)
 			s.setObstacle(nil)
 			began := time.Now()
 			err = c.run(ctx, handle)
@@ -317,6 +323,7 @@ func (c *consuming) lose(reason error) {
 func (c *consuming) run(ctx context.Context, handle transport.Handler) error {
 	var workers, acknowledging sync.WaitGroup
 	workers.Go(c.notice)
+	workers.Go(c.keepBound)
 	acknowledging.Go(c.acknowledge)
 	c.handOver(ctx, handle)
 	if ctx.Err() != nil {
@@ -560,6 +567,29 @@ func (c *consuming) send(crowd int) error {
 		}
 	}
 	return nil
+}
+
+// keepBound makes the exchange and the bindings again, should they be gone.
+func (c *consuming) keepBound() {
+	settings := &c.source.settings
+	if !settings.DeclareQueue || len(settings.Bindings) == 0 {
+		return
+	}
+	ticker := time.NewTicker(c.source.bindingsEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-c.gone:
+			return
+		case <-ticker.C:
+		}
+		// What the broker has against it is met again with the next session, which says so for as long as it lasts. Of a lost
+		// connection, notice knows the reason.
+		if err := settings.bindAgain(c.link); err != nil && !c.link.conn.IsClosed() {
+			c.lose(err)
+			return
+		}
+	}
 }
 
 // notice takes what the library notifies of, until the connection is gone: the library blocks if nobody does.

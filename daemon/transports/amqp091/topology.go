@@ -35,6 +35,18 @@ func (s *Settings) declareExchange(ch *amqp.Channel) error {
 	return declared("exchange", s.Exchange, err)
 }
 
+// findExchange makes sure of an exchange that others declare: otherwise a sink would be healthy without it until its next message.
+func (s *Settings) findExchange(ch *amqp.Channel) error {
+	if s.DeclareExchange || s.Exchange == "" {
+		return nil
+	}
+	// The type is not looked at.
+	if err := ch.ExchangeDeclarePassive(s.Exchange, amqp.ExchangeTopic, true, false, false, false, nil); err != nil {
+		return fmt.Errorf("looking for exchange %q: %w", s.Exchange, err)
+	}
+	return nil
+}
+
 // declareQueue declares the queue and its bindings unless the settings say not to.
 func (s *Settings) declareQueue(ch *amqp.Channel) error {
 	if !s.DeclareQueue {
@@ -44,12 +56,31 @@ func (s *Settings) declareQueue(ch *amqp.Channel) error {
 	if err := declared("queue", s.Queue, err); err != nil {
 		return err
 	}
+	return s.bind(ch)
+}
+
+func (s *Settings) bind(ch *amqp.Channel) error {
 	for _, key := range s.Bindings {
 		if err := ch.QueueBind(s.Queue, key, s.Exchange, false, nil); err != nil {
 			return fmt.Errorf("binding queue %q to exchange %q with %q: %w", s.Queue, s.Exchange, key, err)
 		}
 	}
 	return nil
+}
+
+// bindAgain makes sure of the exchange and the bindings.
+func (s *Settings) bindAgain(l *link) error {
+	ch, err := l.conn.Channel()
+	if err != nil {
+		return fmt.Errorf("opening a channel: %w", err)
+	}
+	if err := s.declareExchange(ch); err != nil {
+		return err
+	}
+	if err := s.bind(ch); err != nil {
+		return err
+	}
+	return ch.Close()
 }
 
 func (s *Settings) queueArguments() amqp.Table {

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -104,6 +106,103 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// TestBrokerKeys has the ways to name a broker, and what is said of those that do not work.
+func TestBrokerKeys(t *testing.T) {
+	parts := func(change func(*Settings)) Settings {
+		s := DefaultSettings()
+		s.URL, s.Host, s.Username, s.Password = "", "broker", "relay", "geheim"
+		if change != nil {
+			change(&s)
+		}
+		return s
+	}
+	whole := func(url string, change func(*Settings)) Settings {
+		s := DefaultSettings()
+		s.URL = url
+		if change != nil {
+			change(&s)
+		}
+		return s
+	}
+	certificate := TLS{CertFile: "c", KeyFile: "k"}
+	for _, test := range []struct {
+		s    Settings
+		want string // the endpoint, or the beginning of an error
+	}{
+		{parts(nil), "amqp://broker:5672/"},
+		{parts(func(s *Settings) { s.TLS = &TLS{} }), "amqps://broker:5671/"},
+		{parts(func(s *Settings) { s.Host, s.Port, s.VHost = "::1", 1, "a/b" }), "amqp://[::1]:1/a/b"},
+		{parts(func(s *Settings) { s.Username, s.Password, s.Auth, s.TLS = "", "", AuthExternal, &certificate }), "amqps://broker:5671/"},
+		{whole("amqps://h/v", func(s *Settings) { s.TLS = &TLS{CAFile: "x"} }), "amqps://h:5671/v"},
+		{whole("amqps://h/?certfile=c&keyfile=k", func(s *Settings) { s.Auth = AuthExternal }), "amqps://h:5671/"},
+		{whole("", func(s *Settings) { s.URLFile = "f" }), "the broker of f"},
+
+		{whole("", nil), "url: is missing"},
+		{whole("amqp://h/", func(s *Settings) { s.URLFile = "f" }), "url: excludes url_file"},
+		{whole("amqp://h/", func(s *Settings) { s.Host, s.Password = "h", "p" }), "url: excludes host, password;"},
+		{whole("", func(s *Settings) { s.URLFile, s.VHost = "f", "v" }), "url_file: excludes vhost;"},
+		{whole("", func(s *Settings) { s.URLFile, s.TLS = "f", &TLS{KeyFile: "k"} }), "tls: cert_file and key_file"},
+		{whole("amqp://h/", func(s *Settings) { s.TLS = &TLS{} }), "tls: the url says amqp://"},
+		{whole("amqps://h/?cacertfile=x", func(s *Settings) { s.TLS = &TLS{} }), "tls: the url has parameters for TLS too"},
+		{whole("amqps://h/?certfile=x", nil), "tls: cert_file and key_file"},
+		{whole("amqp://h/?auth_mechanism=magic", nil), `url: auth_mechanism "magic" is none of`},
+		{whole("amqps://h/", func(s *Settings) { s.Auth = AuthExternal }), "auth: external needs tls.cert_file"},
+		{whole("amqp://h/", func(s *Settings) { s.Auth = "magic" }), `auth: "magic" is neither`},
+		{parts(func(s *Settings) { s.Host = "" }), "host: is missing; username, password go with it"},
+		{parts(func(s *Settings) { s.Host = "broker:5672" }), `host: "broker:5672" is neither a name nor an address`},
+		{parts(func(s *Settings) { s.Host = "amqp://broker" }), "host: "},
+		{parts(func(s *Settings) { s.Port = 65536 }), "port: 65536 is not"},
+		{parts(func(s *Settings) { s.VHost = "\xff" }), "vhost: "},
+		{parts(func(s *Settings) { s.Username = "" }), "username: is missing"},
+		{parts(func(s *Settings) { s.Password = "" }), "password: is missing"},
+		{parts(func(s *Settings) { s.PasswordFile = "f" }), "password: excludes password_file"},
+		{parts(func(s *Settings) { s.Auth, s.TLS, s.Password = AuthExternal, &certificate, "" }), "username: is of no use with auth: external"},
+		{parts(func(s *Settings) { s.Auth, s.Username, s.Password, s.Port = AuthExternal, "", "", 1 }), "auth: external needs tls.cert_file"},
+	} {
+		err := test.s.Validate()
+		if got := fmt.Sprint(err); err != nil && (!strings.HasPrefix(got, test.want) || strings.Contains(got, "geheim")) {
+			t.Errorf("%s: %s", test.want, got)
+		}
+		if err == nil && test.s.endpoint() != test.want {
+			t.Errorf("%s: %s", test.want, test.s.endpoint())
+		}
+	}
+}
+
+// TestFilesOfTheBroker needs none: it looks at what is said of files that will not do.
+func TestFilesOfTheBroker(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, []byte("\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, change := range map[string]func(*Settings){
+		"url_file: open nowhere":            func(s *Settings) { s.URL, s.URLFile = "", "nowhere" },
+		"url_file: " + empty + " is empty":  func(s *Settings) { s.URL, s.URLFile = "", empty },
+		"tls: authorities: open nowhere":    func(s *Settings) { s.TLS = &TLS{CAFile: "nowhere"} },
+		"has no certificate in PEM":         func(s *Settings) { s.TLS = &TLS{CAFile: empty} },
+		"tls: certificate nowhere with key": func(s *Settings) { s.TLS = &TLS{CertFile: "nowhere", KeyFile: empty} },
+	} {
+		s := DefaultSettings()
+		s.URL = "amqps://127.0.0.1:1/"
+		change(&s)
+		_, err := s.dial(t.Context(), "test")
+		if err == nil || !strings.HasPrefix(err.Error(), "connecting to ") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	// What is wrong with a URL that comes from a file is known late, and must not show the URL.
+	for _, text := range []string{"amqp://u:hunter2@h:port/", "amqps://u:hunter2@h/?auth_mechanism=magic"} {
+		s := DefaultSettings()
+		s.URL, s.URLFile = "", filepath.Join(t.TempDir(), "url")
+		if err := os.WriteFile(s.URLFile, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.dial(t.Context(), "test"); err == nil || !strings.Contains(err.Error(), "url_file: ") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 func TestPasswordIsNeverPrinted(t *testing.T) {
 	const secret = "hunter2"
 	for _, url := range []string{
@@ -111,7 +210,7 @@ func TestPasswordIsNeverPrinted(t *testing.T) {
 		"amqp://user:%zz" + secret + "@h/", "http://user:" + secret + "@h", "amqp://u:" + secret + " @h/", "amqps://" + secret + ":" + secret + "@h",
 	} {
 		s := DefaultSettings()
-		s.URL, s.Queue = url, "q"
+		s.URL, s.Queue, s.Password = url, "q", secret
 		var log bytes.Buffer
 		slog.New(slog.NewTextHandler(&log, nil)).Info("settings", "settings", s)
 		text := fmt.Sprintf("%v %+v %#v %s %v", s, s, s, s, []Settings{s}) + log.String()
@@ -155,7 +254,7 @@ func TestCodecRoundTrip(t *testing.T) {
 	}
 	// Plain, the relay looks into the event.
 	got := decode(deliver(encode(eiffelMessage, FormatEiffel, "app")))
-	if want := (transport.Message{Protocol: transport.Eiffel, Data: eiffelMessage.Data}); !reflect.DeepEqual(got, want) {
+	if want := (transport.Message{Protocol: transport.Eiffel, Extensions: eiffelMessage.Extensions, Data: eiffelMessage.Data}); !reflect.DeepEqual(got, want) {
 		t.Errorf("plain: got %+v", got)
 	}
 	if got := decode(deliver(encode(cdMessage, FormatEiffel, "app"))); !reflect.DeepEqual(got, cdMessage) {
@@ -169,7 +268,12 @@ func TestEncodeProperties(t *testing.T) {
 		p.DeliveryMode != amqp.Persistent || p.Timestamp.Unix() != 1788264000 {
 		t.Errorf("%+v", p)
 	}
-	m := cdMessage
+	m := eiffelMessage
+	m.Extensions = map[string]string{"traceparent": "00-a", "tracestate": "k=v", "other": "x"}
+	if p := encode(m, FormatEiffel, ""); len(p.Headers) != 2 || p.Headers["traceparent"] != "00-a" || p.Headers["tracestate"] != "k=v" {
+		t.Errorf("the trace context of a plain event: %v", p.Headers)
+	}
+	m = cdMessage
 	m.ID, m.Time = strings.Repeat("x", 300), "yesterday"
 	if p := encode(m, FormatBinary, ""); p.MessageId != "" || !p.Timestamp.IsZero() || p.Headers["ce-id"] != m.ID {
 		t.Errorf("an id over 255 bytes would close the connection: %+v", p)

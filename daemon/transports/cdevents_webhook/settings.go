@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"regexp"
 	"slices"
 	"time"
@@ -23,9 +24,13 @@ type Settings struct {
 	Translators map[string]Translator `yaml:"translators"`
 	// MaxBody is the size of the largest request body that is taken, in bytes. A larger one is answered with 413.
 	MaxBody int64 `yaml:"max_body"`
+	// MaxHeader is the size of the largest header of a request that is taken, in bytes. A larger one is answered with 431.
+	MaxHeader int `yaml:"max_header"`
 	// MaxInFlight is the number of requests that are read, translated, or wait for their settlement at once. Those beyond it wait
 	// for BusyTimeout at most. It bounds the memory for bodies at MaxInFlight times MaxBody.
 	MaxInFlight int `yaml:"max_in_flight"`
+	// MaxConnections is the number of connections that are open at once. Those beyond it are not accepted before another ends.
+	MaxConnections int `yaml:"max_connections"`
 	// TranslateTimeout is how long a translator has for one request, a start of it included. After it the request is answered
 	// with 503.
 	TranslateTimeout time.Duration `yaml:"translate_timeout"`
@@ -39,7 +44,7 @@ type Settings struct {
 	// RetryAfter is the pause that a sender is asked for where the relay names none. HTTP counts it in whole seconds, and so
 	// it is rounded up.
 	RetryAfter time.Duration `yaml:"retry_after"`
-	// HeaderTimeout is how long the header of a request may take to arrive.
+	// HeaderTimeout is how long the header of a request may take to arrive, and before it the handshake of TLS.
 	HeaderTimeout time.Duration `yaml:"header_timeout"`
 	// ReadTimeout is how long the body of a request may take to arrive. A later one is answered with 408.
 	ReadTimeout time.Duration `yaml:"read_timeout"`
@@ -47,6 +52,15 @@ type Settings struct {
 	WriteTimeout time.Duration `yaml:"write_timeout"`
 	// IdleTimeout is how long a connection may stay without a request.
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
+	// TLS makes it HTTPS. Nil: it is HTTP.
+	TLS *cloudeventshttp.ServerTLS `yaml:"tls"`
+	// Bearer asks for a token, of which translators see nothing. Nil: none is needed.
+	Bearer *cloudeventshttp.Bearer `yaml:"bearer"`
+	// HMAC asks for a signature. Nil: none is needed.
+	HMAC *cloudeventshttp.HMAC `yaml:"hmac"`
+
+	// ListenOn makes the listener in place of net.Listen. Nil: net.Listen.
+	ListenOn func(network, address string) (net.Listener, error) `yaml:"-"`
 }
 
 // Translator is a program that makes CDEvents of what one kind of sender posts.
@@ -74,7 +88,9 @@ func DefaultSettings() Settings {
 		Listen: "127.0.0.1:8081",
 		// GitHub posts up to 25 MB, of which a push of thousands of commits has one.
 		MaxBody:          8 << 20,
+		MaxHeader:        d.MaxHeader,
 		MaxInFlight:      128,
+		MaxConnections:   d.MaxConnections,
 		TranslateTimeout: 10 * time.Second,
 		Repeats:          time.Hour,
 		BusyTimeout:      d.BusyTimeout,
@@ -90,7 +106,9 @@ func DefaultSettings() Settings {
 func (s Settings) http() cloudeventshttp.SourceSettings {
 	h := cloudeventshttp.DefaultSourceSettings()
 	h.Listen, h.MaxBody, h.MaxInFlight, h.BusyTimeout, h.RetryAfter = s.Listen, s.MaxBody, s.MaxInFlight, s.BusyTimeout, s.RetryAfter
+	h.ListenOn = s.ListenOn
 	h.HeaderTimeout, h.ReadTimeout, h.WriteTimeout, h.IdleTimeout = s.HeaderTimeout, s.ReadTimeout, s.WriteTimeout, s.IdleTimeout
+	h.MaxHeader, h.MaxConnections, h.TLS, h.Bearer, h.HMAC = s.MaxHeader, s.MaxConnections, s.TLS, s.Bearer, s.HMAC
 	return h
 }
 
@@ -120,7 +138,7 @@ func (s Settings) Validate() error {
 			errs = append(errs, fmt.Errorf("translators: %q cannot stand in a path; a name has letters, digits, dots, hyphens and underscores", name))
 			continue
 		}
-		if err := s.Translators[name].process(name, nil).Validate(); err != nil {
+		if err := s.Translators[name].Process(name, nil).Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("translators.%s: %w", name, err))
 		}
 	}

@@ -70,7 +70,7 @@ func Listen(settings Settings, log *slog.Logger) (*Source, error) {
 	}
 	s := &Source{Source: source, front: f}
 	for name, t := range settings.Translators {
-		if f.translators[name], err = host.Start(t.process(name, log)); err != nil {
+		if f.translators[name], err = host.Start(t.Process(name, log)); err != nil {
 			delete(f.translators, name)
 			return nil, errors.Join(fmt.Errorf("translators.%s: %w", name, err), s.Close())
 		}
@@ -90,8 +90,8 @@ func Listen(settings Settings, log *slog.Logger) (*Source, error) {
 // Translators are the processes by the names of the translators. They end with the source.
 func (s *Source) Translators() map[string]*host.Process { return maps.Clone(s.front.translators) }
 
-// process are the settings of the translator's process.
-func (t Translator) process(name string, log *slog.Logger) host.Settings {
+// Process are the settings of the translator's process. log may be nil.
+func (t Translator) Process(name string, log *slog.Logger) host.Settings {
 	s := host.DefaultSettings()
 	s.Name, s.Path, s.Args, s.SHA256, s.Files, s.Dev, s.Env = name, t.Path, t.Args, t.SHA256, t.Files, t.Dev, map[string]string{}
 	for variable, value := range t.Env {

@@ -331,6 +331,9 @@ func TestConformanceAsPlugin(t *testing.T) {
 			t.Run("sink/structured", func(t *testing.T) {
 				transportconformance.RunSink(t, newSinkHarness(cloudeventshttp.Structured, way, way.Kill), transportconformance.Options{})
 			})
+			if way.Name == "process" {
+				t.Run("security", func(t *testing.T) { testSecurity(t, way) })
+			}
 		})
 	}
 }

@@ -7,15 +7,20 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/oauth2"
+
+	"github.com/eiffelbridge/eiffelbridge/daemon/transports/internal/filevalue"
 	"github.com/eiffelbridge/eiffelbridge/internal/cloudeventsjson"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 )
@@ -25,14 +30,16 @@ var _ transport.Sink = (*Sink)(nil)
 // Sink posts each message as a CloudEvent, up to MaxInFlight at once. A message is durable when the target answers with 2xx.
 // 400, 409, 413, 415 and 422 blame the message and are permanent. Everything else is worth a retry, which is left to the caller: a wrong
 // target or an expired token (401, 403, 404) is mended in the configuration, and no event may be lost for it. Redirects are not
-// followed, since an event must not wander to where nobody configured it to go.
+// followed, since an event must not wander to where nobody configured it to go. An answer with 401 drops the token that OAuth2 fetched.
 type Sink struct {
-	settings  SinkSettings
-	log       *slog.Logger
-	target    *url.URL
-	header    http.Header // sent with every request
-	transport *http.Transport
-	slots     chan struct{}
+	settings SinkSettings
+	log      *slog.Logger
+	target   *url.URL
+	header   *filevalue.Value[http.Header] // sent with every request
+	clients  *filevalue.Value[*clients]
+	tokens   *tokens // nil: none are fetched
+	signer   *signer // nil: nothing is signed
+	slots    chan struct{}
 
 	lifetime context.Context // ends when what is open is given up
 	giveUp   context.CancelFunc
@@ -53,44 +60,112 @@ func NewSink(settings SinkSettings, log *slog.Logger) (*Sink, error) {
 	if err != nil {
 		return nil, fmt.Errorf("target: %w", err)
 	}
-	s := &Sink{
-		settings: settings,
-		log:      log,
-		target:   target,
-		header:   http.Header{},
-		slots:    make(chan struct{}, settings.MaxInFlight),
-		transport: &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-			ForceAttemptHTTP2:     true,
-			MaxIdleConns:          settings.MaxInFlight,
-			MaxIdleConnsPerHost:   settings.MaxInFlight, // the default of 2 would open a connection for nearly every event
-			MaxConnsPerHost:       settings.MaxInFlight,
-			IdleConnTimeout:       90 * time.Second,
-			TLSHandshakeTimeout:   10 * time.Second,
-			ExpectContinueTimeout: time.Second,
-			DisableCompression:    true, // answers are short, and quoted in errors
-		},
-	}
-	s.header.Set("User-Agent", "eiffelbridge")
-	if user := target.User; user != nil {
-		password, _ := user.Password()
-		auth := http.Request{Header: s.header}
-		auth.SetBasicAuth(user.Username(), password)
+	s := &Sink{settings: settings, log: log, target: target, slots: make(chan struct{}, settings.MaxInFlight)}
+	if target.User != nil {
 		bare := *target
 		bare.User = nil
 		s.target = &bare
 	}
-	for name, value := range settings.Headers {
-		s.header.Set(name, value)
+	if s.header, err = settings.header(target.User, log); err != nil {
+		return nil, err
 	}
-	// net/http repeats a request on a new connection if a kept-alive one turns out to be dead, but a POST only if it is
-	// idempotent. An event is: its id tells the far side. The nil value says so without sending a header.
-	if s.header.Get("Idempotency-Key") == "" {
-		s.header["Idempotency-Key"] = nil
+	var last *clients
+	s.clients, err = filevalue.New(settings.TLS.files(), log, func(contents [][]byte) (*clients, error) {
+		made, err := newClients(settings, contents)
+		if err != nil {
+			return nil, err
+		}
+		if last != nil {
+			last.closeIdle() // what is in use ends when it was idle for long enough
+		}
+		last = made
+		return made, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if s.tokens, err = newTokens(settings.OAuth2, log); err != nil {
+		return nil, err
+	}
+	if s.signer, err = newSigner(settings.HMAC, log); err != nil {
+		return nil, err
 	}
 	s.lifetime, s.giveUp = context.WithCancel(context.Background())
 	return s, nil
+}
+
+// header is what is sent with every request.
+func (s SinkSettings) header(user *url.Userinfo, log *slog.Logger) (*filevalue.Value[http.Header], error) {
+	names := slices.Sorted(maps.Keys(s.HeaderFiles))
+	var files []filevalue.File
+	for _, name := range names {
+		files = append(files, filevalue.File{Key: "header_files." + name, Path: s.HeaderFiles[name]})
+	}
+	return filevalue.New(files, log, func(contents [][]byte) (http.Header, error) {
+		header := http.Header{}
+		header.Set("User-Agent", "eiffelbridge")
+		if user != nil {
+			password, _ := user.Password()
+			auth := http.Request{Header: header}
+			auth.SetBasicAuth(user.Username(), password)
+		}
+		for name, value := range s.Headers {
+			header.Set(name, value)
+		}
+		for i, name := range names {
+			value, err := filevalue.Line(contents[i])
+			if err == nil && !isHeaderValue(value) {
+				err = errors.New("has characters that no header may have")
+			}
+			if err != nil {
+				return nil, fmt.Errorf("header_files.%s: %s %w", name, s.HeaderFiles[name], err)
+			}
+			header.Set(name, value)
+		}
+		// net/http repeats a request on a new connection if a kept-alive one turns out to be dead, but a POST only if it is
+		// idempotent. An event is: its id tells the far side. The nil value says so without sending a header.
+		if header.Get("Idempotency-Key") == "" {
+			header["Idempotency-Key"] = nil
+		}
+		return header, nil
+	})
+}
+
+// clients reach the target, and the token endpoint.
+type clients struct {
+	target *http.Transport
+	tokens *http.Client
+}
+
+func newClients(settings SinkSettings, contents [][]byte) (*clients, error) {
+	config, err := settings.TLS.config(contents)
+	if err != nil {
+		return nil, err
+	}
+	c := &clients{target: &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:        config,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           settings.MaxInFlight,
+		MaxIdleConnsPerHost:    settings.MaxInFlight, // the default of 2 would open a connection for nearly every event
+		MaxConnsPerHost:        settings.MaxInFlight,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		DisableCompression:     true, // answers are short, and quoted in errors
+	}}
+	endpoint := c.target.Clone()
+	endpoint.TLSClientConfig.ServerName = "" // that is the target's
+	// Redirects are not followed there either: the secret must not wander.
+	c.tokens = &http.Client{Transport: endpoint, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return c, nil
+}
+
+func (c *clients) closeIdle() {
+	c.target.CloseIdleConnections()
+	c.tokens.CloseIdleConnections()
 }
 
 var errClosed = errors.New("the sink is closed")
@@ -163,7 +238,7 @@ func (s *Sink) Close(ctx context.Context) error {
 	}
 	s.giveUp()
 	<-finished
-	s.transport.CloseIdleConnections()
+	s.clients.Get().closeIdle()
 	return err
 }
 
@@ -194,9 +269,17 @@ func (s *Sink) attempt(m transport.Message) (err error, aboutEvent bool) {
 	ctx, cancel := context.WithTimeout(s.lifetime, s.settings.RequestTimeout)
 	defer cancel()
 
-	header := make(http.Header, len(s.header)+10)
-	for name, values := range s.header {
+	common, clients := s.header.Get(), s.clients.Get()
+	header := make(http.Header, len(common)+12)
+	for name, values := range common {
 		header[name] = values
+	}
+	var token *oauth2.Token
+	if s.tokens != nil {
+		if token, err = s.tokens.get(ctx, clients.tokens); err != nil {
+			return s.unlessClosed(err), false
+		}
+		header[authorization] = []string{token.Type() + " " + token.AccessToken}
 	}
 	body := m.Data
 	if s.settings.Mode == Structured {
@@ -204,6 +287,9 @@ func (s *Sink) attempt(m transport.Message) (err error, aboutEvent bool) {
 		body = cloudeventsjson.Append(make([]byte, 0, len(m.Data)+512), m)
 	} else {
 		encodeBinary(header, m)
+	}
+	if s.signer != nil {
+		header[s.signer.header] = []string{s.signer.sign(body)}
 	}
 	request := (&http.Request{
 		Method: http.MethodPost, URL: s.target, Host: s.target.Host, Header: header,
@@ -215,12 +301,9 @@ func (s *Sink) attempt(m transport.Message) (err error, aboutEvent bool) {
 		request.Body = http.NoBody
 	}
 	// Not through http.Client: it would follow redirects, and its errors repeat the URL.
-	response, err := s.transport.RoundTrip(request) //nolint:bodyclose // drain closes it
+	response, err := clients.target.RoundTrip(request) //nolint:bodyclose // drain closes it
 	if err != nil {
-		if s.lifetime.Err() != nil {
-			return errClosed, false
-		}
-		return err, false
+		return s.unlessClosed(err), false
 	}
 	quote := drain(response.Body)
 	status := response.StatusCode
@@ -235,6 +318,10 @@ func (s *Sink) attempt(m transport.Message) (err error, aboutEvent bool) {
 		err = fmt.Errorf("%w: redirects are not followed (to %.200q)", err, response.Header.Get("Location"))
 	}
 	switch status {
+	case http.StatusUnauthorized:
+		if token != nil {
+			s.tokens.drop(token)
+		}
 	case http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
 		return &transport.PermanentError{Err: err}, true
 	}
@@ -242,6 +329,14 @@ func (s *Sink) attempt(m transport.Message) (err error, aboutEvent bool) {
 		err = &transport.RetryAfterError{Err: err, After: after}
 	}
 	return err, false
+}
+
+// unlessClosed is the error, unless the end of the sink explains it.
+func (s *Sink) unlessClosed(err error) error {
+	if s.lifetime.Err() != nil {
+		return errClosed
+	}
+	return err
 }
 
 // drain reads an answer to its end, so that its connection can be used again, unless it is a long one. It returns the beginning.

@@ -8,6 +8,7 @@ package cloudeventshttp
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -36,9 +37,11 @@ var _ transport.Source = (*Source)(nil)
 //
 // What no CloudEvent can be made of is handed over too, as a message without a type whose Data is the body, so that the relay
 // can put it into its dead letters, and so is a body over MaxBody of up to 16 MiB, with a defect. Larger ones, and requests of
-// another media type, are not.
+// another media type, are not. Nor is anything that came without the token or the signature that is asked for: it is answered with
+// 401, and goes nowhere.
 type Source struct {
 	settings SourceSettings
+	guard    *guard
 	front    Front // nil: CloudEvents
 	log      *slog.Logger
 	listener net.Listener
@@ -68,10 +71,11 @@ const (
 	stopped
 )
 
-// Front is what a [Source] takes in place of CloudEvents, for transports that share all the rest: limits, answers, draining. It is
-// safe for concurrent use.
+// Front is what a [Source] takes in place of CloudEvents, for transports that share all the rest: TLS, tokens and signatures, limits,
+// answers, draining. It is safe for concurrent use.
 type Front interface {
-	// Check looks at a request whose body was not read yet; nil lets it in. The method is POST.
+	// Check looks at a request whose body was not read yet; nil lets it in. The method is POST, and the token was good and is in the
+	// header no more.
 	Check(r *http.Request) *Refusal
 
 	// Read makes a message of a request, within ctx. The message goes to the relay unless there is a refusal.
@@ -102,20 +106,34 @@ func ListenFor(front Front, settings SourceSettings, log *slog.Logger) (*Source,
 	return s, err
 }
 
-// Listen binds the address, so that a wrong one is known early; connections wait until [Source.Receive] is called. The source
-// must be closed even if it never receives.
+// Listen binds the address, so that a wrong one is known early, and reads the files that the settings name; connections wait until
+// [Source.Receive] is called. The source must be closed even if it never receives.
 func Listen(settings SourceSettings, log *slog.Logger) (*Source, error) {
 	if err := settings.Validate(); err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", settings.Listen)
+	guard, err := newGuard(settings.Bearer, settings.HMAC, log)
+	if err != nil {
+		return nil, err
+	}
+	var config *tls.Config
+	if settings.TLS != nil {
+		if config, err = settings.TLS.config(log); err != nil {
+			return nil, err
+		}
+	}
+	if settings.ListenOn == nil {
+		settings.ListenOn = net.Listen
+	}
+	listener, err := settings.ListenOn("tcp", settings.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	s := &Source{
 		settings: settings,
+		guard:    guard,
 		log:      log,
-		listener: listener,
+		listener: bound(listener, settings.MaxConnections),
 		slots:    make(chan struct{}, settings.MaxInFlight),
 		large:    make(chan struct{}, largeAtOnce),
 		active:   map[net.Conn]struct{}{},
@@ -123,14 +141,17 @@ func Listen(settings SourceSettings, log *slog.Logger) (*Source, error) {
 	s.closed, s.close = context.WithCancel(context.Background())
 	s.server = &http.Server{
 		Handler:           http.HandlerFunc(s.serve),
+		TLSConfig:         config,
+		Protocols:         new(http.Protocols),
 		ReadHeaderTimeout: settings.HeaderTimeout,
 		IdleTimeout:       settings.IdleTimeout,
-		// Attributes are short. The default of 1 MiB would let headers cost more memory than bodies.
-		MaxHeaderBytes: 64 << 10,
-		ConnState:      s.track,
-		BaseContext:    func(net.Listener) context.Context { return s.closed },
-		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes:    settings.MaxHeader,
+		ConnState:         s.track,
+		BaseContext:       func(net.Listener) context.Context { return s.closed },
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+	// Not HTTP/2: there is one request at a time on a connection, which is what keeps its events in order and the limits simple.
+	s.server.Protocols.SetHTTP1(true)
 	return s, nil
 }
 
@@ -150,7 +171,13 @@ func (s *Source) Receive(ctx context.Context, handle transport.Handler) error {
 	s.state.Store(receiving)
 	defer s.state.Store(stopped)
 	served := make(chan error, 1)
-	go func() { served <- s.server.Serve(s.listener) }()
+	go func() {
+		if s.server.TLSConfig != nil {
+			served <- s.server.ServeTLS(s.listener, "", "")
+			return
+		}
+		served <- s.server.Serve(s.listener)
+	}()
 	what := "CloudEvents"
 	if s.front != nil {
 		what = "requests"
@@ -243,6 +270,7 @@ type answer struct {
 	id, ceType string
 	err        string
 	retryAfter time.Duration
+	challenge  string // of an answer with 401
 }
 
 func (s *Source) serve(w http.ResponseWriter, r *http.Request) {
@@ -275,6 +303,8 @@ func (s *Source) serveFront(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header()["Allow"] = []string{"POST"}
 		s.refuse(w, r, answer{status: http.StatusMethodNotAllowed, err: "requests are sent with POST"})
+	} else if refusal := s.guard.checkHead(w.Header(), r); refusal != nil {
+		s.refuse(w, r, *refusal)
 	} else if refusal := s.front.Check(r); refusal != nil {
 		s.refuse(w, r, refusal.answer())
 	} else if r.ContentLength > s.settings.MaxBody {
@@ -295,6 +325,10 @@ func (s *Source) postFront(_ context.Context, w http.ResponseWriter, r *http.Req
 		s.replyUnread(w, err)
 		return
 	}
+	if refusal := s.guard.checkBody(r, body); refusal != nil {
+		s.reply(w, *refusal)
+		return
+	}
 	m, refusal := s.front.Read(r.Context(), r, body)
 	if refusal != nil {
 		s.reply(w, refusal.answer())
@@ -307,8 +341,9 @@ func (s *Source) postFront(_ context.Context, w http.ResponseWriter, r *http.Req
 	s.reply(w, s.deliver(ctx, r.Context(), m, nil, nil, nil))
 }
 
-// handshake answers the validation request of HTTP 1.1 Web Hooks for Event Delivery, section 4. The WebHook-Request-Callback is
-// ignored on purpose: following it would let anybody make this process send requests to where they cannot.
+// handshake answers the validation request of HTTP 1.1 Web Hooks for Event Delivery, section 4, which is about no authorization and needs
+// none. The WebHook-Request-Callback is ignored on purpose: following it would let anybody make this process send requests to where they
+// cannot. What a browser asks before it posts across origins (CORS) gets no permission either.
 func (s *Source) handshake(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header["Allow"] = []string{"POST, OPTIONS"}
@@ -376,6 +411,10 @@ func formOf(h http.Header) (form, string) {
 }
 
 func (s *Source) post(w http.ResponseWriter, r *http.Request) {
+	if refusal := s.guard.checkHead(w.Header(), r); refusal != nil {
+		s.refuse(w, r, *refusal)
+		return
+	}
 	form, problem := formOf(r.Header)
 	if problem != "" {
 		s.refuse(w, r, answer{status: http.StatusUnsupportedMediaType, err: problem})
@@ -423,6 +462,10 @@ func (s *Source) postForm(ctx context.Context, w http.ResponseWriter, r *http.Re
 		return
 	case err != nil:
 		s.replyUnread(w, err)
+		return
+	}
+	if refusal := s.guard.checkBody(r, body); refusal != nil {
+		s.reply(w, *refusal)
 		return
 	}
 	switch form {
@@ -480,6 +523,11 @@ func (s *Source) postLarge(ctx context.Context, w http.ResponseWriter, r *http.R
 	case len(body) > largestLetter:
 		release()
 		s.refuse(w, r, s.tooLarge())
+		return
+	}
+	if refusal := s.guard.checkBody(r, body); refusal != nil {
+		release()
+		s.reply(w, *refusal)
 		return
 	}
 	m := transport.Message{Data: body}
@@ -730,6 +778,9 @@ func (s *Source) reply(w http.ResponseWriter, a answer) {
 	var body []byte
 	if a.err != "" {
 		body = a.append(make([]byte, 0, 256))
+	}
+	if a.challenge != "" {
+		w.Header().Set("WWW-Authenticate", a.challenge)
 	}
 	s.write(w, a.status, a.retryAfter, body)
 }

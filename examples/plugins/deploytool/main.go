@@ -17,10 +17,13 @@ import (
 )
 
 func main() {
+	metrics := sdk.NewMetrics()
+	rollouts := metrics.Counter("rollouts_total", "Rollouts by what became of them.", "outcome")
 	err := sdk.ServeMapping(sdk.MappingOptions{
 		Name: "deploytool", Version: "1.0.0",
 		Types:     []string{"dev.cdeventsx.deploytool-rollout.completed"},
-		Configure: configure,
+		Configure: func(text []byte) (translate.Translator, error) { return configure(text, rollouts) },
+		Metrics:   metrics,
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -33,7 +36,7 @@ type config struct {
 	Registry string `json:"registry"` // where images are that name none
 }
 
-func configure(text []byte) (translate.Translator, error) {
+func configure(text []byte, rollouts *sdk.Counter) (translate.Translator, error) {
 	c := config{Registry: "registry.example.com"}
 	if len(text) > 0 {
 		if err := json.Unmarshal(text, &c); err != nil {
@@ -42,12 +45,13 @@ func configure(text []byte) (translate.Translator, error) {
 	}
 	// The original would be the event that is made here and not the one that came, so that none is carried.
 	engine, err := translate.New(translate.Settings{Carry: translate.CarryNone})
-	return deploytool{c, engine}, err
+	return deploytool{c, engine, rollouts}, err
 }
 
 type deploytool struct {
-	config config
-	engine *translate.Engine
+	config   config
+	engine   *translate.Engine
+	rollouts *sdk.Counter
 }
 
 // rollout is the event of the deploy tool.
@@ -70,6 +74,17 @@ type rollout struct {
 
 // Translate implements [translate.Translator].
 func (d deploytool) Translate(in translate.Event, facts *translate.Facts) (translate.Result, error) {
+	result, err := d.translate(in, facts)
+	switch {
+	case err != nil:
+		d.rollouts.Inc("refused")
+	case len(result.Need) == 0: // else the event comes again, with what it needs
+		d.rollouts.Inc("translated")
+	}
+	return result, err
+}
+
+func (d deploytool) translate(in translate.Event, facts *translate.Facts) (translate.Result, error) {
 	var r rollout
 	if err := json.Unmarshal(in.JSON, &r); err != nil {
 		return translate.Result{}, &translate.EventError{Code: translate.CodeInvalid, Message: err.Error()}

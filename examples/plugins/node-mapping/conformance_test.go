@@ -43,7 +43,7 @@ func TestConformance(t *testing.T) {
 		Cases: cases,
 		// Semantics is about events that are carried by nobody, which this plugin does not write.
 		Laws:          []string{"output", "links", "order", "determinism", "input", "idempotence", "round_trip", "accounting"},
-		KnownFailures: map[string]string{"accounting": "a plugin tells losses and no moves, and this one carries the original in custom data of its own"},
+		KnownFailures: map[string]string{"accounting": "this plugin tells losses and no moves, and it carries the original in custom data of its own"},
 	})
 }
 

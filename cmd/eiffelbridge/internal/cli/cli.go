@@ -35,6 +35,10 @@ type Environment struct {
 	// Interrupts brings the wish to end: the first one in order, the second at once. Nil: there are none.
 	Interrupts <-chan os.Signal
 
+	// Reloads begins to bring the wish of a relay's owner to read the configuration anew. It is called by the verb that
+	// heeds it. Nil: there are none.
+	Reloads func() <-chan os.Signal
+
 	// Version is the program's version; empty: what the build information says.
 	Version string
 }

@@ -175,11 +175,17 @@ func (e *explanation) body() {
 	}
 	e.doc = doc
 	e.becomes()
-	// A plugin does not tell which rule sent what where.
-	if e.out != nil && e.result.Returning == translate.NotReturning && len(e.result.Moves) > 0 {
-		e.moves()
-		e.filled()
-		e.losses()
+	if e.out != nil && e.result.Returning == translate.NotReturning {
+		switch plugin := strings.HasPrefix(e.result.Row, "plugin "); {
+		case !plugin && len(e.result.Moves) > 0:
+			e.moves("where each field goes")
+			e.filled()
+			e.losses()
+		case plugin && len(e.result.Moves) > 0:
+			e.moves("where each field goes, as the plugin tells")
+		case plugin && len(e.result.Losses) > 0:
+			e.moves("what goes nowhere, as the plugin tells")
+		}
 	}
 	e.notes()
 	e.outputs()
@@ -227,10 +233,10 @@ func (e *explanation) becomes() {
 type entry struct{ from, to, rule string }
 
 // moves shows every field of the input: where it went, or that it did not.
-func (e *explanation) moves() {
+func (e *explanation) moves(title string) {
 	var entries []entry
 	e.walk(e.doc.Root(), &entries)
-	e.section("where each field goes")
+	e.section(title)
 	var rows [][]cell
 	for _, m := range entries {
 		arrow, to := cell{"->", dim}, cell{m.to, green}

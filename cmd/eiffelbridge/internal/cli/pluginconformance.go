@@ -2,10 +2,8 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -20,15 +18,9 @@ func (c *command) certifyPlugin(ctx context.Context, plugin, config string, file
 	if !strings.ContainsAny(plugin, `/\`) {
 		o.Path = "." + string(filepath.Separator) + plugin
 	}
-	if config != "" {
-		text, err := os.ReadFile(config)
-		if err != nil {
-			return &configError{err}
-		}
-		if !json.Valid(text) {
-			return usagef("--plugin-config %s: it is no JSON", config)
-		}
-		o.Config = text
+	var err error
+	if o.Config, err = readPluginConfig(config); err != nil {
+		return err
 	}
 	if len(files) > 0 {
 		err := c.eachEvent(ctx, files, func(in *input) error {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/daemon"
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
+	"github.com/eiffelbridge/eiffelbridge/daemon/traces"
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 )
 
@@ -36,7 +38,10 @@ over that broker; CDEvents then go to K_SINK if that is set, else to standard ou
 An event is accepted only when everything that follows from it is durable. SIGINT or SIGTERM ends
 the relay in order: it takes no more events and lets those in flight come to their end, for as long
 as --drain-timeout; what is left goes back to its source, and nothing is lost. A second signal ends
-it at once. Logs go to standard error and never hold an event's content.`,
+it at once. SIGHUP reads the configuration, the mappings and the plugins anew and goes on by them,
+without losing a delivery; if something is wrong with them, the log says what and the relay goes on
+as before. Logs go to standard error and never hold an event's content. Traces go to the collector
+that OTEL_EXPORTER_OTLP_ENDPOINT names, if it is set.`,
 		Example: `  eiffelbridge run
   AMQP_URL=amqp://guest:guest@127.0.0.1:5672/ eiffelbridge run
   eiffelbridge run --config eiffelbridge.yaml --log-format json`,
@@ -125,7 +130,21 @@ func (c *command) run(ctx context.Context, path string, drain time.Duration, log
 		}
 		return errUsage
 	}
-	settings, err := config.Settings(daemon.BuildOptions{Logger: log, Version: c.serializerVersion(), Stdin: c.env.Stdin, Stdout: c.out})
+	spans := traces.Start(ctx, traces.Options{LookupEnv: c.env.LookupEnv, Version: c.env.Version, Logger: log})
+	atOnce := false
+	defer func() {
+		if !atOnce {
+			c.flush(ctx, spans, log)
+		}
+	}()
+	options := daemon.BuildOptions{
+		Logger: log, Version: c.serializerVersion(), Stdin: c.env.Stdin, Stdout: c.out, Tracer: spans.Provider(),
+	}
+	var reloads <-chan os.Signal
+	if c.env.Reloads != nil {
+		reloads = c.env.Reloads()
+	}
+	settings, err := config.Settings(options)
 	if err != nil {
 		return startProblem(err, config)
 	}
@@ -141,11 +160,40 @@ func (c *command) run(ctx context.Context, path string, drain time.Duration, log
 	ended := make(chan error, 1)
 	go func() { ended <- relay.Wait() }()
 	var failure error
-	select {
-	case failure = <-ended: // the sources came to their end, or one can never work
-	case sig := <-c.env.Interrupts:
-		log.Info("ending: events in flight come to their end first", "signal", sig.String(), "drain_timeout", drain.String())
-	case <-ctx.Done():
+	type reloaded struct {
+		config   *daemon.Config
+		settings daemon.Settings
+	}
+	applied := make(chan *reloaded, 1) // what came of a reload; nil: nothing
+	due := reloads                     // nil while a reload is under way
+	for running := true; running; {
+		select {
+		case failure = <-ended: // the sources came to their end, or one can never work
+			running = false
+		case sig := <-c.env.Interrupts:
+			log.Info("ending: events in flight come to their end first", "signal", sig.String(), "drain_timeout", drain.String())
+			running = false
+		case <-due:
+			due = nil
+			go func() {
+				// It takes as long as the sinks take to answer. The end does not wait for that.
+				ctx, cancel := context.WithTimeout(ctx, drain)
+				defer cancel()
+				next, following, err := c.reload(ctx, relay, path, options, config, settings)
+				if err != nil {
+					applied <- nil
+					return
+				}
+				applied <- &reloaded{next, following}
+			}()
+		case r := <-applied:
+			due = reloads
+			if r != nil {
+				config, settings = r.config, r.settings
+			}
+		case <-ctx.Done():
+			running = false
+		}
 	}
 	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
@@ -156,7 +204,38 @@ func (c *command) run(ctx context.Context, path string, drain time.Duration, log
 		return errors.Join(failure, err)
 	case sig := <-c.env.Interrupts:
 		// Not even the ledger is closed: it is made for a process that ends in the middle.
+		atOnce = true
 		return fmt.Errorf("ended at once by a second signal (%s); what was in flight goes back to its source", sig)
+	}
+}
+
+// reload has a relay go on by the configuration as it is now. If that is not possible, the relay goes on as before, and has said why.
+func (c *command) reload(ctx context.Context, relay *daemon.Daemon, path string, options daemon.BuildOptions, running *daemon.Config,
+	settings daemon.Settings) (*daemon.Config, daemon.Settings, error) {
+	next, wrong, err := c.readConfig(path)
+	if err == nil && len(wrong) > 0 {
+		err = errors.New(strings.Join(wrong, "; "))
+	}
+	var following daemon.Settings
+	if err == nil {
+		following, err = next.Successor(options, running, settings)
+	}
+	if err != nil {
+		relay.RefuseReload(err)
+		return nil, daemon.Settings{}, err
+	}
+	return next, following, relay.Reload(ctx, following)
+}
+
+// flushTimeout bounds how long the last traces may take to be sent.
+const flushTimeout = 3 * time.Second
+
+// flush sends the last traces.
+func (c *command) flush(ctx context.Context, spans *traces.Traces, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+	defer cancel()
+	if err := spans.Shutdown(ctx); err != nil {
+		log.Warn("traces are lost", "error", err)
 	}
 }
 

@@ -37,6 +37,7 @@ func TestTranscripts(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Chdir(dir)
+			installPlugins(t, dir)
 			got := replayTranscript(t, string(want))
 			if os.Getenv("UPDATE_GOLDEN") != "" {
 				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
@@ -107,7 +108,7 @@ func events(t *testing.T, lines []byte) (out []any) {
 }
 
 // changing is what differs from one build, run or system to the next.
-var changing = regexp.MustCompile(`go1\.[0-9.a-z-]+|[a-z]+/(amd64|arm64)|process [0-9]+|[0-9a-f]{12}, go|connect: .*`)
+var changing = regexp.MustCompile(`go1\.[0-9.a-z-]+|[a-z]+/(amd64|arm64)|process [0-9]+|[0-9a-f]{12}, go|connect: .*|started in [0-9.µm]+s|its SHA-256 is [0-9a-f]+`)
 
 func runLine(t *testing.T, words []string) string {
 	t.Helper()
@@ -149,7 +150,11 @@ func runLine(t *testing.T, words []string) string {
 	if code != 0 {
 		fmt.Fprintf(&out, "exit %d\n", code)
 	}
-	return changing.ReplaceAllString(out.String(), "...")
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return changing.ReplaceAllString(strings.ReplaceAll(out.String(), dir, "DIR"), "...")
 }
 
 // difference shows the first lines in which two texts differ.

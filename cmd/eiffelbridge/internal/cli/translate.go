@@ -21,7 +21,8 @@ import (
 type translation struct {
 	to, edition, spec, carry, synthesize, unresolved *string
 	ledger                                           string
-	mappings, plugins                                []string
+	mappings                                         []string
+	plugins                                          []pluginArg
 }
 
 func addTranslation(cmd *cobra.Command) *translation {
