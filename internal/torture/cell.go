@@ -125,7 +125,7 @@ func (r *run) execute(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	closeAll, err := r.setUp(ctx)
+	closeAll, err := r.setUp()
 	defer closeAll()
 	if err != nil {
 		return err
@@ -142,7 +142,7 @@ func stacks() []byte {
 }
 
 // setUp makes all that stands around the relay, and its configuration.
-func (r *run) setUp(ctx context.Context) (closeAll func(), err error) {
+func (r *run) setUp() (closeAll func(), err error) {
 	closers := r.atEnd
 	closeAll = func() {
 		for _, c := range slices.Backward(closers) {

@@ -161,7 +161,7 @@ func truncateLedger(ctx context.Context, r *run) error {
 		}
 		text := r.relay.log.String()[said:]
 		if r.relay.status == nil || !strings.Contains(text, "damaged") || !strings.Contains(text, folder) {
-			return fmt.Errorf("with half of %s the relay ended with %v and said %q", name, r.relay.status, text)
+			return fmt.Errorf("with half of %s the relay ended with %q and said %q", name, fmt.Sprint(r.relay.status), text)
 		}
 		after, err := sums(folder)
 		if err != nil {

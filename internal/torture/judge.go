@@ -344,7 +344,7 @@ func (r *run) letters() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	list, err := file.List()
 	if err != nil {
 		return nil, err
@@ -362,13 +362,13 @@ func (r *run) letters() (map[string]string, error) {
 // compareLedger checks the ledger and holds it against the model's, record for record.
 func (r *run) compareLedger(ctx context.Context, bad func(string, ...any)) error {
 	if out, err := r.relay.command(ctx, "ledger", "check", "--ledger", r.config.ledger); err != nil {
-		return fmt.Errorf("check: %.1000s: %.300s", err, out)
+		return fmt.Errorf("check: %.1000s: %.300s", err.Error(), out)
 	}
 	store, err := ledger.Open(r.config.ledger, ledger.Options{ReadOnly: true})
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }()
 	parked := 0
 	if err := store.ScanParked(ctx, func(ledger.Parked) error { parked++; return nil }); err != nil {
 		return err
