@@ -275,7 +275,13 @@ func (r *run) underLoad(ctx context.Context) error {
 	total := r.workload.total
 	r.pacer.allow(2 * total / 3)
 	r.began = time.Now()
-	r.hit = fmt.Sprintf("eiffelbridge, %d", r.relay.pid())
+	r.hit = fmt.Sprintf("eiffelbridge %d", r.relay.pid())
+	switch {
+	case r.ownBroker:
+		r.hit = fmt.Sprintf("%s %s, beside %s", r.process, r.brokerPID(), r.hit)
+	case r.process != "":
+		r.hit = r.process + " of " + r.hit
+	}
 	fed := make(chan error, 1)
 	go func() { fed <- r.load.feed(ctx, r.pacer, r.workload.units) }()
 	if err := r.waitAccepted(ctx, total/3); err != nil {
@@ -309,6 +315,15 @@ func (r *run) underLoad(ctx context.Context) error {
 		return fmt.Errorf("the fault did not hit a relay at work: %d delivered before it", before)
 	}
 	return nil
+}
+
+// brokerPID is the number of the broker's process, as it wrote it down.
+func (r *run) brokerPID() string {
+	text, err := os.ReadFile(filepath.Join(r.server.Dir(), "node.pid"))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
 }
 
 // warmUp sends what all else rests on, and counts the goroutines of a relay that has worked and is idle again.

@@ -16,14 +16,14 @@ import (
 // brokerCells are faults of the broker, and of what is declared there.
 func brokerCells() []*cell {
 	return []*cell{
-		{name: "broker killed and restarted", ownBroker: true, process: "rabbitmq", fault: restartBroker, small: true},
+		{name: "broker killed and restarted", ownBroker: true, process: "rabbitmq", fault: restartBroker},
 		{name: "broker stopped for 30 s", ownBroker: true, process: "rabbitmq", fault: stopBroker},
-		{name: "broker memory alarm", ownBroker: true, process: "rabbitmq", load: alarmedLoad, fault: raiseAlarm, small: true},
+		{name: "broker memory alarm", ownBroker: true, process: "rabbitmq", load: alarmedLoad, fault: raiseAlarm},
 		{name: "queue deleted", process: "the queue", fault: deleteQueue, small: true,
 			configure: func(c *configuration) { c.relay += ", unresolved: {timeout: 3s}" }},
 		{name: "consumer cancelled", directions: []Direction{ToCDEvents}, none: "the relay consumes nothing here", process: "the consumer",
 			fault: cancelConsumer, rate: 400},
-		{name: "exchange missing", process: "the exchange", fault: deleteExchange, small: true},
+		{name: "exchange missing", process: "the exchange", fault: deleteExchange},
 		{name: "unroutable", directions: []Direction{ToEiffel}, none: "the relay publishes nothing here", process: "the binding",
 			fault: unbind, small: true},
 	}

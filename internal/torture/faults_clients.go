@@ -17,7 +17,7 @@ import (
 func clientCells() []*cell {
 	return []*cell{{
 		name: "64 slow and malformed clients", directions: []Direction{ToEiffel}, none: "the relay has no HTTP clients here",
-		process: "the HTTP source", fault: badClients, rate: 400, small: true,
+		fault: badClients, rate: 400, small: true,
 	}}
 }
 

@@ -24,7 +24,7 @@ func clockCells() []*cell {
 				return nil
 			},
 			fault: func(ctx context.Context, r *run) error { return moveClock(ctx, r, by) },
-			small: true,
+			small: by < 0,
 		}
 	}
 	return []*cell{move("clock moved forward", 2*time.Hour), move("clock moved backward", -2*time.Hour)}

@@ -20,9 +20,9 @@ import (
 // ledgerCells are faults of the ledger's disk.
 func ledgerCells() []*cell {
 	return []*cell{
-		{name: "ledger disk full", process: "the disk", prepare: mountSmallDisk, fault: fillDisk,
+		{name: "ledger disk full", process: "the ledger's disk", prepare: mountSmallDisk, fault: fillDisk,
 			configure: func(c *configuration) { c.ledger = filepath.Join(filepath.Dir(c.ledger), "disk", "ledger") }},
-		{name: "ledger file truncated", process: "the ledger", fault: truncateLedger, small: true},
+		{name: "ledger file truncated", process: "the ledger's files", fault: truncateLedger, small: true},
 	}
 }
 
