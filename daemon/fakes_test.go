@@ -70,6 +70,16 @@ func (c *fakeClock) advance(d time.Duration) {
 	})
 }
 
+// setBack moves the hands back; timers go on as they were.
+func (c *fakeClock) setBack(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(-d)
+	for _, t := range c.timers {
+		t.at = t.at.Add(-d)
+	}
+}
+
 func (t *fakeTimer) C() <-chan time.Time { return t.c }
 
 func (t *fakeTimer) Stop() bool {

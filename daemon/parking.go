@@ -221,8 +221,9 @@ func (s *sequencer) forgetParked(p *parkedEvent) {
 }
 
 func (p *parkedEvent) record() []byte {
+	clock := p.relay.s.clock
 	r := parkedRecord{
-		Relay: p.relay.settings.Name, Received: p.received.UTC(), Number: p.number, Deadline: p.deadline.UTC(), Passed: p.passed,
+		Relay: p.relay.settings.Name, Received: clock.wall(p.received).UTC(), Number: p.number, Deadline: clock.wall(p.deadline).UTC(), Passed: p.passed,
 		Again: p.again, Event: p.text,
 	}
 	for _, m := range p.missing {

@@ -562,6 +562,31 @@ func TestGivingUp(t *testing.T) {
 	})
 }
 
+func TestGivingUpTakesFollowersAlong(t *testing.T) {
+	each(t, func(t *testing.T, ordered bool) {
+		g := newRig(t, ordered, func(r *RelaySettings) {
+			r.Retry.GiveUpAfter = 25 * time.Second
+			r.Retry.Initial, r.Retry.Max = time.Hour, time.Hour // no second attempt in between
+		})
+		g.sink.setFate(func(m transport.Message) error { return errors.New("down") })
+		a := g.source.deliver(event("a", "shop"))
+		eventually(t, "a has failed", func() bool {
+			g.d.gen.s.mu.Lock()
+			defer g.d.gen.s.mu.Unlock()
+			return len(g.d.gen.s.stale) == 1
+		})
+		g.clock.advance(20 * time.Second)
+		b := g.source.deliver(event("b", "shop")) // its own time is not over when a's is
+		g.sink.setFate(nil)
+		g.clock.advance(6 * time.Second)
+		want(t, a, transport.Retried)
+		want(t, b, transport.Retried)
+		if ids := g.sink.ids(); slices.Contains(ids, "b") {
+			t.Errorf("b was published without a: %v", ids)
+		}
+	})
+}
+
 func TestGivenUpButStillAtTheSink(t *testing.T) {
 	g := newRig(t, false, func(r *RelaySettings) { r.Retry.GiveUpAfter = 25 * time.Second })
 	g.sink.hold = true
@@ -795,7 +820,7 @@ func TestTakenBackFromTheQueue(t *testing.T) {
 	eventually(t, "a stands behind b's old place", func() bool {
 		d.gen.s.mu.Lock()
 		defer d.gen.s.mu.Unlock()
-		return len(d.gen.outlets["out"].queue) == 3
+		return len(d.gen.outlets["out"].queue) == 2 // b waits until a, which failed before, is done
 	})
 	for range 4 {
 		<-sink.window
@@ -957,4 +982,20 @@ func BenchmarkRelay(b *testing.B) {
 			}
 		})
 	}
+}
+
+func TestClockSetBack(t *testing.T) {
+	each(t, func(t *testing.T, ordered bool) {
+		g := newRig(t, ordered, func(r *RelaySettings) { r.Retry.Initial, r.Retry.Max = time.Second, time.Second })
+		g.sink.setFate(func(m transport.Message) error { return errors.New("down") })
+		a := g.source.deliver(event("a", "shop"))
+		eventually(t, "a has failed", func() bool {
+			g.d.gen.s.mu.Lock()
+			defer g.d.gen.s.mu.Unlock()
+			return len(g.d.gen.s.stale) == 1
+		})
+		g.sink.setFate(nil)
+		g.clock.setBack(2 * time.Hour)
+		g.settleBy(a) // within seconds
+	})
 }

@@ -30,7 +30,7 @@ import (
 // finished. Two transactions are tied if they touched the same key of the ledger and one of them wrote it, or if they tell of
 // the same subject; the later one then needs the earlier one:
 //
-//   - it is published after the earlier one is delivered, or behind it where the sink keeps the order;
+//   - it is published after the earlier one is delivered, or behind it where the sink keeps the order and does not fail;
 //   - it commits with or after the earlier one;
 //   - if the earlier one fails, it becomes stale too, and both are translated anew, in their order.
 //
@@ -38,7 +38,7 @@ import (
 type sequencer struct {
 	store   ledger.Store
 	letters Letters
-	clock   Clock
+	clock   *steadyClock
 	log     *slog.Logger
 	metrics *metrics
 	tracing *tracing // nil: no traces
@@ -118,7 +118,7 @@ func (e *panicError) Error() string { return fmt.Sprintf("the translator panicke
 
 func newSequencer(store ledger.Store, letters Letters, clock Clock, log *slog.Logger, m *metrics, maxParked int) *sequencer {
 	s := &sequencer{
-		store: store, letters: letters, clock: clock, log: log, metrics: m, maxParked: maxParked,
+		store: store, letters: letters, clock: &steadyClock{Clock: clock}, log: log, metrics: m, maxParked: maxParked,
 		hush:     hush{clock: clock, said: map[string]*said{}},
 		overlay:  overlay{},
 		inFlight: map[eventKey]*transaction{},
@@ -247,20 +247,36 @@ func (s *sequencer) giveUp(t *transaction) {
 	if t.err != nil {
 		err = fmt.Errorf("%w: %w", err, t.err)
 	}
-	t.relay.account.settle(t.settles, outcomeRetried)
-	for _, d := range t.settles {
-		d.trace.end(outcomeRetried, "", s.clock.Now())
+	back := []*transaction{t}
+	if t.recallable() {
+		// Those behind it go back with it. Alone they would now be judged and published without it, and it would come after them.
+		for _, f := range t.followers()[1:] {
+			if f.relay == t.relay && len(f.settles) > 0 && f.recallable() {
+				back = append(back, f)
+			}
+		}
 	}
-	s.settle(t, transport.Settlement{Outcome: transport.Retried, Err: err, RetryAfter: time.Second})
+	for _, b := range back {
+		b.relay.account.settle(b.settles, outcomeRetried)
+		for _, d := range b.settles {
+			d.trace.end(outcomeRetried, "", s.clock.Now())
+		}
+		s.settle(b, transport.Settlement{Outcome: transport.Retried, Err: err, RetryAfter: time.Second})
+	}
 	if t.state == condemned && t.abandoned() {
 		// The source has it again. Kept, it would pile up beside its redeliveries until the letters can be written.
 		s.finish(t, transport.Settlement{Outcome: transport.Retried})
 		return
 	}
-	if t.state == stale || t.state == translated || t.state == publishing && !t.sending.handed {
+	if t.recallable() {
 		s.markStale(t.followers())
 		s.retry()
 	}
+}
+
+// recallable tells whether nothing of a transaction is at the sink.
+func (t *transaction) recallable() bool {
+	return t.state == stale || t.state == translated || t.state == publishing && !t.sending.handed
 }
 
 // settle answers the deliveries of a transaction, which the account has counted.
@@ -465,7 +481,9 @@ func (s *sequencer) advance(t *transaction) {
 			return
 		}
 		for d := range t.needs {
-			behind := d.state == publishing && d.relay.outlet == t.relay.outlet && t.relay.outlet.ordered
+			// Not behind one that may fail, as it did before: the sink could take this one by then, and that one after it.
+			o := t.relay.outlet
+			behind := d.state == publishing && d.relay.outlet == o && o.ordered && !o.failing && d.attempts == 0
 			if d.state != delivered && !behind {
 				return
 			}
@@ -738,7 +756,7 @@ func (s *sequencer) refuse(t *transaction, err error) {
 
 func (s *sequencer) letterFor(t *transaction) *deadletters.Letter {
 	return &deadletters.Letter{
-		Received: t.received.UTC(), Relay: t.relay.settings.Name, Direction: t.relay.settings.Translate.String(),
+		Received: s.clock.wall(t.received).UTC(), Relay: t.relay.settings.Name, Direction: t.relay.settings.Translate.String(),
 		EventID: t.event.ID, EventType: t.event.Type, Source: t.event.Source, Attempts: t.attempts, Extensions: t.passed, Event: t.original,
 		Replayed: t.again,
 	}

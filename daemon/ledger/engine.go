@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -223,7 +224,11 @@ func (p *patientFS) Lock(name string) (io.Closer, error) { return io.NopCloser(n
 
 // Create implements vfs.FS.
 func (p *patientFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	return p.open(func() (vfs.File, error) { return p.FS.Create(name, category) })
+	file, err := p.open(func() (vfs.File, error) { return p.FS.Create(name, category) })
+	if err == nil && strings.HasPrefix(filepath.Base(name), manifestPrefix) {
+		file = &guardedFile{File: file, fs: p, path: name}
+	}
+	return file, err
 }
 
 // OpenReadWrite implements vfs.FS.

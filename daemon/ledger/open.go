@@ -286,6 +286,11 @@ func openLocked(path string, opts Options, disk vfs.FS) (*File, error) {
 			return nil, fmt.Errorf("create ledger: %w", err)
 		}
 	}
+	if found == ready {
+		if err := checkGuard(path); err != nil {
+			return nil, err
+		}
+	}
 	f := newFile(path, opts, disk)
 	if err := f.openEngine(found != ready); err != nil {
 		return nil, openFailure(path, err)

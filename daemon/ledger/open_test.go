@@ -407,6 +407,36 @@ func TestOpenDamagedIsSaid(t *testing.T) {
 	}
 }
 
+// TestManifestCutOff cuts a manifest wherever one can: the engine alone would open many of these, without their tables.
+func TestManifestCutOff(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger")
+	s := mustOpen(t, path, Options{})
+	commit(t, s, crashBatch("one"))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	manifests, err := filepath.Glob(filepath.Join(path, engineName, "MANIFEST-*"))
+	if err != nil || len(manifests) == 0 {
+		t.Fatal(manifests, err)
+	}
+	manifest := manifests[len(manifests)-1]
+	whole, err := os.ReadFile(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cut := range whole {
+		if err := os.WriteFile(manifest, whole[:cut], 0o640); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Open(path, Options{})
+		wantReason(t, err, Damaged)
+	}
+	if err := os.WriteFile(manifest, whole, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	checkCrash(t, mustOpen(t, path, Options{}), []string{"one"})
+}
+
 func truncateAll(path, pattern string) error {
 	files, err := filepath.Glob(filepath.Join(path, engineName, pattern))
 	if len(files) == 0 {

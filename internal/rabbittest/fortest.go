@@ -104,6 +104,7 @@ func fail(tb testing.TB, err error) {
 	tb.Fatal(err)
 }
 
+// Required tells whether a missing installation is a failure, as [ForTest] has it.
 func Required() bool {
 	if os.Getenv("EIFFELBRIDGE_REQUIRE_RABBITMQ") == "1" {
 		return true

@@ -90,7 +90,6 @@ type run struct {
 	thrown                      int          // messages that were in it, as the broker said
 	alarmed                     atomic.Int64 // how often the sender was told of an alarm
 	parked                      int          // how many were seen parked
-	metrics                     []byte
 	result                      *Result
 	clock                       *movedClock        // nil: the machine's, and the relay is a process of its own
 	alternative                 translate.Settings // with which events may be translated as well, if it has a catalogue
@@ -126,7 +125,7 @@ func (r *run) execute(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	closeAll, err := r.setUp(ctx)
+	closeAll, err := r.setUp()
 	defer closeAll()
 	if err != nil {
 		return err
@@ -143,7 +142,7 @@ func stacks() []byte {
 }
 
 // setUp makes all that stands around the relay, and its configuration.
-func (r *run) setUp(ctx context.Context) (closeAll func(), err error) {
+func (r *run) setUp() (closeAll func(), err error) {
 	closers := r.atEnd
 	closeAll = func() {
 		for _, c := range slices.Backward(closers) {
@@ -276,7 +275,13 @@ func (r *run) underLoad(ctx context.Context) error {
 	total := r.workload.total
 	r.pacer.allow(2 * total / 3)
 	r.began = time.Now()
-	r.hit = fmt.Sprintf("eiffelbridge, %d", r.relay.pid())
+	r.hit = fmt.Sprintf("eiffelbridge %d", r.relay.pid())
+	switch {
+	case r.ownBroker:
+		r.hit = fmt.Sprintf("%s %s, beside %s", r.process, r.brokerPID(), r.hit)
+	case r.process != "":
+		r.hit = r.process + " of " + r.hit
+	}
 	fed := make(chan error, 1)
 	go func() { fed <- r.load.feed(ctx, r.pacer, r.workload.units) }()
 	if err := r.waitAccepted(ctx, total/3); err != nil {
@@ -312,6 +317,15 @@ func (r *run) underLoad(ctx context.Context) error {
 	return nil
 }
 
+// brokerPID is the number of the broker's process, as it wrote it down.
+func (r *run) brokerPID() string {
+	text, err := os.ReadFile(filepath.Join(r.server.Dir(), "node.pid"))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}
+
 // warmUp sends what all else rests on, and counts the goroutines of a relay that has worked and is idle again.
 func (r *run) warmUp(ctx context.Context) error {
 	r.pacer.allow(len(r.workload.first))
@@ -322,24 +336,33 @@ func (r *run) warmUp(ctx context.Context) error {
 	return nil
 }
 
-// settledGoroutines waits until the relay has no more goroutines than allowed, or their number does not fall any more.
+// settledGoroutines waits until the relay has no more goroutines than allowed, or their number does not fall any more. With
+// none allowed it gives the number of an idle relay, which goes up and down a little: the most of the last second.
 func (r *run) settledGoroutines(ctx context.Context, allowed int) int {
 	r.load.close()
+	patience := 2 * time.Second
+	if allowed > 0 {
+		patience = 20 * time.Second
+	}
+	var seen []int // ten a second
 	least, at := 0, time.Now()
 	for {
 		n, known := r.relay.goroutines(ctx)
-		switch {
-		case !known:
+		if !known {
 			return least
-		case least == 0 || n < least:
+		}
+		seen = append(seen, n)
+		if least == 0 || n < least {
 			least, at = n, time.Now()
 		}
-		patience := 1500 * time.Millisecond
-		if allowed > 0 && least > allowed {
-			patience = 20 * time.Second
-		}
-		if least <= allowed || time.Since(at) > patience || ctx.Err() != nil {
+		if least <= allowed {
 			return least
+		}
+		if time.Since(at) > patience || ctx.Err() != nil {
+			if allowed > 0 {
+				return least
+			}
+			return slices.Max(seen[max(0, len(seen)-10):])
 		}
 		_ = sleep(ctx, 100*time.Millisecond)
 	}

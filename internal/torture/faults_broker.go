@@ -16,14 +16,14 @@ import (
 // brokerCells are faults of the broker, and of what is declared there.
 func brokerCells() []*cell {
 	return []*cell{
-		{name: "broker killed and restarted", ownBroker: true, process: "rabbitmq", fault: restartBroker, small: true},
+		{name: "broker killed and restarted", ownBroker: true, process: "rabbitmq", fault: restartBroker},
 		{name: "broker stopped for 30 s", ownBroker: true, process: "rabbitmq", fault: stopBroker},
-		{name: "broker memory alarm", ownBroker: true, process: "rabbitmq", load: alarmedLoad, fault: raiseAlarm, small: true},
+		{name: "broker memory alarm", ownBroker: true, process: "rabbitmq", load: alarmedLoad, fault: raiseAlarm},
 		{name: "queue deleted", process: "the queue", fault: deleteQueue, small: true,
 			configure: func(c *configuration) { c.relay += ", unresolved: {timeout: 3s}" }},
 		{name: "consumer cancelled", directions: []Direction{ToCDEvents}, none: "the relay consumes nothing here", process: "the consumer",
 			fault: cancelConsumer, rate: 400},
-		{name: "exchange missing", process: "the exchange", fault: deleteExchange, small: true},
+		{name: "exchange missing", process: "the exchange", fault: deleteExchange},
 		{name: "unroutable", directions: []Direction{ToEiffel}, none: "the relay publishes nothing here", process: "the binding",
 			fault: unbind, small: true},
 	}
@@ -223,40 +223,47 @@ func cancelConsumer(ctx context.Context, r *run) error {
 	return nil
 }
 
+// deleteExchange deletes the exchange, and all bindings with it. A sink declares it anew; whoever else consumes from it must bind
+// their queue again. A source declares and binds what is its own.
 func deleteExchange(ctx context.Context, r *run) error {
-	if err := withChannel(r.server.URL(), func(channel *amqp.Channel) error { return channel.ExchangeDelete(r.exchange, false, false) }); err != nil {
+	r.pacer.allow(r.workload.total)
+	change := func(do func(*amqp.Channel) error) error { return withChannel(r.server.URL(), do) }
+	if err := change(func(c *amqp.Channel) error { return c.ExchangeDelete(r.exchange, false, false) }); err != nil {
 		return err
 	}
 	deleted := time.Now()
+	if r.direction == ToCDEvents {
+		if err := r.waitFor(ctx, "the senders to notice", func() bool { return r.failuresSince() > 0 }); err != nil {
+			return err
+		}
+		from := r.settled()
+		if err := r.waitAccepted(ctx, from+r.workload.total/40); err != nil {
+			return err
+		}
+		r.over()
+		r.saw("%d attempts of senders failed; the relay declared and bound it anew within %.1f s", r.failuresSince(), time.Since(deleted).Seconds())
+		return nil
+	}
 	if err := sleep(ctx, 3*time.Second); err != nil {
 		return err
 	}
-	if r.failuresSince() == 0 && r.relay.log.count("sink does not take events") == 0 {
-		return fmt.Errorf("%w: neither a sender nor the relay noticed", errFault)
+	if r.relay.log.count("sink does not take events") == 0 {
+		return fmt.Errorf("%w: the relay's log says nothing of it", errFault)
 	}
-	n := r.recorder.between(time.Now().Add(-time.Second), time.Now())
-	if n > 0 {
+	if n := r.recorder.between(time.Now().Add(-time.Second), time.Now()); n > 0 {
 		return fmt.Errorf("%w: %d events came without the exchange", errFault, n)
 	}
-	queue, key := r.exchange+".out", "#"
-	again := "the relay declared it anew, and the operator bound the queue"
-	if r.direction == ToCDEvents {
-		queue, key = r.queue(), "eiffel.#"
-		again = "the operator declared it anew and bound the queue"
-	} else if err := withChannel(r.server.URL(), func(channel *amqp.Channel) error {
-		return channel.ExchangeDeclarePassive(r.exchange, "topic", true, false, false, false, nil)
+	if err := change(func(c *amqp.Channel) error {
+		return c.ExchangeDeclarePassive(r.exchange, "topic", true, false, false, false, nil)
 	}); err != nil {
 		return fmt.Errorf("the relay did not declare the exchange anew: %w", err)
 	}
-	err := withChannel(r.server.URL(), func(channel *amqp.Channel) error {
-		if err := channel.ExchangeDeclare(r.exchange, "topic", true, false, false, false, nil); err != nil {
-			return err
-		}
-		return channel.QueueBind(queue, key, r.exchange, false, nil)
-	})
+	if err := change(func(c *amqp.Channel) error { return c.QueueBind(r.watcher.queue, "#", r.exchange, false, nil) }); err != nil {
+		return err
+	}
 	r.over()
-	r.saw("gone for %.1f s, %d attempts of senders failed; %s", time.Since(deleted).Seconds(), r.failuresSince(), again)
-	return err
+	r.saw("nothing came for %.1f s; the relay declared it anew, and the owner of the queue bound that", time.Since(deleted).Seconds())
+	return nil
 }
 
 func unbind(ctx context.Context, r *run) error {

@@ -17,7 +17,7 @@ import (
 func clientCells() []*cell {
 	return []*cell{{
 		name: "64 slow and malformed clients", directions: []Direction{ToEiffel}, none: "the relay has no HTTP clients here",
-		process: "the HTTP source", fault: badClients, rate: 400, small: true,
+		fault: badClients, rate: 400, small: true,
 	}}
 }
 
@@ -88,7 +88,7 @@ func badClients(ctx context.Context, r *run) error {
 	if n := r.failuresSince(); n > 0 {
 		return fmt.Errorf("%d attempts of good senders failed; last %q", n, r.load.tally().last())
 	}
-	if during < 0.8*before {
+	if !r.options.Short && during < 0.8*before { // beside other cells a rate says nothing
 		return fmt.Errorf("%.0f events a second with bad clients, %.0f without", during, before)
 	}
 	if answered.Load() == 0 {

@@ -19,7 +19,7 @@ import (
 // eventCells are events that are wrong or too early, and a configuration that changes under them.
 func eventCells() []*cell {
 	return []*cell{
-		{name: "poison, 1 in 100", process: "the relay", prepare: addPoison, fault: repeatPoison, small: true},
+		{name: "poison, 1 in 100", prepare: addPoison, fault: repeatPoison, small: true},
 		{name: "deadline of parked events passes across a restart", prepare: addWaiting, fault: killOverDeadline, small: true,
 			configure: func(c *configuration) { c.relay += fmt.Sprintf(", unresolved: {timeout: %v}", waitTimeout) }},
 		{name: "configuration reloaded 20 times", fault: reload, small: true,

@@ -20,9 +20,9 @@ import (
 // ledgerCells are faults of the ledger's disk.
 func ledgerCells() []*cell {
 	return []*cell{
-		{name: "ledger disk full", process: "the disk", prepare: mountSmallDisk, fault: fillDisk,
+		{name: "ledger disk full", process: "the ledger's disk", prepare: mountSmallDisk, fault: fillDisk,
 			configure: func(c *configuration) { c.ledger = filepath.Join(filepath.Dir(c.ledger), "disk", "ledger") }},
-		{name: "ledger file truncated", process: "the ledger", fault: truncateLedger, small: true},
+		{name: "ledger file truncated", process: "the ledger's files", fault: truncateLedger, small: true},
 	}
 }
 
@@ -161,7 +161,7 @@ func truncateLedger(ctx context.Context, r *run) error {
 		}
 		text := r.relay.log.String()[said:]
 		if r.relay.status == nil || !strings.Contains(text, "damaged") || !strings.Contains(text, folder) {
-			return fmt.Errorf("with half of %s the relay ended with %v and said %q", name, r.relay.status, text)
+			return fmt.Errorf("with half of %s the relay ended with %q and said %q", name, fmt.Sprint(r.relay.status), text)
 		}
 		after, err := sums(folder)
 		if err != nil {

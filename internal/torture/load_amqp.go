@@ -160,7 +160,10 @@ func (s *sender) publish(ctx context.Context, exchange string, in *input) error 
 	select {
 	case <-confirm.Done():
 	case e := <-s.closed:
-		return fmt.Errorf("the channel is gone: %v", e)
+		if e == nil {
+			return errors.New("the channel is gone")
+		}
+		return fmt.Errorf("the channel is gone: %w", e)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -185,8 +188,7 @@ type watcher struct {
 	running sync.WaitGroup
 	mu      sync.Mutex
 	conn    *amqp.Connection
-	fault   error // why it does not consume
-	pause   bool  // it does not connect again
+	pause   bool // it does not connect again
 }
 
 func newWatcher(url, exchange string, recorder *recorder) (*watcher, error) {
@@ -214,10 +216,6 @@ func newWatcher(url, exchange string, recorder *recorder) (*watcher, error) {
 			w.mu.Unlock()
 			if d, err := w.open(); err == nil {
 				deliveries = d
-			} else {
-				w.mu.Lock()
-				w.fault = err
-				w.mu.Unlock()
 			}
 		}
 	})
@@ -248,7 +246,6 @@ func (w *watcher) open() (<-chan amqp.Delivery, error) {
 		return nil, err
 	}
 	w.mu.Lock()
-	w.fault = nil
 	if w.conn != nil {
 		_ = w.conn.Close()
 	}
@@ -290,12 +287,6 @@ func (w *watcher) disconnect() {
 	}
 }
 
-func (w *watcher) obstacle() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.fault
-}
-
 func (w *watcher) close() {
 	w.end()
 	w.disconnect()
@@ -308,7 +299,7 @@ func withChannel(url string, do func(*amqp.Channel) error) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	channel, err := conn.Channel()
 	if err != nil {
 		return err

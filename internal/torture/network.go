@@ -36,7 +36,7 @@ func (l *link) cut() { l.proxy.Stop() }
 
 func (l *link) mend() error { return l.proxy.Start() }
 
-// poison puts a toxic on both ways; its name is its kind.
+// add puts a toxic on both ways, and remove takes it away.
 func (l *link) add(kind, attributes string) error {
 	for _, stream := range []string{"upstream", "downstream"} {
 		text := fmt.Sprintf(`{"name": "%s-%s", "type": %q, "stream": %q, "toxicity": 1, "attributes": %s}`, kind, stream, kind, stream, attributes)

@@ -35,8 +35,8 @@ func newSink(recorder *recorder) (*sink, error) {
 		return nil, err
 	}
 	s := &sink{recorder: recorder, address: listener.Addr().String()}
-	// What it does not use it closes soon, so that the relay's goroutines can be counted.
-	s.server = &http.Server{Handler: s, IdleTimeout: time.Second, ConnState: func(_ net.Conn, state http.ConnState) {
+	// Connections that are not used, or never were, it closes soon, so that the relay's goroutines can be counted.
+	s.server = &http.Server{Handler: s, IdleTimeout: time.Second, ReadHeaderTimeout: 2 * time.Second, ConnState: func(_ net.Conn, state http.ConnState) {
 		switch state {
 		case http.StateNew:
 			s.open.Add(1)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -38,33 +39,45 @@ func (r *Result) goroutinesText() string {
 	return fmt.Sprintf("%d→%d", r.Goroutines, r.GoroutinesAfter)
 }
 
-// Markdown is the table for the documentation.
-func (r *Report) Markdown() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "Measured on %s, %d cores, %s, RabbitMQ %s, %s/%s; at least %d events a cell, sent at up to %d per second, seed %d; all of it took %s.\n\n",
-		r.Began.UTC().Format("2006-01-02"), runtime.NumCPU(), runtime.Version(), strings.TrimSpace(r.Broker), runtime.GOOS, runtime.GOARCH,
-		r.Options.Events, r.Options.Rate, r.Options.Seed, r.Took.Round(time.Second))
-	b.WriteString("| Fault | Direction | Accepted | Delivered | Duplicates by id | Parked | Dead-lettered | Thrown away by the broker | Lost | Ids compared | Ledger right | Recovered, full rate (s) | Events/s before, during, after | RssAnon (MiB) | Goroutines | Hit | What was seen |\n")
-	b.WriteString("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|---|--:|--:|--:|--:|---|---|\n")
-	for _, x := range r.Results {
-		if x.None != "" {
-			fmt.Fprintf(&b, "| %s | %s | – | – | – | – | – | – | – | – | – | – | – | – | – | – | %s |\n", x.Cell, x.Direction, cellText(x.None))
-			continue
-		}
-		right := "**no**"
-		if x.LedgerRight {
-			right = "yes"
-		}
-		seen := x.Evidence
-		if x.Failure != "" {
-			seen = "**failed**: " + x.Failure
-		}
-		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %d | %d | %d | %d | %d | %s | %.1f, %.1f | %.0f, %.0f, %.0f | %d | %s | %s | %s |\n",
-			x.Cell, x.Direction, x.Accepted, x.Delivered, x.Duplicates, x.Parked, x.DeadLettered, x.Discarded, x.Lost, x.Compared, right,
-			x.Recovery.Seconds(), x.FullRate.Seconds(), x.Before, x.During, x.After, x.RSS>>20, x.goroutinesText(), x.Hit, cellText(seen))
-	}
-	return b.String()
+// whole tells whether a report has every cell.
+func (r *Report) whole() bool {
+	return r.Options.Cells == nil && !r.Options.Short && len(r.Options.Directions) == 2
 }
+
+const tableHead = "| Fault | Direction | Accepted | Delivered | Duplicates by id | Parked | Dead-lettered | Thrown away | Lost | Ids compared | Ledger right | Recovered, full rate (s) | Events/s before, during, after | RssAnon (MiB) | Goroutines | Hit | What was seen |\n" +
+	"|---|---|--:|--:|--:|--:|--:|--:|--:|--:|---|--:|--:|--:|--:|---|---|\n"
+
+// about says how a report was measured.
+func (r *Report) about() string {
+	return fmt.Sprintf("on %s, %d cores, %s, RabbitMQ %s, %s/%s; at least %d events a cell, sent at up to %d per second, seed %d",
+		r.Began.UTC().Format("2006-01-02"), runtime.NumCPU(), runtime.Version(), strings.TrimSpace(r.Broker), runtime.GOOS, runtime.GOARCH,
+		r.Options.Events, r.Options.Rate, r.Options.Seed)
+}
+
+// row is a result in the table.
+func (r *Result) row() string {
+	if r.None != "" {
+		return fmt.Sprintf("%s– | – | – | – | – | – | – | – | – | – | – | – | – | – | %s |\n", r.rowHead(), cellText(r.None))
+	}
+	right := "**no**"
+	if r.LedgerRight {
+		right = "yes"
+	}
+	seen := r.Evidence
+	if r.Failure != "" {
+		seen = "**failed**: " + r.Failure
+	}
+	memory := "–" // of a relay in the process of the harness
+	if r.RSS > 0 {
+		memory = fmt.Sprint(r.RSS >> 20)
+	}
+	return fmt.Sprintf("%s%d | %d | %d | %d | %d | %d | %d | %d | %s | %.1f, %.1f | %.0f, %.0f, %.0f | %s | %s | %s | %s |\n",
+		r.rowHead(), r.Accepted, r.Delivered, r.Duplicates, r.Parked, r.DeadLettered, r.Discarded, r.Lost, r.Compared, right,
+		r.Recovery.Seconds(), r.FullRate.Seconds(), r.Before, r.During, r.After, memory, r.goroutinesText(), r.Hit, cellText(seen))
+}
+
+// rowHead is how the row of a cell begins.
+func (r *Result) rowHead() string { return fmt.Sprintf("| %s | %s | ", r.Cell, r.Direction) }
 
 func cellText(s string) string { return strings.NewReplacer("|", `\|`, "\n", " ").Replace(s) }
 
@@ -73,16 +86,37 @@ const (
 	tableEnd   = "<!-- the table ends -->\n"
 )
 
-// WriteTable puts the table of a report between the markers of a file.
+// WriteTable puts the table of a report between the markers of a file. A report of a part replaces the rows that it has, and says so.
 func WriteTable(path string, r *Report) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
 	head, rest, ok := strings.Cut(string(text), tableBegin)
-	_, tail, ok2 := strings.Cut(rest, tableEnd)
+	table, tail, ok2 := strings.Cut(rest, tableEnd)
 	if !ok || !ok2 {
 		return fmt.Errorf("%s lacks the markers of the table", path)
 	}
-	return os.WriteFile(path, []byte(head+tableBegin+"\n"+r.Markdown()+"\n"+tableEnd+tail), 0o644)
+	if r.whole() {
+		table = fmt.Sprintf("\nMeasured %s; all of it took %s.\n\n%s", r.about(), r.Took.Round(time.Second), tableHead)
+		for _, x := range r.Results {
+			table += x.row()
+		}
+		table += "\n"
+	} else {
+		var again []string
+		lines := strings.SplitAfter(table, "\n")
+		for _, x := range r.Results {
+			at := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, x.rowHead()) })
+			if at < 0 {
+				return fmt.Errorf("%s has no row for %s, %s: run the whole matrix first", path, x.Cell, x.Direction)
+			}
+			lines[at] = x.row()
+			if x.None == "" {
+				again = append(again, fmt.Sprintf("%s (%s)", x.Cell, x.Direction))
+			}
+		}
+		table = strings.Join(lines, "") + fmt.Sprintf("Measured again %s: %s.\n\n", r.about(), strings.Join(again, ", "))
+	}
+	return os.WriteFile(path, []byte(head+tableBegin+table+tableEnd+tail), 0o644)
 }
