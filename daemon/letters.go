@@ -217,7 +217,11 @@ func (p *Replay) open(relay string) (transport.Sink, error) {
 			if err != nil {
 				return nil, fmt.Errorf("transport %s: %w", r.From, err)
 			}
-			return cloudeventshttp.NewSink(structuredTo(url), p.log)
+			settings, err := t.in.SinkFor(url)
+			if err != nil {
+				return nil, fmt.Errorf("transport %s: %w; name a transport that posts there with --to", r.From, err)
+			}
+			return cloudeventshttp.NewSink(structured(settings), p.log)
 		case *amqpTransport:
 			s := t.settings
 			// The default exchange brings a message to the queue that has the name of its routing key.
@@ -232,9 +236,8 @@ func (p *Replay) open(relay string) (transport.Sink, error) {
 		"out with --stdout", relay)
 }
 
-// structuredTo posts in structured mode, which keeps an event and its attributes together whatever is in them.
-func structuredTo(url string) cloudeventshttp.SinkSettings {
-	s := cloudeventshttp.DefaultSinkSettings(url)
+// structured posts in structured mode, which keeps an event and its attributes together whatever is in them.
+func structured(s cloudeventshttp.SinkSettings) cloudeventshttp.SinkSettings {
 	s.Mode = cloudeventshttp.Structured
 	return s
 }

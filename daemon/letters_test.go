@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -258,5 +261,60 @@ func TestReplayFindsNoWay(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "--url") {
 			t.Errorf("%s: %v", relay, err)
 		}
+	}
+}
+
+// TestReplayToAListenerThatChecks sends to a listener that asks for a token and a signature, which the configuration has.
+func TestReplayToAListenerThatChecks(t *testing.T) {
+	dir := t.TempDir()
+	tokens := filepath.Join(dir, "tokens")
+	if err := os.WriteFile(tokens, []byte("first\nsecond\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	free.Close()
+	text := fmt.Sprintf(`version: 1
+ledger: {type: memory}
+admin: {listen: "off"}
+transports:
+  web: {type: cloudevents_http, listen: %q, bearer: {token_file: %q}, hmac: {secret: geheim}}
+  out: {type: file, path: %q}
+relays:
+  - {name: to_eiffel, from: web, to: out, translate: eiffel}
+dead_letters: {type: file, path: %q}
+`, address, tokens, filepath.Join(dir, "out"), filepath.Join(dir, "dead"))
+	r := &reloadable{t: t}
+	r.run(text, io.Discard)
+	replay, err := r.config.NewReplay("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer replay.Close(t.Context())
+	m := transport.Message{Protocol: transport.CDEvents, ID: "a", Source: "s", Type: "dev.cdeventsx.tool-thing.happened.0.1.0",
+		Time: "2026-03-01T09:30:00Z", Data: []byte(customEvent("a", "b"))}
+	if err := replay.Send(t.Context(), "to_eiffel", m); err != nil {
+		t.Error(err)
+	}
+	unknown, err := r.config.NewReplay("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unknown.Close(t.Context())
+	if err := os.WriteFile(tokens, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := unknown.Send(t.Context(), "to_eiffel", m); err == nil || !strings.Contains(err.Error(), "has no token") {
+		t.Errorf("without a token: %v", err)
+	}
+	secure := strings.Replace(text, "bearer: {token_file", "tls: {cert_file: c, key_file: k}, bearer: {token_file", 1)
+	if replay, err = ReadConfig([]byte(secure), nil).NewReplay("", nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := replay.Send(t.Context(), "to_eiffel", m); err == nil || !strings.Contains(err.Error(), "--to") {
+		t.Errorf("to a listener with TLS: %v", err)
 	}
 }

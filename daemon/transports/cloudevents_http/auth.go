@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/internal/filevalue"
@@ -275,3 +276,35 @@ func (s *signer) verify(value string, body []byte) bool {
 
 // challenge names what is missing, since an answer with 401 must; there is no registered scheme for it.
 func (s *signer) challenge() string { return `HMAC-SHA256 header="` + s.header + `"` }
+
+// SinkFor gives the settings of a [Sink] that posts to target and that a source by these settings lets in: with its first token, and signed
+// with its first secret. A source with TLS is an error, since what its certificate says is not known here.
+func (s SourceSettings) SinkFor(target string) (SinkSettings, error) {
+	out := DefaultSinkSettings(target)
+	if s.TLS != nil {
+		return out, errors.New("it listens with TLS, and which name and which authority its certificate has is not known")
+	}
+	out.HMAC = s.HMAC
+	if s.Bearer == nil {
+		return out, nil
+	}
+	tokens := s.Bearer.Token
+	if len(tokens) == 0 {
+		content, err := os.ReadFile(s.Bearer.TokenFile)
+		if err != nil {
+			return out, fmt.Errorf("bearer.token_file: %w", err)
+		}
+		for _, line := range filevalue.Lines(content) {
+			tokens = append(tokens, strictyaml.Secret(line))
+		}
+		if len(tokens) == 0 {
+			return out, fmt.Errorf("bearer.token_file: %s has no token", s.Bearer.TokenFile)
+		}
+	}
+	value := string(tokens[0])
+	if strings.EqualFold(s.Bearer.Header, authorization) {
+		value = "Bearer " + value
+	}
+	out.Headers = Headers{s.Bearer.Header: value}
+	return out, nil
+}
