@@ -180,7 +180,7 @@ func (r *relay) waitReady(ctx context.Context) error {
 		}
 		select {
 		case <-r.ended:
-			return fmt.Errorf("the relay ended: %v", r.status)
+			return fmt.Errorf("the relay ended with %q", fmt.Sprint(r.status))
 		case <-time.After(10 * time.Millisecond):
 		case <-ctx.Done():
 		}
