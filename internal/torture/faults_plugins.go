@@ -20,7 +20,7 @@ func pluginCells() []*cell {
 				// The bridge's own translation over gRPC: what comes out is the same.
 				c.relay += ", plugins: [{name: engine, mode: override}]"
 			}},
-		{name: "transport plugins killed 20 times", process: "the plugins", small: true, transportPlugins: true,
+		{name: "transport plugins killed 20 times", process: "the plugins", transportPlugins: true,
 			fault: func(ctx context.Context, r *run) error {
 				if r.direction == ToEiffel {
 					return killPlugins(ctx, r, 20, "serve amqp091", "serve cloudevents_http")

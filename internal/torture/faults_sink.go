@@ -17,6 +17,7 @@ func sinkCells() []*cell {
 		return &cell{name: "sink " + name, directions: []Direction{ToCDEvents}, none: none, process: "the sink", fault: fault, small: true}
 	}
 	timeout := answering("times out", hangSink)
+	timeout.small = false
 	timeout.configure = func(c *configuration) { c.http += "    request_timeout: 1s\n" }
 	return []*cell{
 		answering("answers 500", func(ctx context.Context, r *run) error {

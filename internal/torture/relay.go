@@ -47,7 +47,6 @@ type relay struct {
 	sampling sync.WaitGroup
 	stop     chan struct{}
 	rss      int64 // the most RssAnon of any of its processes, in bytes; guarded by mu
-	pids     []int
 }
 
 // logFile keeps the relay's log, in a file and at hand.
@@ -135,7 +134,6 @@ func (r *relay) launch() error {
 		return fmt.Errorf("start the relay: %w", err)
 	}
 	r.cmd, r.ended = cmd, ended
-	r.pids = append(r.pids, cmd.Process.Pid)
 	go func() {
 		r.status = cmd.Wait()
 		close(ended)
@@ -180,7 +178,7 @@ func (r *relay) waitReady(ctx context.Context) error {
 		}
 		select {
 		case <-r.ended:
-			return fmt.Errorf("the relay ended: %v", r.status)
+			return fmt.Errorf("the relay ended with %q", fmt.Sprint(r.status))
 		case <-time.After(10 * time.Millisecond):
 		case <-ctx.Done():
 		}
@@ -396,7 +394,7 @@ func (r *relay) command(ctx context.Context, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// children are the plugins of the relay, or of process parent, whose command line has a text, by what /proc says.
+// children are the processes of the relay whose command line has a text, by what /proc says.
 func (r *relay) children(has string) (pids []int) {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range stats {

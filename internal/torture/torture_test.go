@@ -27,7 +27,7 @@ func TestShort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Short: true, Parallel: 4, Seed: rand.Uint64(), Folder: folder, Out: logWriter{t}}
+	o := Options{Short: true, Parallel: 6, Seed: rand.Uint64(), Folder: folder, Out: logWriter{t}}
 	t.Logf("seed %d, folder %s", o.Seed, folder)
 	report, err := Run(t.Context(), o)
 	if errors.Is(err, rabbittest.ErrNotInstalled) && !rabbittest.Required() {
