@@ -6,5 +6,5 @@ package translatorconformance_test
 // `make test` runs the tests without it as well.
 const (
 	randomCases = -1 // of each type: none
-	everyNth    = 8  // fault
+	everyNth    = 24 // fault
 )

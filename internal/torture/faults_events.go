@@ -22,7 +22,7 @@ func eventCells() []*cell {
 		{name: "poison, 1 in 100", prepare: addPoison, fault: repeatPoison, small: true},
 		{name: "deadline of parked events passes across a restart", prepare: addWaiting, fault: killOverDeadline, small: true,
 			configure: func(c *configuration) { c.relay += fmt.Sprintf(", unresolved: {timeout: %v}", waitTimeout) }},
-		{name: "configuration reloaded 20 times", fault: reload, small: true,
+		{name: "configuration reloaded repeatedly", fault: reload, small: true,
 			prepare: func(r *run) error {
 				path := filepath.Join(r.dir, "overlay.yaml")
 				if err := os.WriteFile(path, []byte(reloadedOverlay), 0o600); err != nil {
@@ -177,9 +177,9 @@ to_cdevents:
     subject_id: event.meta.id
 `
 
-// reload changes the configuration and has the relay read it, 20 times under load.
+// reload changes the configuration and has the relay read it, again and again under load.
 func reload(ctx context.Context, r *run) error {
-	const times = 20
+	times := r.repeats()
 	base := r.config.relay
 	from := r.progress()
 	r.pacer.allow(r.workload.total)

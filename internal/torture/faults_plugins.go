@@ -14,18 +14,18 @@ import (
 // pluginCells kill the processes of plugins.
 func pluginCells() []*cell {
 	return []*cell{
-		{name: "mapping plugin killed 20 times", process: "the plugin", small: true,
-			fault: func(ctx context.Context, r *run) error { return killPlugins(ctx, r, 20, "torture-plugin") },
+		{name: "mapping plugin killed repeatedly", process: "the plugin", small: true,
+			fault: func(ctx context.Context, r *run) error { return killPlugins(ctx, r, "torture-plugin") },
 			configure: func(c *configuration) {
 				// The bridge's own translation over gRPC: what comes out is the same.
 				c.relay += ", plugins: [{name: engine, mode: override}]"
 			}},
-		{name: "transport plugins killed 20 times", process: "the plugins", transportPlugins: true,
+		{name: "transport plugins killed repeatedly", process: "the plugins", transportPlugins: true,
 			fault: func(ctx context.Context, r *run) error {
 				if r.direction == ToEiffel {
-					return killPlugins(ctx, r, 20, "serve amqp091", "serve cloudevents_http")
+					return killPlugins(ctx, r, "serve amqp091", "serve cloudevents_http")
 				}
-				return killPlugins(ctx, r, 20, "serve cloudevents_http", "serve amqp091")
+				return killPlugins(ctx, r, "serve cloudevents_http", "serve amqp091")
 			}},
 	}
 }
@@ -47,7 +47,8 @@ func (r *run) pluginSections() string {
 }
 
 // killPlugins kills the processes of plugins by turns.
-func killPlugins(ctx context.Context, r *run, times int, programs ...string) error {
+func killPlugins(ctx context.Context, r *run, programs ...string) error {
+	times := r.repeats()
 	from := r.progress()
 	r.pacer.allow(r.workload.total)
 	step := (r.workload.total - from) * 9 / 10 / times

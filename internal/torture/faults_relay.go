@@ -25,13 +25,21 @@ func relayCells() []*cell {
 			},
 			small: true,
 		},
-		{name: "relay killed 20 times", fault: killRelay, small: true},
+		{name: "relay killed repeatedly", fault: killRelay, small: true},
 	}
+}
+
+// repeats is how often a fault that comes again and again comes: in the short form the events would be through before the twentieth.
+func (r *run) repeats() int {
+	if r.options.Short {
+		return 5
+	}
+	return 20
 }
 
 // killRelay kills the relay at random moments while events come in, and starts it again at once.
 func killRelay(ctx context.Context, r *run) error {
-	const kills = 20
+	kills := r.repeats()
 	from, total := r.progress(), r.workload.total
 	r.pacer.allow(total)
 	step := (total - from) * 9 / 10 / kills

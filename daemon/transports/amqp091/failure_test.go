@@ -203,7 +203,11 @@ func testGivenUp(t *testing.T, server *rabbittest.Server) {
 		return nil
 	})
 	eventually(t, "consuming", func() bool { return source.Health() == nil })
-	mustPublish(t, startSink(t, s), numbered(0, 2)...)
+	sink := startSink(t, s)
+	mustPublish(t, sink, numbered(0, 1)...)
+	eventually(t, "the broker to give it up", func() bool { mu.Lock(); defer mu.Unlock(); return deliveries[0] > s.DeliveryLimit })
+	// Not before: each connection that it costs counts as a delivery of the others that are open on it.
+	mustPublish(t, sink, numbered(1, 2)...)
 	eventually(t, "the other message", func() bool { mu.Lock(); defer mu.Unlock(); return deliveries[1] > 0 })
 
 	ch := foreign(t, server)
