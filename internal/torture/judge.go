@@ -35,6 +35,7 @@ type Result struct {
 	Accepted, Delivered, Duplicates, Parked, DeadLettered, Discarded, Lost, Compared int
 	Before, During, After                                                            float64 // events per second
 	LedgerRight                                                                      bool
+	LedgerInPart                                                                     bool          // only what runs where was compared, of services that lost nothing
 	Recovery, FullRate                                                               time.Duration // negative: it was at full rate
 	RSS                                                                              int64         // bytes
 	Goroutines, GoroutinesAfter                                                      int
@@ -394,7 +395,7 @@ func (r *run) compareLedger(ctx context.Context, bad func(string, ...any)) error
 		return nil
 	}
 	if r.torn != nil {
-		r.result.LedgerRight = true
+		r.result.LedgerRight, r.result.LedgerInPart = true, true
 		return nil
 	}
 	// The command tells the same.

@@ -16,12 +16,8 @@ func lineHead() string {
 }
 
 func (r *Result) line() string {
-	right := "no"
-	if r.LedgerRight {
-		right = "yes"
-	}
 	text := fmt.Sprintf("%-28s %-11s %8d %9d %5d %6d %7d %9d %4d %8d %-6s %6.1fs %4.1fs %3dMi  %.0f/%.0f/%.0f in %.0fs, %s, goroutines %s",
-		r.Cell, r.Direction, r.Accepted, r.Delivered, r.Duplicates, r.Parked, r.DeadLettered, r.Discarded, r.Lost, r.Compared, right,
+		r.Cell, r.Direction, r.Accepted, r.Delivered, r.Duplicates, r.Parked, r.DeadLettered, r.Discarded, r.Lost, r.Compared, r.ledgerText(),
 		r.Recovery.Seconds(), r.FullRate.Seconds(), r.RSS>>20, r.Before, r.During, r.After, r.Took.Seconds(), r.Hit, r.goroutinesText())
 	if r.Evidence != "" {
 		text += "\n    " + r.Evidence
@@ -54,14 +50,20 @@ func (r *Report) about() string {
 		r.Options.Events, r.Options.Rate, r.Options.Seed)
 }
 
+func (r *Result) ledgerText() string {
+	switch {
+	case !r.LedgerRight:
+		return "no"
+	case r.LedgerInPart:
+		return "part"
+	}
+	return "yes"
+}
+
 // row is a result in the table.
 func (r *Result) row() string {
 	if r.None != "" {
 		return fmt.Sprintf("%s– | – | – | – | – | – | – | – | – | – | – | – | – | – | %s |\n", r.rowHead(), cellText(r.None))
-	}
-	right := "**no**"
-	if r.LedgerRight {
-		right = "yes"
 	}
 	seen := r.Evidence
 	if r.Failure != "" {
@@ -72,7 +74,7 @@ func (r *Result) row() string {
 		memory = fmt.Sprint(r.RSS >> 20)
 	}
 	return fmt.Sprintf("%s%d | %d | %d | %d | %d | %d | %d | %d | %s | %.1f, %.1f | %.0f, %.0f, %.0f | %s | %s | %s | %s |\n",
-		r.rowHead(), r.Accepted, r.Delivered, r.Duplicates, r.Parked, r.DeadLettered, r.Discarded, r.Lost, r.Compared, right,
+		r.rowHead(), r.Accepted, r.Delivered, r.Duplicates, r.Parked, r.DeadLettered, r.Discarded, r.Lost, r.Compared, r.ledgerText(),
 		r.Recovery.Seconds(), r.FullRate.Seconds(), r.Before, r.During, r.After, memory, r.goroutinesText(), r.Hit, cellText(seen))
 }
 
