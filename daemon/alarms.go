@@ -28,6 +28,9 @@ type alarm struct {
 	place int // in the heap; -1 when it is not there
 }
 
+// clockSlack is how late a call may come for what goes on beside it.
+const clockSlack = 50 * time.Millisecond
+
 func newAlarms(clock Clock) *alarms {
 	a := &alarms{clock: clock, stop: make(chan struct{}), wake: make(chan struct{}, 1)}
 	a.ended.Add(1)
@@ -102,6 +105,11 @@ func (a *alarms) run() {
 		if pause >= 0 {
 			timer = a.clock.NewTimer(pause)
 			ring = timer.C()
+			// A clock that was moved in between has the timer ring late.
+			if moved := a.clock.Now().Sub(now); moved > clockSlack {
+				timer.Stop()
+				continue
+			}
 		}
 		select {
 		case <-a.stop:

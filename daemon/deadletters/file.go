@@ -152,11 +152,15 @@ func (f *File) Append(ctx context.Context, l Letter) error {
 // is in the file is known.
 func (f *File) linesOf(letters []Letter) (lines []any) {
 	fresh := map[entryKey]bool{}
+	repeats := map[entryKey]*line{} // of these
 	for _, l := range letters {
 		key := keyOf(l.ID, l.Version)
 		e, there := f.known.open[key]
 		switch {
-		case there && !l.Replayed && !f.doubtful(e), fresh[key]:
+		case fresh[key]:
+			countRepeat(repeats, key, l)
+			continue
+		case there && !l.Replayed && !f.doubtful(e):
 			f.noteRepeat(key, l)
 			continue
 		case there && l.Replayed:
@@ -167,21 +171,29 @@ func (f *File) linesOf(letters []Letter) (lines []any) {
 		fresh[key] = true
 		lines = append(lines, lineOf(l))
 	}
+	for _, r := range repeats {
+		lines = append(lines, *r) // behind its letter
+	}
 	return lines
 }
 
 func (f *File) doubtful(e entry) bool { return e.at >= f.doubt.from && e.at < f.doubt.to }
 
-// noteRepeat counts a repeat, which is written later.
-func (f *File) noteRepeat(key entryKey, l Letter) {
-	r := f.repeats[key]
+// countRepeat counts a repeat, whose reason is the latest.
+func countRepeat(repeats map[entryKey]*line, key entryKey, l Letter) {
+	r := repeats[key]
 	if r == nil {
 		r = &line{Repeated: l.ID, Version: l.Version}
-		f.repeats[key] = r
+		repeats[key] = r
 	}
 	r.Repeats++
 	r.LastSeen = l.Time
 	r.Code, r.Pointer, r.Message, r.Attempts = l.Code, l.Pointer, l.Message, l.Attempts
+}
+
+// noteRepeat counts a repeat, which is written later.
+func (f *File) noteRepeat(key entryKey, l Letter) {
+	countRepeat(f.repeats, key, l)
 	if f.flush == nil {
 		f.waiting.Add(1)
 		f.flush = time.AfterFunc(flushRepeats, func() {

@@ -360,3 +360,27 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestRepeatsBesideTheirLetter has a letter and its repeats go into the file in one write, as concurrent calls may bring it about.
+func TestRepeatsBesideTheirLetter(t *testing.T) {
+	f, err := Open(filepath.Join(t.TempDir(), "letters"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	l := named("1", "a").complete(time.Now())
+	f.writing.Lock()
+	err = f.write(func() []any { return f.linesOf([]Letter{l, l, l}) })
+	f.writing.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	add(t, f, l)
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	groups, _, err := Gather(t.Context(), ReadFile(f.Where()), 0, nil)
+	if err != nil || len(groups) != 1 || groups[0].Repeats != 3 {
+		t.Errorf("%+v, %v", groups, err)
+	}
+}

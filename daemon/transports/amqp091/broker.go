@@ -319,7 +319,7 @@ func (b *broker) refused(err error) error {
 
 // cutOff is what is seen of a broker that ends the connection. With TLS 1.3 it judges the client's certificate when the client has begun
 // to talk already, and then its words may get lost.
-var cutOff = regexp.MustCompile(`connection reset|broken pipe|\bEOF\b`)
+var cutOff = regexp.MustCompile(`connection reset|broken pipe|\bEOF\b|connection is not open`)
 
 // withoutURL takes the URL, and the password in it, out of a parser's error.
 func withoutURL(err error) error {
