@@ -9,6 +9,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/internal/pluginwire"
 	"github.com/eiffelbridge/eiffelbridge/plugins/sdk"
+	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
 // told is what the host would show, as text.
@@ -79,6 +80,13 @@ func TestMetricsAreBounded(t *testing.T) {
 	}
 }
 
+// idle is never asked.
+type idle struct{}
+
+func (idle) Translate(translate.Event, *translate.Facts) (translate.Result, error) {
+	return translate.Result{}, nil
+}
+
 // TestMetricsThatCannotBe are an error of the Serve functions, and harmless to use.
 func TestMetricsThatCannotBe(t *testing.T) {
 	for name, make := range map[string]func(*sdk.Metrics){
@@ -93,7 +101,7 @@ func TestMetricsThatCannotBe(t *testing.T) {
 		m := sdk.NewMetrics()
 		make(m)
 		t.Setenv("EIFFELBRIDGE_PLUGIN", "a-plugin-of-eiffelbridge") // or the Serve function says what the program is
-		err := sdk.ServeMapping(sdk.MappingOptions{Name: "test", Translator: slow{}, Metrics: m})
+		err := sdk.ServeMapping(sdk.MappingOptions{Name: "test", Translator: idle{}, Metrics: m})
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
