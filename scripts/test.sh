@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 # The summary of the tests is a tool's, at an exact version, outside of our go.mod.
 gotestsum="go run gotest.tools/gotestsum@v1.13.0"
 # A number of inputs and not a time: at the end of a time, go test now and then reports a deadline as a failure.
-fuzz_inputs=${FUZZ_INPUTS:-10000}
+fuzz_inputs=${FUZZ_INPUTS:-5000}
 
 say() { printf '== %s\n' "$*"; }
 

@@ -1,6 +1,8 @@
 package translatorconformance_test
 
 import (
+	"flag"
+	"strconv"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -17,6 +19,12 @@ func (c rapidChooser) IntN(n int) int { return rapid.IntRange(0, n-1).Draw(c.rt,
 
 // TestLaws holds our translator to every law with random streams of any types and versions of a protocol.
 func TestLaws(t *testing.T) {
+	checks := flag.Lookup("rapid.checks")
+	before := checks.Value.String()
+	defer func() { _ = checks.Value.Set(before) }()
+	if err := checks.Value.Set(strconv.Itoa(streams)); err != nil {
+		t.Fatal(err)
+	}
 	protocols := map[string][]*schema.Schema{}
 	for _, s := range generate.Schemas() {
 		name := "Eiffel"

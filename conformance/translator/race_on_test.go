@@ -7,4 +7,5 @@ package translatorconformance_test
 const (
 	randomCases = -1 // of each type: none
 	everyNth    = 24 // fault
+	streams     = 10
 )
