@@ -186,7 +186,7 @@ func TestCountersAddUp(t *testing.T) {
 			"time": func(r *rapid.T) {
 				g.clock.advance(time.Duration(rapid.IntRange(1, 8000).Draw(r, "ms")) * time.Millisecond)
 			},
-			"hold":       func(*rapid.T) { g.sink.mu.Lock(); g.sink.hold = true; g.sink.mu.Unlock() },
+			"hold":       func(*rapid.T) { g.sink.holdOn() },
 			"let go":     func(*rapid.T) { g.sink.release() },
 			"unreadable": func(*rapid.T) { g.store.setReadErr(errors.New("unreadable")) },
 			"readable":   func(*rapid.T) { g.store.setReadErr(nil) },

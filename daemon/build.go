@@ -32,9 +32,10 @@ type BuildOptions struct {
 	Stdin   io.Reader    // of transports of type stdio; nil: os.Stdin
 	Stdout  io.Writer    // nil: os.Stdout
 
-	sockets *sockets             // of the daemon; nil outside of one
-	unnamed bool                 // whoever logs names the transport
-	Tracer  trace.TracerProvider // nil: no traces
+	Tracer trace.TracerProvider // nil: no traces
+
+	sockets *sockets // of the daemon; nil outside of one
+	unnamed bool     // whoever logs names the transport
 }
 
 // Settings opens what a configuration names: the ledger, the dead letters, the transports. An error of type *[ConfigError] lists
@@ -68,8 +69,9 @@ func (c *Config) build(o BuildOptions, before *predecessor) (s Settings, err err
 	if s.Admin.Listen == "off" {
 		s.Admin.Listen = ""
 	}
-	s.sockets = newSockets()
-	if before != nil {
+	if before == nil {
+		s.sockets = newSockets()
+	} else {
 		s.sockets = before.settings.sockets
 	}
 	o.sockets = s.sockets

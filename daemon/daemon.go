@@ -114,13 +114,9 @@ func (d *Daemon) Start(ctx context.Context) error {
 	settings, _ := d.present()
 	logPlugins(d.log, settings.Plugins)
 	for _, r := range settings.Relays {
-		logRelay(d.log, r)
+		d.log.Info("relay started", "relay", r.Name, "from", r.From, "to", r.To, "translate", r.Translate.String())
 	}
 	return nil
-}
-
-func logRelay(log *slog.Logger, r RelaySettings) {
-	log.Info("relay started", "relay", r.Name, "from", r.From, "to", r.To, "translate", r.Translate.String())
 }
 
 func (d *Daemon) start(ctx context.Context) (err error) {

@@ -205,6 +205,13 @@ func (f *fakeSink) Close(ctx context.Context) error {
 	return nil
 }
 
+// holdOn keeps the answers back until release.
+func (f *fakeSink) holdOn() {
+	f.mu.Lock()
+	f.hold = true
+	f.mu.Unlock()
+}
+
 // release answers what is held and holds nothing any more.
 func (f *fakeSink) release() {
 	f.mu.Lock()

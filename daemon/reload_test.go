@@ -87,9 +87,7 @@ func TestReloadTakesOverWhatIsInFlight(t *testing.T) {
 // A sink that stays goes on with what it has, and nothing that it has is sent beside it.
 func TestReloadWaitsForTheAnswersOfASinkThatStays(t *testing.T) {
 	g := newRig(t, false, nil)
-	g.sink.mu.Lock()
-	g.sink.hold = true
-	g.sink.mu.Unlock()
+	g.sink.holdOn()
 	first, second := g.source.deliver(event("a", "s")), g.source.deliver(event("b", "s"))
 	eventually(t, "it is at the sink", func() bool { return len(g.sink.ids()) == 1 })
 	done := make(chan error, 1)
@@ -168,9 +166,7 @@ func TestReloadRefused(t *testing.T) {
 // A shutdown does not wait for a reload that waits for a sink.
 func TestShutdownDuringAReload(t *testing.T) {
 	g := newRig(t, false, nil)
-	g.sink.mu.Lock()
-	g.sink.hold = true
-	g.sink.mu.Unlock()
+	g.sink.holdOn()
 	open := g.source.deliver(event("a", "s"))
 	eventually(t, "it is at the sink", func() bool { return len(g.sink.ids()) == 1 })
 	done := make(chan error, 1)
