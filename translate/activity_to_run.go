@@ -15,7 +15,7 @@ func (t *toCDEvents) activitySubject() {
 		t.title = t.in.doc.Root().At("data", "name").Str()
 		t.subject = t.marked(SubjectKey{Kind: t.runKind(), Source: t.in.Source, ID: t.in.ID})
 	} else {
-		triggered := target(t.linksIn(), linkActivity)
+		triggered := target(t.links, linkActivity)
 		t.subject = t.subjectOfTarget(triggered, SubjectKey{Kind: kindPipelineRun, Source: t.in.Source, ID: triggered}, "type", typeActT)
 	}
 	if t.subject.Kind == kindTestSuiteRun {
@@ -31,22 +31,16 @@ func (t *toCDEvents) subjectOfTarget(id string, otherwise SubjectKey, want, eiff
 		return t.marked(otherwise)
 	}
 	otherwise = t.marked(otherwise)
-	standard := otherwise.Kind + " " + otherwise.key()
-	choice := t.choose("subject", standard, func() string {
+	return t.chooseKind("subject", otherwise, func() SubjectKey {
 		known := t.eiffelEvent(id)
 		if known == nil {
-			t.miss(eventQuery(id), want, "%s %s", eiffelType, id)
+			t.miss(t.eventQuery(id), want, "%s %s", eiffelType, id)
 		}
 		if known == nil || known.Subject.Kind == "" {
-			return standard
+			return otherwise
 		}
-		return known.Subject.Kind + " " + known.Subject.key()
+		return known.Subject
 	})
-	kind, key, _ := strings.Cut(choice, " ")
-	if k, ok := subjectOfKey(kind, key); ok {
-		return k
-	}
-	return otherwise
 }
 
 // runKind says what kind of run an activity is: what its categories or its name say, else a task run where it stands in the
@@ -62,7 +56,7 @@ func (t *toCDEvents) runKind() string {
 		}
 		return kind
 	}
-	context := target(t.linksIn(), linkContext)
+	context := target(t.links, linkContext)
 	if context == "" {
 		return kindPipelineRun
 	}
@@ -70,7 +64,7 @@ func (t *toCDEvents) runKind() string {
 		known := t.eiffelEvent(context)
 		switch {
 		case known == nil:
-			t.miss(eventQuery(context), "type", "the CONTEXT %s of the activity", context)
+			t.miss(t.eventQuery(context), "type", "the CONTEXT %s of the activity", context)
 		case known.Type == typeActT:
 			return kindTaskRun
 		}
@@ -159,24 +153,24 @@ func (t *toCDEvents) activityPhase() string {
 }
 
 // activityName is the name that the run's ActivityTriggered has, as far as the ledger knows it.
-func (t *toCDEvents) activityName() []byte {
-	triggered := target(t.linksIn(), linkActivity)
-	return textOrNone(t.choose("name", "", func() string {
+func (t *toCDEvents) activityName(*place) []byte {
+	triggered := target(t.links, linkActivity)
+	return textValue(t.choose("name", "", func() string {
 		if known := t.eiffelEvent(triggered); known != nil {
 			return known.Name
 		}
 		return ""
-	}))
+	})).raw
 }
 
 // pipelineRunReference is the pipeline run in whose CONTEXT a task run stands, as the event or its ActivityTriggered says.
-func (t *toCDEvents) pipelineRunReference() []byte {
+func (t *toCDEvents) pipelineRunReference(*place) []byte {
 	if t.subject.Kind != kindTaskRun {
 		return nil
 	}
 	return t.reference("pipelineRun", "", func() string {
-		contexts := targets(t.linksIn(), linkContext)
-		if triggered := t.eiffelEvent(target(t.linksIn(), linkActivity)); triggered != nil {
+		contexts := targets(t.links, linkContext)
+		if triggered := t.eiffelEvent(target(t.links, linkActivity)); triggered != nil {
 			contexts = append(contexts, targets(triggered.Links, linkContext)...)
 		}
 		for _, id := range contexts {
@@ -201,9 +195,8 @@ func (t *toCDEvents) reference(name, standard string, decide func() string) []by
 }
 
 // outcome is how a run or a test ended. Of a test the verdict decides, and only where that is inconclusive the conclusion.
-func (t *toCDEvents) outcome() []byte {
-	const at = "/subject/content/outcome"
-	allowed := t.schema.Enum(at)
+func (t *toCDEvents) outcome(at *place) []byte {
+	allowed := at.Enum()
 	if t.in.Type == typeActC || t.name == "testcaserun.finished" && t.in.Type != typeTCF {
 		return jsondoc.AppendString(nil, "cancel")
 	}
@@ -211,12 +204,12 @@ func (t *toCDEvents) outcome() []byte {
 	conclusion, verdict := outcome.Get("conclusion"), outcome.Get("verdict")
 	if t.in.Type == typeActF {
 		word, _ := t.g.vocabularies["conclusion"].cdevents(conclusion.Str(), allowed)
-		t.move(conclusion, at, "vocabulary conclusion", Translated)
+		t.move(conclusion, at.at, "vocabulary conclusion", Translated)
 		return jsondoc.AppendString(nil, word)
 	}
 	if verdict.Str() == "PASSED" || verdict.Str() == "FAILED" {
 		word, _ := t.g.vocabularies["verdict"].cdevents(verdict.Str(), allowed)
-		t.move(verdict, at, "vocabulary verdict", Translated)
+		t.move(verdict, at.at, "vocabulary verdict", Translated)
 		return jsondoc.AppendString(nil, word)
 	}
 	word := "error"
@@ -227,17 +220,17 @@ func (t *toCDEvents) outcome() []byte {
 		t.diagnose("filled_in", "the event has no verdict; it was taken for an error")
 	}
 	if verdict.Exists() {
-		t.move(verdict, at, "judgement outcome", Translated)
+		t.move(verdict, at.at, "judgement outcome", Translated)
 	}
 	if conclusion.Exists() {
-		t.move(conclusion, at, "judgement outcome", Translated)
+		t.move(conclusion, at.at, "judgement outcome", Translated)
 	}
 	return jsondoc.AppendString(nil, word)
 }
 
 // errors is the description of the outcome, and which outcome it was where CDEvents has no word for it; of a canceled
 // activity the reason.
-func (t *toCDEvents) errors() []byte {
+func (t *toCDEvents) errors(at *place) []byte {
 	const rule = "judgement errors"
 	data := t.in.doc.Root().Get("data")
 	description := data.At("outcome", "description")
@@ -246,29 +239,25 @@ func (t *toCDEvents) errors() []byte {
 	}
 	conclusion := data.At("outcome", "conclusion")
 	verdict := data.At("outcome", "verdict").Str()
-	at := "/subject/content/errors"
-	if !t.schemaHas(at) {
-		at = "/subject/content/reason"
-	}
 	unsaid := conclusion.Str() == "TIMED_OUT" || conclusion.Str() == "INCONCLUSIVE"
 	switch {
 	case unsaid && verdict != "PASSED" && verdict != "FAILED" && description.Str() == "":
 		return conclusion.Raw()
 	case unsaid && verdict != "PASSED" && verdict != "FAILED":
-		t.move(description, at, rule, OneWay)
+		t.move(description, at.at, rule, OneWay)
 		return jsondoc.AppendString(nil, conclusion.Str()+": "+description.Str())
 	case description.Str() != "":
-		t.move(description, at, rule, Exact)
+		t.move(description, at.at, rule, Exact)
 		return description.Raw()
 	}
 	return nil
 }
 
 // trigger is the first of the triggers.
-func (t *toCDEvents) trigger() []byte {
+func (t *toCDEvents) trigger(at *place) []byte {
 	for first := range t.in.doc.Root().At("data", "triggers").Children() {
 		word, _ := t.g.vocabularies["trigger"].cdevents(first.Get("type").Str(), nil)
-		t.move(first.Get("type"), "/subject/content/trigger/type", "vocabulary trigger", Translated)
+		t.move(first.Get("type"), at.at+"/type", "vocabulary trigger", Translated)
 		return append(jsondoc.AppendString([]byte(`{"type":`), word), '}')
 	}
 	return nil

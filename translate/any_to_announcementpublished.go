@@ -7,11 +7,10 @@ import (
 )
 
 // heading is what an announcement says of a CDEvent that Eiffel has no event for.
-func (t *toEiffel) heading() []byte {
-	at := "/data/heading"
+func (t *toEiffel) heading(at *place) []byte {
 	id := t.in.doc.Root().At("subject", "id")
-	if !t.used[id.Index()] {
-		t.move(id, at, "judgement heading", OneWay)
+	if !t.isUsed(id) {
+		t.move(id, at.at, "judgement heading", OneWay)
 	}
 	if other, ok := strings.CutPrefix(t.name, foreign); ok {
 		return jsondoc.AppendString(nil, other+": "+t.in.Subject)

@@ -7,18 +7,18 @@ import (
 )
 
 // purl is the artifact's identity.
-func (t *toEiffel) purl() []byte {
+func (t *toEiffel) purl(at *place) []byte {
 	id := t.in.doc.Root().At("subject", "id")
 	fidelity := Exact
 	if t.artifact.text != id.Str() {
 		fidelity = Translated
 	}
-	t.move(id, "/data/identity", "judgement purl", fidelity)
+	t.move(id, at.at, "judgement purl", fidelity)
 	return jsondoc.AppendString(nil, t.artifact.text)
 }
 
 // locations are those that the artifact's purl names: its repository and where to download it.
-func (t *toEiffel) locations() []byte {
+func (t *toEiffel) locations(*place) []byte {
 	b := []byte{'['}
 	if p, err := packageurl.FromString(t.artifact.purl); err == nil {
 		qualifiers := p.Qualifiers.Map()

@@ -35,10 +35,9 @@ func (t *toCDEvents) artifactSubject() {
 
 // changeReference is the change that the artifact was made from: what its composition, its cause or the activity that
 // built it leads to (section 6).
-func (t *toCDEvents) changeReference() []byte {
-	const at = "/subject/content/change"
+func (t *toCDEvents) changeReference(at *place) []byte {
 	choice := t.choose("change", "", func() string {
-		f := t.follow(targets(t.linksIn(), linkComposition, linkCause, linkContext),
+		f := t.follow(targets(t.links, linkComposition, linkCause, linkContext),
 			func(e *EiffelEvent) bool { return e.Type == typeSCC || e.Type == typeSCS },
 			func(e *EiffelEvent) []string {
 				if e.Type == typeCD {
@@ -64,7 +63,7 @@ func (t *toCDEvents) changeReference() []byte {
 			return changes[0]
 		}
 		if f.unknown != "" {
-			t.miss(eventQuery(f.unknown), at, "the event %s, which may lead to the change", f.unknown)
+			t.miss(t.eventQuery(f.unknown), at.at, "the event %s, which may lead to the change", f.unknown)
 		}
 		return f.unknown
 	})

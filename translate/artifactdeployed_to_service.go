@@ -8,7 +8,7 @@ import (
 
 // serviceSubject finds out which service a deployment is about: environment + artifact = service (section 5).
 func (t *toCDEvents) serviceSubject() {
-	links := t.linksIn()
+	links := t.links
 	artC, env := target(links, linkArtifact), target(links, linkEnvironment)
 	t.config = target(links, linkConfiguration)
 
@@ -19,7 +19,7 @@ func (t *toCDEvents) serviceSubject() {
 			if e := t.eiffelEvent(id); e != nil && e.Type == typ {
 				return yes
 			}
-			t.miss(eventQuery(id), want, "%s %s", typ, id)
+			t.miss(t.eventQuery(id), want, "%s %s", typ, id)
 			return no
 		}) == no {
 			return nil
@@ -57,24 +57,23 @@ func (t *toCDEvents) serviceSubject() {
 		t.diagnose("unresolved_deployment", "the artifact or the environment of deployment %s is unknown; it opens no incarnation", t.in.ID)
 		return
 	}
-	own := t.subject.key()
-	choice := t.choose("subject", own, func() string {
+	own := t.subject
+	t.subject = t.chooseSubject("subject", own, func() SubjectKey {
 		if t.markID != "" {
 			return own
 		}
 		if !named {
-			if services := t.set(packageQuery(t.environment, t.artifact.pkg)); len(services) == 1 {
-				return services[0]
+			if services := t.set(t.packageQuery(t.environment, t.artifact.pkg)); len(services) == 1 {
+				if k, ok := subjectOfKey(kindService, services[0]); ok {
+					return k
+				}
 			}
 		}
-		if sources := t.set(serviceQuery(t.environment, t.subject.ID)); len(sources) == 1 {
-			return SubjectKey{Source: sources[0], ID: t.subject.ID}.key()
+		if sources := t.set(t.serviceQuery(t.environment, own.ID)); len(sources) == 1 {
+			return SubjectKey{kindService, sources[0], own.ID}
 		}
 		return own
 	})
-	if k, ok := subjectOfKey(kindService, choice); ok {
-		t.subject = k
-	}
 }
 
 // serviceID names the service as the overlay says, if it is known what is deployed, else as the custom data does; "" if
@@ -115,7 +114,7 @@ func (t *toCDEvents) incarnationName() string {
 }
 
 // environmentReference writes the environment that a service lives in.
-func (t *toCDEvents) environmentReference() []byte {
+func (t *toCDEvents) environmentReference(*place) []byte {
 	if t.environment.ID == "" {
 		return nil
 	}
@@ -123,6 +122,6 @@ func (t *toCDEvents) environmentReference() []byte {
 }
 
 // artifactID is the purl of what was deployed, as its ArtC writes it.
-func (t *toCDEvents) artifactID() []byte {
+func (t *toCDEvents) artifactID(*place) []byte {
 	return jsondoc.AppendString(nil, t.identity)
 }

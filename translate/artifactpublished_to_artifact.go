@@ -2,7 +2,7 @@ package translate
 
 // publishedArtifactSubject finds the artifact that was published: that of the ARTIFACT link.
 func (t *toCDEvents) publishedArtifactSubject() {
-	t.findArtifact(target(t.linksIn(), linkArtifact), "/subject/id")
+	t.findArtifact(target(t.links, linkArtifact), "/subject/id")
 }
 
 // findArtifact finds the artifact that an event is about by its ArtifactCreated.
@@ -10,7 +10,7 @@ func (t *toCDEvents) findArtifact(id, want string) {
 	identity := t.choose("identity", "", func() string {
 		known := t.eiffelEvent(id)
 		if known == nil || known.Artifact == "" {
-			t.miss(eventQuery(id), want, "%s %s", typeArtC, id)
+			t.miss(t.eventQuery(id), want, "%s %s", typeArtC, id)
 			return ""
 		}
 		return known.Artifact

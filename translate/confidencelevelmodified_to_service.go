@@ -36,7 +36,7 @@ func (t *toCDEvents) confidenceLevelSubject() {
 	}
 	choice := t.choose("deployment", custom, func() string {
 		unknown := ""
-		for _, l := range t.linksIn() {
+		for _, l := range t.links {
 			if l.Type != linkSubject {
 				continue
 			}
@@ -49,7 +49,7 @@ func (t *toCDEvents) confidenceLevelSubject() {
 			}
 		}
 		if unknown != "" && t.markID == "" {
-			t.miss(eventQuery(unknown), "type", "the subject %s of the confidence level", unknown)
+			t.miss(t.eventQuery(unknown), "type", "the subject %s of the confidence level", unknown)
 		}
 		return custom
 	})
@@ -94,10 +94,10 @@ func (t *toCDEvents) signatureEntry() jsondoc.Value {
 }
 
 // signature is that of a signed artifact.
-func (t *toCDEvents) signature() []byte {
+func (t *toCDEvents) signature(at *place) []byte {
 	v := t.signatureEntry()
 	if v.Exists() {
-		t.move(v, "/subject/content/signature", "custom data "+signatureKey, Exact)
+		t.move(v, at.at, "custom data "+signatureKey, Exact)
 	}
 	return v.Raw()
 }

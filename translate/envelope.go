@@ -1,7 +1,6 @@
 package translate
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
@@ -95,21 +94,19 @@ func (r *run) ownEntry(entry jsondoc.Value) bool {
 	return r.own(entry.Get("key").Str(), entry.Get("value"))
 }
 
-// appendCarried writes the event as it is carried: compacted and otherwise untouched, without our own key, so that
-// envelopes never nest.
-func (r *run) appendCarried(b []byte) []byte {
+// stripOriginal takes our own key out of what is carried, so that envelopes never nest; else the original is untouched.
+func (r *run) stripOriginal() {
 	root := r.in.doc.Root()
 	drop := func(v jsondoc.Value) {
-		r.result.Losses = append(r.result.Losses, Loss{Pointer: v.Pointer(), Reason: "envelope"})
+		r.losses = append(r.losses, Loss{Pointer: r.pointer(v), Reason: "envelope"})
 		r.use(v)
 	}
 	if r.in.Protocol == CDEvents {
-		own := root.At("customData", carriedEiffel)
-		if !own.Exists() || !r.own(carriedEiffel, own) {
-			return append(b, r.in.JSON...)
+		if own := root.At("customData", carriedEiffel); own.Exists() && r.own(carriedEiffel, own) {
+			drop(own)
+			r.stripped = jsondoc.AppendReplaced(nil, r.in.doc, own, nil)
 		}
-		drop(own)
-		return jsondoc.AppendReplaced(b, r.in.doc, own, nil)
+		return
 	}
 	custom := root.At("data", "customData")
 	any := false
@@ -119,10 +116,21 @@ func (r *run) appendCarried(b []byte) []byte {
 			drop(entry)
 		}
 	}
-	if !any {
-		return append(b, r.in.JSON...)
+	if any {
+		r.stripped = jsondoc.AppendReplaced(nil, r.in.doc, custom, jsondoc.AppendWithout([]byte{}, custom, r.ownEntry))
 	}
-	return jsondoc.AppendReplaced(b, r.in.doc, custom, jsondoc.AppendWithout([]byte{}, custom, r.ownEntry))
+}
+
+// writeOriginal writes the event as it is carried: compacted and otherwise untouched, but for what was stripped.
+func (r *run) writeOriginal(w *jsondoc.Writer) error {
+	if r.stripped == nil {
+		w.Splice(r.in.doc.Root())
+		return nil
+	}
+	if err := w.JSON(r.stripped); err != nil {
+		return r.invalidOutput("%v", err)
+	}
+	return nil
 }
 
 // readOriginal decodes and validates a carried event; the reason says why it is not believed.
@@ -245,66 +253,6 @@ func (g *Engine) envelopeOfEntry(in *Event, v jsondoc.Value) (envelope, string) 
 	return envelope{}, reason
 }
 
-// isSynthesized tells whether an Eiffel event is one that the bridge makes up for the CDEvent of that id.
-func (g *Engine) isSynthesized(in *Event, contextID string) bool {
-	if in.Type == typeCD {
-		return isComposition(in, contextID)
-	}
-	k, ok := g.subjectOfAnchor(in)
-	return ok && in.ID == anchorID(in.Type, k)
-}
-
-// subjectOfAnchor is the subject for which a synthesized anchor stands: it says little but that.
-func (g *Engine) subjectOfAnchor(in *Event) (SubjectKey, bool) {
-	root := in.doc.Root()
-	data := root.Get("data")
-	k := SubjectKey{Source: root.At("meta", "source", "uri").Str(), ID: data.Get("name").Str()}
-	switch in.Type {
-	case typeED:
-		k.Kind = kindEnvironment
-	case typeArtC:
-		a, _ := parseArtifact(data.Get("identity").Str(), g.settings.AllQualifiers)
-		k = a.subject()
-	case typeActT:
-		k.Kind, _, _ = g.activityKind(in)
-	case typeTSS:
-		k.Kind = kindTestSuiteRun
-	case typeTCT:
-		k.Kind, k.ID = kindTestCaseRun, data.At("testCase", "id").Str()
-	case typeSCC:
-		k.Kind, k.ID = kindChange, data.At("change", "id").Str()
-	default:
-		return SubjectKey{}, false
-	}
-	for entry := range data.Get("customData").Children() {
-		if entry.Get("key").Str() == subjectKey { // it has a name of its own
-			k.ID = entry.At("value", "id").Str()
-			break
-		}
-	}
-	return k, true
-}
-
-// isComposition tells whether a composition is one that the bridge makes up. The type of the event that needed it is not
-// written anywhere, but few types need one: their versions are tried, those to come as well.
-func isComposition(in *Event, contextID string) bool {
-	uri := in.doc.Root().At("meta", "source", "uri").Str()
-	for _, need := range []struct{ role, name string }{
-		{linkSubject, "service.published"},
-		{linkIUT, "testcaserun.queued"}, {linkIUT, "testcaserun.started"}, {linkIUT, "testcaserun.finished"}, {linkIUT, "testcaserun.skipped"},
-	} {
-		for minor := range 20 {
-			for patch := range 10 {
-				t := fmt.Sprintf("dev.cdevents.%s.0.%d.%d", need.name, minor, patch)
-				if in.ID == synthesizedID(need.role, uri, contextID, t) {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
 // cdeventsOf are the CDEvents (subject.predicate) that an Eiffel event type may become.
 func (g *Engine) cdeventsOf(eiffelType string) []string {
 	names := []string{customName(eiffelType)}
@@ -331,99 +279,4 @@ func (g *Engine) subjectOf(e *Event) SubjectKey {
 		k.Source = source.Str()
 	}
 	return k
-}
-
-// giveBack handles a CDEvent that came from the other side, as [Settings.Returning] says; true if that was all.
-func (t *toEiffel) giveBack(s *schema.Schema) bool {
-	e, reason := t.g.envelopeOfCDEvent(t.in)
-	if reason != "" {
-		t.diagnose("envelope_not_believed", "customData.%s is ordinary custom data: %s", carriedEiffel, reason)
-	}
-	wrote := func(id string) bool {
-		known := t.eiffelEvent(id)
-		return known != nil && known.Emitted
-	}
-	mine := false
-	if t.g.settings.Returning != ReturningGiveBack {
-		known := t.contexts(t.in.ID).find(t.in.Source, t.in.Type)
-		mine = known != nil && known.Emitted
-	}
-	action := t.returningAction(&e, mine, wrote)
-	t.believe(&e)
-	if action == NotReturning {
-		return false
-	}
-	t.readSubject(s)
-	t.id = t.in.ID
-	t.row = t.returningRow(e.original.Type)
-	t.readReferences()
-	if e.mark != noMark {
-		pair := pairOf(t.in, &e)
-		pair.again = t.learned(e.id)
-		pair.emitted = action == Restored && t.g.settings.Returning == ReturningRestore
-		t.learnPair(pair)
-	}
-	t.finishReturning(action, &e)
-	return true
-}
-
-// returningRow is the row by which the event became, or came from, the Eiffel event of its id and that type; the last of
-// its type's rows if none says so.
-func (t *toEiffel) returningRow(eiffelType string) *rowToEiffel {
-	rows := t.g.rowsOfCDEvent(t.name)
-	if row := rowTo(rows, eiffelType, t.id, t.subject); row != nil {
-		return row
-	}
-	return rows[len(rows)-1]
-}
-
-// believe notes what a believed envelope says about where the event came from.
-func (r *run) believe(e *envelope) {
-	r.believed, r.markAt = e.mark != noMark, e.at
-	if e.mark == markID {
-		r.markID = e.id
-	}
-}
-
-// returningAction decides what to do with an event that may have come from the other side. mine says that this ledger's
-// bridge wrote the event itself; wrote tells it of the original.
-func (r *run) returningAction(e *envelope, mine bool, wrote func(id string) bool) Return {
-	if r.g.settings.Returning == ReturningGiveBack {
-		switch e.mark {
-		case markOriginal:
-			return Restored
-		case markSynthesized:
-			return Dropped
-		}
-		return NotReturning
-	}
-	if e.mark == noMark && !mine {
-		return NotReturning
-	}
-	round := e.mark != noMark && e.mark != markSynthesized && wrote(e.id)
-	switch r.g.settings.Returning {
-	case ReturningRestore:
-		if e.mark == markOriginal && !mine && !round {
-			return Restored
-		}
-		return Dropped
-	case ReturningTranslate:
-		if round || mine {
-			return Dropped
-		}
-		return NotReturning
-	}
-	return Dropped
-}
-
-// finishReturning completes the result of an event that came round.
-func (r *run) finishReturning(action Return, e *envelope) {
-	if len(r.result.Need) > 0 {
-		r.result = Result{Need: r.result.Need}
-		return
-	}
-	r.result.Returning = action
-	if action == Restored {
-		r.result.Events = append(r.result.Events, e.original)
-	}
 }

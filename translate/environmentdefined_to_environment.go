@@ -8,30 +8,26 @@ func (t *toCDEvents) environmentSubject() {
 	if k.ID == "" {
 		k.ID = urnUUID + t.in.ID
 	}
-	t.subject = t.marked(k)
-	own := t.subject.key()
-	previous := target(t.linksIn(), linkPrevious)
-	choice := t.choose("subject", own, func() string {
+	own := t.marked(k)
+	previous := target(t.links, linkPrevious)
+	t.subject = t.chooseSubject("subject", own, func() SubjectKey {
 		known := t.ownEvent()
 		if (known == nil || known.Subject.Kind != kindEnvironment) && previous != "" {
 			known = t.eiffelEvent(previous)
 		}
 		if known == nil && previous != "" {
-			t.miss(eventQuery(previous), "/subject/id", "the version %s before the environment's", previous)
+			t.miss(t.eventQuery(previous), "/subject/id", "the version %s before the environment's", previous)
 		}
 		if known == nil || known.Subject.Kind != kindEnvironment {
 			return own
 		}
-		return known.Subject.key()
+		return known.Subject
 	})
-	if k, ok := subjectOfKey(kindEnvironment, choice); ok {
-		t.subject = k
-	}
 }
 
 // environmentName chooses between created and modified.
 func (t *toCDEvents) environmentName() string {
-	if target(t.linksIn(), linkPrevious) != "" {
+	if target(t.links, linkPrevious) != "" {
 		return "environment.modified"
 	}
 	return t.choose("name", "environment.created", func() string {

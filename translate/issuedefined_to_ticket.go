@@ -34,11 +34,11 @@ func (t *toCDEvents) ticketName() string {
 }
 
 // creator is who defined the issue, as far as Eiffel says: the name of the event's source.
-func (t *toCDEvents) creator() []byte {
+func (t *toCDEvents) creator(at *place) []byte {
 	name := t.in.doc.Root().At("meta", "source", "name")
-	if name.Str() == "" || !t.schema.Allows("/subject/content/creator", name.Str()) {
+	if name.Str() == "" || !at.Allows(name.Str()) {
 		return jsondoc.AppendString(nil, t.in.Source)
 	}
-	t.move(name, "/subject/content/creator", "judgement creator", OneWay)
+	t.move(name, at.at, "judgement creator", OneWay)
 	return name.Raw()
 }

@@ -55,9 +55,9 @@ func target(links []EiffelLink, linkType string) string {
 	return ""
 }
 
-// learned tells whether the ledger knows already what an Eiffel event is about: the event came before, by this way or
+// knows tells whether the ledger knows already what an Eiffel event is about: the event came before, by this way or
 // another, and is not the newest of its subject.
-func (r *run) learned(eiffelID string) bool {
+func (r *run) knows(eiffelID string) bool {
 	known := r.eiffelEvent(eiffelID)
 	return known != nil && known.Subject.Kind != ""
 }
@@ -118,7 +118,7 @@ func (t *toEiffel) readEnvironment() {
 		}
 		return
 	}
-	t.environment = t.resolve(kindEnvironment, t.environment)
+	t.environment = t.resolve(sourceOfEnvironment, t.environment)
 }
 
 // learnFacts teaches the ledger a pair of events.
@@ -128,7 +128,7 @@ func (r *run) learnFacts(p *pair) {
 	if p.eiffel != p.context.ID {
 		context.Eiffel = p.eiffel
 	}
-	r.learn(contextQuery(p.context.ID), Contexts{context}.Encode())
+	r.learn(r.contextQuery(p.context.ID), Contexts{context}.Encode())
 
 	event := EiffelEvent{
 		Type: p.eiffelType, Time: p.time, Subject: p.subject, Environment: p.environment, Links: p.links, Name: p.title, Emitted: p.emitted,
@@ -142,7 +142,7 @@ func (r *run) learnFacts(p *pair) {
 	if p.artifact != nil {
 		event.Artifact = p.identity
 	}
-	r.learn(eventQuery(p.eiffel), event.Encode())
+	r.learn(r.eventQuery(p.eiffel), event.Encode())
 
 	switch p.learns {
 	case mappings.LearnAnchor:
@@ -154,19 +154,19 @@ func (r *run) learnFacts(p *pair) {
 		if p.artifact != nil {
 			s.Text = p.identity
 		} else if ReferredTo(p.subject.Kind) {
-			r.learn(nameQuery(p.subject.Kind, p.subject.ID), Set{p.subject.Source}.Encode())
+			r.learn(r.nameQuery(p.subject.Kind, p.subject.ID), Set{p.subject.Source}.Encode())
 		}
-		r.learn(subjectQuery(p.subject), s.Encode())
+		r.learn(r.subjectQuery(p.subject), s.Encode())
 	case mappings.LearnMilestone:
 		s := p.milestone()
-		r.learn(subjectQuery(p.subject), s.Encode())
+		r.learn(r.subjectQuery(p.subject), s.Encode())
 	case mappings.LearnClosure:
 		s := Subject{}
 		if p.eiffelType != typeAnnP {
 			s = p.milestone()
 		}
 		s.Closures = []Stamp{stamp}
-		r.learn(subjectQuery(p.subject), s.Encode())
+		r.learn(r.subjectQuery(p.subject), s.Encode())
 	case mappings.LearnIncarnation:
 		e := Entry{Stamp: stamp, Config: p.config}
 		if _, predicate, _ := strings.Cut(p.name, "."); predicate != deployed {
@@ -203,15 +203,15 @@ func (r *run) learnEntry(p *pair, e Entry) {
 		}
 		delta.FirstRuns = []FirstRun{{Artifact: p.artifact.key, Stamp: e.Stamp}}
 	}
-	r.learn(lineQuery(p.subject, p.environment), delta.Encode())
+	r.learn(r.lineQuery(p.subject, p.environment), delta.Encode())
 	if len(known.entries) == 0 {
-		r.learn(runsQuery(p.environment), Set{p.subject.key()}.Encode())
+		r.learn(r.runsQuery(p.environment), Set{p.subject.key()}.Encode())
 		service := Subject{Environments: []SubjectKey{p.environment}}
-		r.learn(subjectQuery(p.subject), service.Encode())
-		r.learn(nameQuery(p.subject.Kind, p.subject.ID), Set{p.subject.Source}.Encode())
-		r.learn(serviceQuery(p.environment, p.subject.ID), Set{p.subject.Source}.Encode())
+		r.learn(r.subjectQuery(p.subject), service.Encode())
+		r.learn(r.nameQuery(p.subject.Kind, p.subject.ID), Set{p.subject.Source}.Encode())
+		r.learn(r.serviceQuery(p.environment, p.subject.ID), Set{p.subject.Source}.Encode())
 	}
 	if !e.Removed && !known.ran(p.artifact.pkg) {
-		r.learn(packageQuery(p.environment, p.artifact.pkg), Set{p.subject.key()}.Encode())
+		r.learn(r.packageQuery(p.environment, p.artifact.pkg), Set{p.subject.key()}.Encode())
 	}
 }

@@ -19,13 +19,13 @@ func (t *toEiffel) canceledBeforeStart() bool {
 }
 
 // outcomeDescription says what the outcome alone does not: the errors or the reason, and a word that no vocabulary has.
-func (t *toEiffel) outcomeDescription() []byte {
+func (t *toEiffel) outcomeDescription(at *place) []byte {
 	content := t.in.doc.Root().At("subject", "content")
 	text := content.Get("errors")
 	if text.Str() == "" {
 		text = content.Get("reason")
 	}
-	const at, rule = "/data/outcome/description", "judgement outcomeDescription"
+	const rule = "judgement outcomeDescription"
 	outcome := content.Get("outcome")
 	if _, known := t.g.vocabularies["conclusion"].eiffel(outcome.Str()); known || outcome.Str() == "" {
 		if text.Str() == "" {
@@ -35,19 +35,19 @@ func (t *toEiffel) outcomeDescription() []byte {
 		if !known {
 			fidelity = OneWay // the inconclusive outcome comes back before it
 		}
-		t.move(text, at, rule, fidelity)
+		t.move(text, at.at, rule, fidelity)
 		return text.Raw()
 	}
-	t.move(outcome, at, rule, OneWay)
+	t.move(outcome, at.at, rule, OneWay)
 	if text.Str() == "" {
 		return outcome.Raw()
 	}
-	t.move(text, at, rule, OneWay)
+	t.move(text, at.at, rule, OneWay)
 	return jsondoc.AppendString(nil, outcome.Str()+": "+text.Str())
 }
 
 // buildConclusion is a success where the build made an artifact: build.finished has no outcome of its own.
-func (t *toEiffel) buildConclusion() []byte {
+func (t *toEiffel) buildConclusion(*place) []byte {
 	conclusion := "INCONCLUSIVE"
 	if t.in.doc.Root().At("subject", "content", "artifactId").Str() != "" {
 		conclusion = "SUCCESSFUL"

@@ -8,7 +8,7 @@ import (
 )
 
 // deploymentDescription says which service, artifact and environment a deployment is about, and from what to what.
-func (t *toEiffel) deploymentDescription() []byte {
+func (t *toEiffel) deploymentDescription(at *place) []byte {
 	predicate := t.name[strings.IndexByte(t.name, '.')+1:]
 	verb := map[string]string{deployed: "deployed", upgraded: "upgraded", rolledback: "rolled back"}[predicate]
 	content := t.in.doc.Root().At("subject", "content")
@@ -29,6 +29,6 @@ func (t *toEiffel) deploymentDescription() []byte {
 	} else {
 		text = fmt.Sprintf("%s: %s", text, artifactID)
 	}
-	t.move(t.in.doc.Root().At("subject", "id"), "/data/description", "judgement deployment", OneWay)
+	t.move(t.in.doc.Root().At("subject", "id"), at.at, "judgement deployment", OneWay)
 	return jsondoc.AppendString(nil, text)
 }

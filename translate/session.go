@@ -2,6 +2,7 @@ package translate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 )
@@ -20,11 +21,24 @@ const (
 // translators of others.
 const maxRounds = 16
 
-// Ask translates one event with what the ledger knows, without teaching it anything: it answers [Result.Need] until
-// there is none.
+// asker is a translator that reads what it lacks itself, so that it need not be asked again.
+type asker interface {
+	ask(ctx context.Context, in *Event, ledger reader) (Result, error)
+}
+
+// Ask translates one event with what the ledger knows, without teaching it anything. An [Engine] reads the ledger while it
+// translates; any other translator is asked again with the answers to its [Result.Need], until there is none.
 func Ask(ctx context.Context, t Translator, ledger interface {
 	Read(ctx context.Context, queries []Query) ([][]byte, error)
 }, in Event) (Result, error) {
+	if a, ok := t.(asker); ok {
+		result, err := a.ask(ctx, &in, ledger)
+		var refused *EventError
+		if err != nil && !errors.As(err, &refused) {
+			return Result{}, fmt.Errorf("event %s: read the ledger: %w", shorten(in.ID, 80), err)
+		}
+		return result, err
+	}
 	var facts Facts
 	for range maxRounds {
 		result, err := t.Translate(in, &facts)

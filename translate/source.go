@@ -11,13 +11,16 @@ import (
 // itself (section 2).
 func sourceFromMeta(meta jsondoc.Value) string {
 	source := meta.Get("source")
-	if uri := source.Get("uri").Str(); uri != "" {
+	return sourceOf(source.Get("uri").Str(), source.Get("domainId").Str(), source.Get("host").Str())
+}
+
+func sourceOf(uri, domainID, host string) string {
+	switch {
+	case uri != "":
 		return escapeURI(uri)
-	}
-	if domain := source.Get("domainId").Str(); domain != "" {
-		return "urn:eiffel:domain:" + escapeAll(domain)
-	}
-	if host := source.Get("host").Str(); host != "" {
+	case domainID != "":
+		return "urn:eiffel:domain:" + escapeAll(domainID)
+	case host != "":
 		return "urn:eiffel:host:" + escapeAll(host)
 	}
 	return "urn:eiffel"

@@ -30,7 +30,7 @@ func (t *toCDEvents) changeSubject() {
 		t.moveSubject(hg, OneWay)
 	}
 	if t.in.Type == typeSCS {
-		if change := target(t.linksIn(), linkChange); change != "" {
+		if change := target(t.links, linkChange); change != "" {
 			t.subject = t.subjectOfTarget(change, k, "/subject/id", typeSCC)
 			return
 		}
@@ -45,19 +45,19 @@ func (t *toCDEvents) moveSubject(v jsondoc.Value, fidelity Fidelity) {
 
 // changeName is updated for a later version.
 func (t *toCDEvents) changeName() string {
-	if target(t.linksIn(), linkPrevious) != "" {
+	if target(t.links, linkPrevious) != "" {
 		return "change.updated"
 	}
 	return "change.created"
 }
 
 // repositoryReference is the repository that the change is in, by its name, else by its URI.
-func (t *toCDEvents) repositoryReference() []byte {
+func (t *toCDEvents) repositoryReference(at *place) []byte {
 	data := t.in.doc.Root().Get("data")
 	for _, system := range []string{"gitIdentifier", "svnIdentifier", "hgIdentifier"} {
 		for _, name := range []string{"repoName", "repoUri"} {
 			if v := data.At(system, name); v.Str() != "" {
-				t.move(v, "/subject/content/repository/id", "judgement repository", OneWay)
+				t.move(v, at.at+"/id", "judgement repository", OneWay)
 				return appendReference(SubjectKey{ID: v.Str()})
 			}
 		}

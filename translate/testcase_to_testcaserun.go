@@ -5,7 +5,7 @@ func (t *toCDEvents) testCaseRunSubject() {
 	if t.in.Type == typeTCT {
 		t.subject = t.marked(SubjectKey{Kind: kindTestCaseRun, Source: t.in.Source, ID: t.in.ID})
 	} else {
-		triggered := target(t.linksIn(), linkTestCase)
+		triggered := target(t.links, linkTestCase)
 		t.subject = t.subjectOfTarget(triggered, SubjectKey{Kind: kindTestCaseRun, Source: t.in.Source, ID: triggered}, "/subject/source", typeTCT)
 	}
 	t.findTestEnvironment()
@@ -18,7 +18,7 @@ func (t *toCDEvents) canceledName() string {
 		return skipped // nothing else becomes a TestCaseCanceled here
 	}
 	return t.choose("canceled", finished, func() string {
-		if known := t.eiffelEvent(target(t.linksIn(), linkTestCase)); known != nil && known.Synthesized &&
+		if known := t.eiffelEvent(target(t.links, linkTestCase)); known != nil && known.Synthesized &&
 			t.subjectRecord(known.Subject).Anchor(typeTCS) == nil {
 			return skipped
 		}
@@ -41,7 +41,7 @@ func testedBy(eiffelType string, links []EiffelLink) []string {
 // findTestEnvironment finds the environment that a test ran in: that of the ENVIRONMENT link, else the one that the ledger
 // knows for the run, else that of the deployment which is tested.
 func (t *toCDEvents) findTestEnvironment() {
-	links := t.linksIn()
+	links := t.links
 	linked := target(links, linkEnvironment)
 	choice := t.choose("environment", "", func() string {
 		unknown := ""
@@ -68,7 +68,7 @@ func (t *toCDEvents) findTestEnvironment() {
 		}
 		fill(&unknown, f.unknown)
 		if unknown != "" {
-			t.miss(eventQuery(unknown), "/subject/content/environment", "the event %s, which may know the environment", unknown)
+			t.miss(t.eventQuery(unknown), "/subject/content/environment", "the event %s, which may know the environment", unknown)
 		}
 		return unknown
 	})
@@ -80,13 +80,12 @@ func (t *toCDEvents) findTestEnvironment() {
 }
 
 // testEnvironment writes the environment that a test ran in.
-func (t *toCDEvents) testEnvironment() []byte {
-	const at = "/subject/content/environment"
+func (t *toCDEvents) testEnvironment(at *place) []byte {
 	id, unknown := uuidOfURN(t.environment.ID)
 	switch {
 	case t.environment.ID == "":
 		return nil
-	case unknown && !t.schema.Requires(at):
+	case unknown && !at.Required():
 		return nil
 	case unknown:
 		return t.placeholder(at, id)
@@ -96,10 +95,10 @@ func (t *toCDEvents) testEnvironment() []byte {
 
 // testSuiteRunReference is the test suite run in whose CONTEXT a test case stands, as the event or its TestCaseTriggered
 // says.
-func (t *toCDEvents) testSuiteRunReference() []byte {
+func (t *toCDEvents) testSuiteRunReference(*place) []byte {
 	return t.reference("testSuiteRun", "", func() string {
-		contexts := targets(t.linksIn(), linkContext)
-		if triggered := target(t.linksIn(), linkTestCase); triggered != "" {
+		contexts := targets(t.links, linkContext)
+		if triggered := target(t.links, linkTestCase); triggered != "" {
 			if known := t.eiffelEvent(triggered); known != nil {
 				contexts = append(contexts, targets(known.Links, linkContext)...)
 			}

@@ -3,7 +3,7 @@ package translate
 // testSuiteRunSubject finds the test suite run: its id is that of its TestSuiteStarted, or of the activity of kind
 // testsuiterun in whose CONTEXT that stands: both are one subject then.
 func (t *toCDEvents) testSuiteRunSubject() {
-	links := t.linksIn()
+	links := t.links
 	if t.in.Type != typeTSS {
 		started := target(links, linkTestSuite)
 		t.subject = t.subjectOfTarget(started, SubjectKey{Kind: kindTestSuiteRun, Source: t.in.Source, ID: started}, "/subject/id", typeTSS)
@@ -12,22 +12,18 @@ func (t *toCDEvents) testSuiteRunSubject() {
 	}
 	own := t.marked(SubjectKey{Kind: kindTestSuiteRun, Source: t.in.Source, ID: t.in.ID})
 	context := target(links, linkContext)
-	choice := t.choose("subject", own.key(), func() string {
+	t.subject = t.chooseSubject("subject", own, func() SubjectKey {
 		if context == "" || t.markID != "" {
-			return own.key()
+			return own
 		}
 		known := t.eiffelEvent(context)
 		if known == nil {
-			t.miss(eventQuery(context), "/subject/id", "the CONTEXT %s of the test suite", context)
+			t.miss(t.eventQuery(context), "/subject/id", "the CONTEXT %s of the test suite", context)
 		}
 		if known == nil || known.Type != typeActT || known.Subject.Kind != kindTestSuiteRun {
-			return own.key()
+			return own
 		}
-		return known.Subject.key()
+		return known.Subject
 	})
-	t.subject = own
-	if k, ok := subjectOfKey(kindTestSuiteRun, choice); ok {
-		t.subject = k
-	}
 	t.findTestEnvironment()
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -84,19 +85,18 @@ func (d *Document) Len() int { return len(d.nodes) }
 func (d *Document) Depth() int { return d.depth }
 
 // DepthWithout is Depth for the document without some of its values.
-func (d *Document) DepthWithout(skip func(Value) bool) int {
-	var depth func(v Value, level int) int
-	depth = func(v Value, level int) int {
-		if v.Kind() < Array || skip(v) {
-			return level
-		}
-		most := level + 1
-		for c := range v.Children() {
-			most = max(most, depth(c, level+1))
-		}
-		return most
+func (d *Document) DepthWithout(skip func(Value) bool) int { return d.Root().depth(skip) }
+
+// depth is the number of nested objects and arrays from v on, without those that skip tells; skip may be nil.
+func (v Value) depth(skip func(Value) bool) int {
+	if v.Kind() < Array || skip != nil && skip(v) {
+		return 0
 	}
-	return depth(d.Root(), 0)
+	most := 0
+	for c := v.first(); c.d != nil; c = c.nextSibling() {
+		most = max(most, c.depth(skip))
+	}
+	return most + 1
 }
 
 // Root is the outermost value.
@@ -166,35 +166,14 @@ func (v Value) At(path ...string) Value {
 	return v
 }
 
-// Pointed is the value at a JSON pointer (RFC 6901) below this one; "" is the value itself.
+// Pointed is the value at a JSON pointer (RFC 6901) below this one; "" is the value itself. Who looks up the same pointer
+// in many events splits it once ([NewPath]).
 func (v Value) Pointed(pointer string) Value {
-	for pointer != "" && v.d != nil {
-		if pointer[0] != '/' {
-			return Value{}
-		}
-		token, rest, found := strings.Cut(pointer[1:], "/")
-		pointer = ""
-		if found {
-			pointer = "/" + rest
-		}
-		if strings.IndexByte(token, '~') >= 0 {
-			token = strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
-		}
-		if v.Kind() == Array {
-			i, err := strconv.Atoi(token)
-			if err != nil || i < 0 {
-				return Value{}
-			}
-			c := v.first()
-			for ; i > 0 && c.d != nil; i-- {
-				c = c.nextSibling()
-			}
-			v = c
-			continue
-		}
-		v = v.Get(token)
+	p, ok := NewPath(pointer)
+	if !ok {
+		return Value{}
 	}
-	return v
+	return v.Follow(p)
 }
 
 func (v Value) first() Value {
@@ -227,6 +206,20 @@ func (v Value) Children() iter.Seq[Value] {
 	}
 }
 
+// First is the first member or element, Missing if there is none.
+func (v Value) First() Value { return v.first() }
+
+// Next is the member or element after this one, Missing behind the last.
+func (v Value) Next() Value {
+	if v.d == nil {
+		return Value{}
+	}
+	return v.nextSibling()
+}
+
+// ParentOf is the index of the object or array that holds the value of an index, -1 for the root.
+func (d *Document) ParentOf(index int) int { return int(d.nodes[index].parent) }
+
 // Empty tells whether an object or array has nothing in it; it is true for anything else.
 func (v Value) Empty() bool { return v.first().d == nil }
 
@@ -238,7 +231,8 @@ func (v Value) Parent() Value {
 	return Value{v.d, v.d.nodes[v.i].parent}
 }
 
-// Str is the text of a string with its escapes resolved, "" for anything else.
+// Str is the text of a string with its escapes resolved, "" for anything else. It keeps the whole document in memory as
+// long as it is held: clone what is kept.
 func (v Value) Str() string {
 	if v.Kind() != String {
 		return ""
@@ -307,26 +301,23 @@ func integral(raw []byte) (digits string, exp int, ok bool) {
 }
 
 // Pointer is the value's JSON pointer (RFC 6901), "" for the root.
-func (v Value) Pointer() string {
+func (v Value) Pointer() string { return string(v.AppendPointer(nil)) }
+
+// AppendPointer appends the value's JSON pointer.
+func (v Value) AppendPointer(dst []byte) []byte {
 	if v.d == nil || v.i == 0 {
-		return ""
+		return dst
 	}
-	n := v.d.nodes[v.i]
-	parent := Value{v.d, n.parent}
-	token := ""
-	if parent.Kind() == Array {
-		at := 0
-		for c := range parent.Children() {
-			if c.i == v.i {
-				break
-			}
-			at++
-		}
-		token = strconv.Itoa(at)
-	} else {
-		token = EscapePointer(v.Key())
+	parent := Value{v.d, v.d.nodes[v.i].parent}
+	dst = append(parent.AppendPointer(dst), '/')
+	if parent.Kind() != Array {
+		return append(dst, EscapePointer(v.Key())...)
 	}
-	return parent.Pointer() + "/" + token
+	at := 0
+	for c := parent.first(); c.i != v.i; c = c.nextSibling() {
+		at++
+	}
+	return strconv.AppendInt(dst, int64(at), 10)
 }
 
 // EscapePointer writes a member name as a token of a JSON pointer.
@@ -337,9 +328,11 @@ func EscapePointer(name string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
 }
 
+// unquote gives the text of a JSON string. Where there is no escape to resolve, the text is that of the document itself,
+// which never changes.
 func unquote(raw []byte) string {
 	if bytes.IndexByte(raw, '\\') < 0 {
-		return string(raw[1 : len(raw)-1])
+		return unsafe.String(unsafe.SliceData(raw[1:]), len(raw)-2)
 	}
 	out, err := jsontext.AppendUnquote(nil, raw)
 	if err != nil {

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 )
@@ -296,21 +295,13 @@ func (s *Schema) IsText(pointer string) bool {
 
 // Allows tells whether the string at a JSON pointer may be s, as far as its length goes and the words that are allowed.
 // It is true for what is no string, and for what the schema does not name.
-func (s *Schema) Allows(pointer, text string) bool {
-	n := find(s.root, pointer)
-	if n == nil || n.op != opString {
-		return true
-	}
-	if n.enum != nil {
-		return slices.Contains(n.enum, text)
-	}
-	return utf8.RuneCountInString(text) >= n.min
-}
+func (s *Schema) Allows(pointer, text string) bool { return s.Place(pointer).Allows(text) }
 
 // Enum is what the schema allows at a JSON pointer if that is a closed list of words ("/data/outcome/conclusion"), nil if
 // not. It must not be changed.
-func (s *Schema) Enum(pointer string) []string {
-	n := find(s.root, pointer)
+func (s *Schema) Enum(pointer string) []string { return s.enum(find(s.root, pointer)) }
+
+func (s *Schema) enum(n *node) []string {
 	switch {
 	case n == nil:
 		return nil

@@ -5,22 +5,23 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
-	"github.com/eiffelbridge/eiffelbridge/mappings"
 )
 
 // runningTarget is the deployment that runs the service that a row's link refers to. Where a link needs one and none is
 // known, a composition without elements, named after the service, stands in for it (section 5).
-func (t *toEiffel) runningTarget(l *mappings.Link) (to rowTarget) {
+func (t *toEiffel) runningTarget(l *rowLink) (to rowTarget) {
 	service, from, ok := t.serviceOf(l)
 	if !ok {
 		return to
 	}
 	if id, ok := uuidOfURN(service.ID); ok && t.namesEvent(l, id) {
-		return rowTarget{id: id, from: from, rule: "the Eiffel event that the service's id names", fidelity: Translated, aliased: true}
+		to.id, to.rule, to.fidelity, to.aliased = id, "the Eiffel event that the service's id names", Translated, true
+		to.says(from...)
+		return to
 	}
 	environment, environmentFrom, missing := t.environmentOfService(service)
 	aliased := len(environmentFrom) > 1 && environmentFrom[1].Str() != environment.Source
-	choice := t.choose("running/"+l.Type, "", func() string {
+	choice := t.choose(l.running, "", func() string {
 		if target, ok := t.twinTarget(l.Type); ok {
 			return target
 		}
@@ -30,7 +31,7 @@ func (t *toEiffel) runningTarget(l *mappings.Link) (to rowTarget) {
 		e, running := t.line(service, environment).runningAt(t.subjectRecord(environment), t.stamp())
 		if !running {
 			if missing == (Query{}) {
-				missing = lineQuery(service, environment)
+				missing = t.lineQuery(service, environment)
 			}
 			return ""
 		}
@@ -46,7 +47,12 @@ func (t *toEiffel) runningTarget(l *mappings.Link) (to rowTarget) {
 	})
 	t.environment = environment
 	if choice != "" {
-		to = rowTarget{id: choice, from: append(from, environmentFrom...), aliased: aliased, rule: "link to the deployment that runs service " + shorten(service.ID, 80)}
+		to.id, to.aliased = choice, aliased
+		to.says(from...)
+		to.says(environmentFrom...)
+		if t.explain {
+			to.rule = "link to the deployment that runs service " + shorten(service.ID, 80)
+		}
 		if !t.mayTarget(l.Type, typeArtD) {
 			to.fidelity = OneWay
 		}
@@ -58,7 +64,8 @@ func (t *toEiffel) runningTarget(l *mappings.Link) (to rowTarget) {
 	if missing != (Query{}) {
 		t.miss(missing, l.Type, "a deployment of service %q", service.ID)
 	}
-	to = rowTarget{id: synthesizedID(l.Type, t.in.Source, t.in.ID, t.in.Type), from: from, rule: "name of the composition that stands in", fidelity: OneWay}
+	to.id, to.rule, to.fidelity = synthesizedID(l.Type, t.in.Source, t.in.ID, t.in.Type), "name of the composition that stands in", OneWay
+	to.says(from...)
 	t.diagnose("no_running_deployment", "no deployment of service %q is known to run; composition %s stands in for it", service.ID, to.id)
 	if t.g.settings.Synthesize != SynthesizeNever {
 		t.synthesizeComposition(to.id, service.ID, nil)
@@ -67,9 +74,9 @@ func (t *toEiffel) runningTarget(l *mappings.Link) (to rowTarget) {
 }
 
 // serviceOf is the service that a row's link refers to, and the values that say so; false if the event names none.
-func (t *toEiffel) serviceOf(l *mappings.Link) (SubjectKey, []jsondoc.Value, bool) {
-	v := t.in.doc.Root().Pointed(l.Reference)
-	if l.Reference == "/subject" {
+func (t *toEiffel) serviceOf(l *rowLink) (SubjectKey, []jsondoc.Value, bool) {
+	v := t.in.doc.Root().Follow(l.reference)
+	if l.own {
 		return t.subject, []jsondoc.Value{v.Get("id")}, true
 	}
 	if !v.Exists() {
@@ -77,27 +84,14 @@ func (t *toEiffel) serviceOf(l *mappings.Link) (SubjectKey, []jsondoc.Value, boo
 	}
 	k := t.readReference(kindService, v)
 	if _, ok := uuidOfURN(k.ID); !ok {
-		k = t.resolve(kindService, k)
+		k = t.resolve(sourceOfService, k)
 	}
 	return k, []jsondoc.Value{v.Get("id"), v.Get("source")}, true
 }
 
-// synthesizeComposition makes up a composition, which stands in for what a required link lacks, and learns it.
-func (t *toEiffel) synthesizeComposition(id, name string, elements []string) {
-	var links []EiffelLink
-	for _, e := range elements {
-		links = append(links, EiffelLink{Type: linkElement, Target: e})
-	}
-	t.synthesize(typeCD, id, t.in.Source, "", []member{stringMember("/name", name)}, links)
-	if !t.replaying {
-		record := EiffelEvent{Type: typeCD, Time: t.in.Time, Links: links, Emitted: true, Synthesized: true}
-		t.learn(eventQuery(id), record.Encode())
-	}
-}
-
 // mayTarget tells whether the event's links of a type may point to events of another type.
 func (t *toEiffel) mayTarget(linkType, eiffelType string) bool {
-	return mayTarget(t.schema.LinkRules(), linkType, eiffelType)
+	return mayTarget(t.row.schema.LinkRules(), linkType, eiffelType)
 }
 
 func mayTarget(rules []schema.LinkRule, linkType, eiffelType string) bool {
@@ -121,9 +115,9 @@ func (t *toEiffel) environmentOfService(service SubjectKey) (SubjectKey, []jsond
 		if known := t.eiffelEvent(id); known != nil && known.Subject.Kind == kindEnvironment {
 			return known.Subject, from, Query{}
 		}
-		return k, from, eventQuery(id)
+		return k, from, t.eventQuery(id)
 	}
-	return t.resolve(kindEnvironment, k), from, Query{}
+	return t.resolve(sourceOfEnvironment, k), from, Query{}
 }
 
 // onlyEnvironment is the only environment in which a service runs.
@@ -150,5 +144,5 @@ func (t *toEiffel) onlyEnvironment(service SubjectKey) (SubjectKey, Query) {
 		t.diagnose("several_environments", "service %q runs in several environments and the event names none", service.ID)
 		return SubjectKey{}, Query{}
 	}
-	return SubjectKey{}, subjectQuery(service)
+	return SubjectKey{}, t.subjectQuery(service)
 }

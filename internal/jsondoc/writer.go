@@ -1,0 +1,190 @@
+package jsondoc
+
+import (
+	"strconv"
+	"time"
+)
+
+// Writer makes a document: the text and its values in one go, so that what was written can be read and checked without
+// being parsed. Calls must nest as JSON does; a Writer that is used otherwise gives a document that is none. It is not safe
+// for concurrent use.
+type Writer struct {
+	d        *Document
+	open     int32 // the innermost open container, -1 for none
+	last     int32 // the value before within it, -1 for none
+	level    int
+	keyStart int32 // of the pending member name
+	keyEnd   int32
+}
+
+// NewWriter makes a Writer with room for a text of size bytes and for so many values.
+func NewWriter(size, values int) Writer {
+	return Writer{
+		d:    &Document{buf: make([]byte, 0, size), nodes: make([]node, 0, values)},
+		open: -1, last: -1,
+	}
+}
+
+// Document is what was written. The Writer must not be used any more.
+func (w *Writer) Document() *Document { return w.d }
+
+// Level is the number of containers that are open.
+func (w *Writer) Level() int { return w.level }
+
+// comma separates a value, or a member's name, from the one before.
+func (w *Writer) comma() {
+	if w.last >= 0 {
+		w.d.buf = append(w.d.buf, ',')
+	}
+}
+
+// begin starts a value: its node is the next.
+func (w *Writer) begin(kind Kind) *node {
+	if w.keyEnd == 0 {
+		w.comma()
+	}
+	index := int32(len(w.d.nodes))
+	w.d.nodes = append(w.d.nodes, node{
+		keyStart: w.keyStart, keyEnd: w.keyEnd, start: int32(len(w.d.buf)), parent: w.open, kind: kind,
+	})
+	if w.last >= 0 {
+		w.d.nodes[w.last].next = index
+	}
+	w.last = index
+	w.keyStart, w.keyEnd = 0, 0
+	return &w.d.nodes[index]
+}
+
+// Name writes the name of the member whose value comes next.
+func (w *Writer) Name(name string) {
+	w.comma()
+	w.keyStart = int32(len(w.d.buf))
+	w.d.buf = AppendString(w.d.buf, name)
+	w.keyEnd = int32(len(w.d.buf))
+	w.d.buf = append(w.d.buf, ':')
+}
+
+func (w *Writer) container(kind Kind, opening byte) {
+	w.begin(kind)
+	w.d.buf = append(w.d.buf, opening)
+	w.open, w.last = w.last, -1
+	w.level++
+	w.d.depth = max(w.d.depth, w.level)
+}
+
+// Object opens an object.
+func (w *Writer) Object() { w.container(Object, '{') }
+
+// Array opens an array.
+func (w *Writer) Array() { w.container(Array, '[') }
+
+// Close closes the innermost container.
+func (w *Writer) Close() {
+	n := &w.d.nodes[w.open]
+	closing := byte('}')
+	if n.kind == Array {
+		closing = ']'
+	}
+	w.d.buf = append(w.d.buf, closing)
+	n.end = int32(len(w.d.buf))
+	w.last, w.open = w.open, n.parent
+	w.level--
+}
+
+// String writes a string. Invalid UTF-8 becomes U+FFFD.
+func (w *Writer) String(s string) {
+	n := w.begin(String)
+	w.d.buf = AppendString(w.d.buf, s)
+	n.end = int32(len(w.d.buf))
+}
+
+// Member writes a member that is a string.
+func (w *Writer) Member(name, s string) {
+	w.Name(name)
+	w.String(s)
+}
+
+// Int writes a number.
+func (w *Writer) Int(i int64) {
+	n := w.begin(Number)
+	w.d.buf = strconv.AppendInt(w.d.buf, i, 10)
+	n.end = int32(len(w.d.buf))
+}
+
+// Splice writes a value of another document as it stands there, with all that is in it.
+func (w *Writer) Splice(v Value) {
+	from := &v.d.nodes[v.i]
+	text := v.d.buf[from.start:from.end]
+	root := w.begin(from.kind)
+	shift := root.start - from.start
+	w.d.buf = append(w.d.buf, text...)
+	root.end = int32(len(w.d.buf))
+	if from.kind < Array {
+		return
+	}
+	index := w.last
+	move := index - v.i
+	for _, n := range v.d.nodes[v.i+1 : v.end()] {
+		if n.keyStart != n.keyEnd {
+			n.keyStart += shift
+			n.keyEnd += shift
+		}
+		n.start += shift
+		n.end += shift
+		if n.next != 0 {
+			n.next += move
+		}
+		n.parent += move
+		w.d.nodes = append(w.d.nodes, n)
+	}
+	deep := v.d.depth
+	if w.level+deep > MaxDepth {
+		deep = v.depth(nil) // v may be less deep than its document
+	}
+	w.d.depth = max(w.d.depth, w.level+deep)
+}
+
+// JSON writes a value from its text. An error is of type *[SyntaxError]; nothing was written then.
+func (w *Writer) JSON(raw []byte) error {
+	if len(raw) >= 2 && raw[0] == '"' && plainString(raw) {
+		n := w.begin(String)
+		w.d.buf = append(w.d.buf, raw...)
+		n.end = int32(len(w.d.buf))
+		return nil
+	}
+	d, err := Parse(raw)
+	if err != nil {
+		return err
+	}
+	w.Splice(d.Root())
+	return nil
+}
+
+// plainString tells whether a text is a JSON string of printable ASCII without an escape.
+func plainString(raw []byte) bool {
+	for _, c := range raw[1 : len(raw)-1] {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return raw[len(raw)-1] == '"'
+}
+
+// end is the index after the last value within v.
+func (v Value) end() int32 {
+	for i := v.i; i >= 0; i = v.d.nodes[i].parent {
+		if next := v.d.nodes[i].next; next != 0 {
+			return next
+		}
+	}
+	return int32(len(v.d.nodes))
+}
+
+// Timestamp writes milliseconds since 1970, in the years 0000 to 9999, as a string of RFC 3339: in UTC, with three digits.
+func (w *Writer) Timestamp(ms int64) {
+	n := w.begin(String)
+	w.d.buf = append(w.d.buf, '"')
+	w.d.buf = time.UnixMilli(ms).UTC().AppendFormat(w.d.buf, "2006-01-02T15:04:05.000Z")
+	w.d.buf = append(w.d.buf, '"')
+	n.end = int32(len(w.d.buf))
+}

@@ -1,0 +1,44 @@
+package schema
+
+import (
+	"slices"
+	"unicode/utf8"
+)
+
+// Place is what a schema says of one place of an event, looked up once for who writes many events by it. The zero Place is
+// one that the schema does not name. It is immutable.
+type Place struct {
+	s        *Schema
+	n        *node
+	required bool
+}
+
+// Place is the place at a JSON pointer; see [Schema.Has] for what counts as named.
+func (s *Schema) Place(pointer string) Place {
+	return Place{s: s, n: find(s.root, pointer), required: s.Requires(pointer)}
+}
+
+// Named tells whether the schema names the place; see [Schema.Has].
+func (p Place) Named() bool { return p.n != nil }
+
+// Required tells whether the object that holds the place must have it; see [Schema.Requires].
+func (p Place) Required() bool { return p.required }
+
+// Allows is [Schema.Allows] for the place.
+func (p Place) Allows(text string) bool {
+	switch {
+	case p.n == nil || p.n.op != opString:
+		return true
+	case p.n.enum != nil:
+		return slices.Contains(p.n.enum, text)
+	case len(text) >= p.n.min*utf8.UTFMax:
+		return true
+	}
+	return utf8.RuneCountInString(text) >= p.n.min
+}
+
+// Enum is [Schema.Enum] for the place. It must not be changed.
+func (p Place) Enum() []string { return p.s.enum(p.n) }
+
+// Has tells whether the schema names the member of that name within the place.
+func (p Place) Has(name string) bool { return p.n != nil && find(p.n, "/"+name) != nil }

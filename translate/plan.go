@@ -1,0 +1,417 @@
+package translate
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/internal/schema"
+	"github.com/eiffelbridge/eiffelbridge/mappings"
+)
+
+// The plan is the catalogue, bound to the output edition and version when an engine is made: pointers are split, places of
+// the output's schemas are looked up, and judgements are functions. It is immutable and shared by all translations.
+
+// rowText is what a row says of itself, for people.
+type rowText struct {
+	name  string
+	rule  string // as the rule of a [Move]
+	about string
+}
+
+// rowToEiffel is a row of the catalogue, bound.
+type rowToEiffel struct {
+	*mappings.ToEiffel
+	rowText
+	condition    func(*toEiffel) bool // nil if the row depends on no judgement
+	links        []rowLink
+	data, custom []field[toEiffel]
+	anchorType   string // the anchor that the type's unconditional row makes, "" if it makes none
+	eiffelOutput
+}
+
+// eiffelOutput is an Eiffel event type in the output edition.
+type eiffelOutput struct {
+	version   string         // empty if the edition does not have the type
+	schema    *schema.Schema // nil then
+	domainIDs bool           // its links may have a domain
+}
+
+// rowLink is a link of a row, bound.
+type rowLink struct {
+	*mappings.Link
+	own       bool         // the reference is the event's own subject
+	reference jsondoc.Path // else where it stands
+	with      []rowLink
+	// The names of the choices that are made for the link.
+	choice, names, running, value, source string
+}
+
+// rowToCDEvents is a row of the catalogue, bound.
+type rowToCDEvents struct {
+	*mappings.ToCDEvents
+	rowText
+	subject func(*toCDEvents)        // nil: the subject is the event itself
+	choose  func(*toCDEvents) string // nil: there is one CDEvent
+	content []field[toCDEvents]
+	outputs []*cdeventOutput // those that the catalogue names, and the custom event of the row's type
+}
+
+// cdeventOutput is a CDEvent that a row may become, in the output version.
+type cdeventOutput struct {
+	key    string // as the row names it
+	name   string // subject.predicate
+	full   string // the full type, where an overlay names one
+	custom bool   // it is a custom event of ours
+	schema *schema.Schema
+	// refusal says why the version does not have the event; empty if it does. It begins with what becomes it.
+	refusal string
+	content []place // of the row's fields, in their order; not named where the event has none
+
+	specversion, chainID, links, subjectType bool // members that not all versions have
+}
+
+// field is a member that a row writes, bound for a direction.
+type field[T any] struct {
+	*mappings.Field
+	from       []jsondoc.Path
+	by         func(*T, *place) []byte // gives JSON, nil for none
+	rule       string                  // for people: by which of these the member is made
+	fixed      []byte                  // JSON
+	vocabulary *vocabulary
+	place      place // in an Eiffel event
+}
+
+// place is where a member stands in the output.
+type place struct {
+	schema.Place
+	at   string   // its JSON pointer
+	path []string // its names below data or content
+}
+
+func newPlace(s *schema.Schema, below, to string) place {
+	p := place{at: below + to, path: strings.Split(to[1:], "/")}
+	if s != nil {
+		p.Place = s.Place(p.at)
+	}
+	return p
+}
+
+// needed are the vocabularies that judgements look into.
+var needed = []string{"conclusion", "verdict", "testConclusion", "trigger"}
+
+// plan binds the catalogue.
+func (g *Engine) plan(c *mappings.Catalogue) error {
+	if err := g.planVocabularies(c); err != nil {
+		return err
+	}
+	g.eiffel = map[string]*eiffelOutput{}
+	for _, t := range schema.EiffelTypes() {
+		g.eiffel[t] = g.newEiffelOutput(t)
+	}
+	g.toEiffel = map[string][]*rowToEiffel{}
+	for i := range c.ToEiffel {
+		row := &rowToEiffel{ToEiffel: &c.ToEiffel[i]}
+		row.rowText = newRowText(row.CDEvent, row.If, row.When, row.Origin, row.About)
+		if err := g.planToEiffel(row); err != nil {
+			return fmt.Errorf("to_eiffel, row %s: %w", row.name, err)
+		}
+		g.toEiffel[row.CDEvent] = append(g.toEiffel[row.CDEvent], row)
+	}
+	for _, rows := range g.toEiffel {
+		if last := rows[len(rows)-1]; last.ID == mappings.IDAnchor {
+			for _, row := range rows {
+				row.anchorType = last.Eiffel
+			}
+		}
+	}
+	for name, rows := range g.toEiffel {
+		if last := rows[len(rows)-1]; name != mappings.Any && (last.If != "" || last.When != nil) {
+			g.toEiffel[name] = append(rows, g.toEiffel[mappings.Any]...) // where none of the type's own holds
+		}
+	}
+	g.toCDEvents = map[string][]*rowToCDEvents{}
+	for i := range c.ToCDEvents {
+		row := &rowToCDEvents{ToCDEvents: &c.ToCDEvents[i]}
+		row.rowText = newRowText(row.Eiffel, "", row.When, row.Origin, row.About)
+		if err := g.planToCDEvents(row); err != nil {
+			return fmt.Errorf("to_cdevents, row %s: %w", row.name, err)
+		}
+		g.toCDEvents[row.Eiffel] = append(g.toCDEvents[row.Eiffel], row)
+	}
+	for name, rows := range g.toCDEvents {
+		if name != mappings.Any && rows[len(rows)-1].When != nil {
+			g.toCDEvents[name] = append(rows, g.toCDEvents[mappings.Any]...)
+		}
+	}
+	return nil
+}
+
+func (g *Engine) planVocabularies(c *mappings.Catalogue) error {
+	g.vocabularies = map[string]*vocabulary{}
+	for i := range c.Vocabularies {
+		v := &c.Vocabularies[i]
+		for _, w := range v.Words {
+			if len(w.CDEvents) == 0 || len(w.Eiffel) == 0 {
+				return fmt.Errorf("vocabularies, %q: words without a counterpart", v.Name)
+			}
+		}
+		g.vocabularies[v.Name] = &vocabulary{v}
+	}
+	for _, name := range needed {
+		if g.vocabularies[name] == nil {
+			return fmt.Errorf("vocabularies: there is no %q, which judgements look into", name)
+		}
+	}
+	return nil
+}
+
+// newRowText says which row it is among those of a type.
+func newRowText(eventType, judgement string, when mappings.Expression, origin, about string) rowText {
+	name := eventType
+	switch {
+	case judgement != "":
+		name += " if " + judgement
+	case when != nil:
+		name += " when " + when.String()
+	}
+	if origin != "" {
+		name += " of " + origin
+	}
+	return rowText{name: name, rule: "row " + name, about: about}
+}
+
+func (g *Engine) newEiffelOutput(eiffelType string) *eiffelOutput {
+	version, ok := schema.EditionVersion(g.settings.Edition, eiffelType)
+	if !ok {
+		return &eiffelOutput{}
+	}
+	s, err := schema.ForEiffel(eiffelType, version)
+	if err != nil {
+		return &eiffelOutput{}
+	}
+	return &eiffelOutput{version: version, schema: s, domainIDs: s.Has("/links/0/domainId")}
+}
+
+func (g *Engine) planToEiffel(row *rowToEiffel) (err error) {
+	if row.If != "" {
+		if row.condition = rowJudgements[row.If]; row.condition == nil {
+			return fmt.Errorf("there is no judgement %q", row.If)
+		}
+	}
+	if schema.EiffelVersions(row.Eiffel) == nil {
+		return fmt.Errorf("there is no Eiffel event type %q", row.Eiffel)
+	}
+	row.eiffelOutput = *g.eiffel[row.Eiffel]
+	if row.links, err = planLinks(row.Links); err != nil {
+		return err
+	}
+	if row.data, err = planFields(g, row.Data, dataJudgements); err != nil {
+		return err
+	}
+	for i := range row.data {
+		row.data[i].place = newPlace(row.schema, "/data", row.data[i].To)
+	}
+	row.custom, err = planFields(g, row.Custom, dataJudgements)
+	return err
+}
+
+func planLinks(links []mappings.Link) ([]rowLink, error) {
+	var out []rowLink
+	for i := range links {
+		l, err := planLink(&links[i])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, l)
+	}
+	return out, nil
+}
+
+func planLink(l *mappings.Link) (bound rowLink, err error) {
+	reference, ok := jsondoc.NewPath(l.Reference)
+	if !ok {
+		return bound, fmt.Errorf("the link %s: %q is no JSON pointer", l.Type, l.Reference)
+	}
+	if err := synthesizable(l); err != nil {
+		return bound, err
+	}
+	bound = rowLink{
+		Link: l, own: l.Reference == "/subject", reference: reference,
+		choice: "link/" + l.Type, names: "names/" + l.Type, running: "running/" + l.Type, value: "value/" + l.Type,
+		source: "source/" + l.Subject,
+	}
+	bound.with, err = planLinks(l.With)
+	return bound, err
+}
+
+// synthesizable tells what is wrong with a required link whose target cannot be made up.
+func synthesizable(l *mappings.Link) error {
+	if !l.Required || l.Target != mappings.TargetAnchor {
+		return nil
+	}
+	switch l.Anchor {
+	case typeActT, typeArtC, typeED, typeSCC, typeTSS:
+		return nil
+	case typeTCT:
+		if slices.ContainsFunc(l.With, func(w mappings.Link) bool { return w.Target == mappings.TargetTested }) {
+			return nil
+		}
+		return fmt.Errorf("the link %s: a synthesized %s needs, in `with`, a link to what is tested", l.Type, l.Anchor)
+	}
+	return fmt.Errorf("the link %s cannot be required: no %s can be synthesized from a reference", l.Type, l.Anchor)
+}
+
+func (g *Engine) planToCDEvents(row *rowToCDEvents) (err error) {
+	if row.Subject != "" {
+		if row.subject = subjectJudgements[row.Subject]; row.subject == nil {
+			return fmt.Errorf("there is no subject judgement %q", row.Subject)
+		}
+	}
+	if row.Choose != "" {
+		if row.choose = choiceJudgements[row.Choose]; row.choose == nil {
+			return fmt.Errorf("there is no judgement %q to choose by", row.Choose)
+		}
+	}
+	if row.content, err = planFields(g, row.Content, contentJudgements); err != nil {
+		return err
+	}
+	names := row.CDEvent
+	if row.Eiffel != mappings.Any {
+		names = append(slices.Clone(names), customName(row.Eiffel))
+	}
+	for _, name := range names {
+		row.outputs = append(row.outputs, g.newCDEventOutput(row, name))
+	}
+	return nil
+}
+
+// output is what the row becomes as the CDEvent that it names so.
+func (g *Engine) output(row *rowToCDEvents, key string) *cdeventOutput {
+	for _, o := range row.outputs {
+		if o.key == key {
+			return o
+		}
+	}
+	return g.newCDEventOutput(row, key) // the custom event of a type that has no row
+}
+
+func (g *Engine) newCDEventOutput(row *rowToCDEvents, key string) *cdeventOutput {
+	o := &cdeventOutput{key: key, name: key}
+	if strings.HasPrefix(key, "dev.") {
+		o.full, o.name = key, nameOfType(key)
+	}
+	o.custom = isCustom(o.name)
+	g.findSchema(o)
+	if o.refusal != "" {
+		return o
+	}
+	for i := range row.content {
+		f := &row.content[i]
+		p := newPlace(o.schema, "/subject/content", f.To)
+		if !p.Named() && f.Was != "" {
+			p = newPlace(o.schema, "/subject/content", f.Was)
+		}
+		o.content = append(o.content, p)
+	}
+	o.specversion, o.chainID = o.schema.Has("/context/specversion"), o.schema.Has("/context/chainId")
+	o.links, o.subjectType = o.schema.Has("/context/links"), o.schema.Has("/subject/type")
+	return o
+}
+
+// findSchema finds what the output version has for an event.
+func (g *Engine) findSchema(o *cdeventOutput) {
+	subject, predicate, _ := strings.Cut(o.name, ".")
+	spec := g.settings.Spec
+	full, ok := schema.CDEventType(spec, subject, predicate)
+	switch {
+	case o.full != "" && spec == "0.3":
+		o.refusal = fmt.Sprintf("becomes %s, a type of an overlay; version %s of CDEvents has no room for those", o.full, spec)
+		return
+	case o.full != "":
+		full, ok = o.full, true
+	case o.custom:
+		full, ok = "dev.cdeventsx."+o.name+"."+customVersion, spec != "0.3"
+	}
+	if !ok {
+		o.refusal = fmt.Sprintf("becomes %s, which version %s of CDEvents does not have", o.name, spec)
+		return
+	}
+	version, _ := schema.SpecVersion(spec)
+	s, err := schema.ForCDEvent(full, version)
+	if err != nil && o.full != "" {
+		// An overlay's type that is not known here has no schema: its context is that of any event.
+		s, err = schema.ForCDEvent("dev.cdeventsx.eiffel-event.published."+customVersion, version)
+	}
+	if err != nil {
+		o.refusal = fmt.Sprintf("cannot be written as %s: %v", o.name, err)
+		return
+	}
+	o.schema = s
+}
+
+// eventType is the full type of the event.
+func (o *cdeventOutput) eventType() string {
+	switch {
+	case o.full != "":
+		return o.full
+	case o.custom:
+		return "dev.cdeventsx." + o.name + "." + customVersion
+	}
+	return o.schema.Type()
+}
+
+func planFields[T any](g *Engine, list []mappings.Field, judgements map[string]func(*T, *place) []byte) ([]field[T], error) {
+	var out []field[T]
+	for i := range list {
+		f := field[T]{Field: &list[i], vocabulary: g.vocabularies[list[i].Vocabulary], rule: "vocabulary " + list[i].Vocabulary}
+		for _, pointer := range f.From {
+			path, ok := jsondoc.NewPath(pointer)
+			if !ok {
+				return nil, fmt.Errorf("%s: %q is no JSON pointer", f.To, pointer)
+			}
+			f.from = append(f.from, path)
+		}
+		if f.By != "" {
+			f.rule = "judgement " + f.By
+			if f.by = judgements[f.By]; f.by == nil {
+				return nil, fmt.Errorf("%s: there is no judgement %q", f.To, f.By)
+			}
+		}
+		if f.Const != nil {
+			fixed, err := json.Marshal(f.Const)
+			if err != nil {
+				return nil, fmt.Errorf("%s: const: %w", f.To, err)
+			}
+			f.fixed = fixed
+		}
+		out = append(out, f)
+	}
+	return out, nil
+}
+
+// rowsOfCDEvent are the rows of a CDEvents type, by subject.predicate.
+func (g *Engine) rowsOfCDEvent(name string) []*rowToEiffel {
+	if rows := g.toEiffel[name]; rows != nil {
+		return rows
+	}
+	return g.toEiffel[mappings.Any]
+}
+
+// rowsOfEiffel are the rows of an Eiffel event type.
+func (g *Engine) rowsOfEiffel(eiffelType string) []*rowToCDEvents {
+	if rows := g.toCDEvents[eiffelType]; rows != nil {
+		return rows
+	}
+	return g.toCDEvents[mappings.Any]
+}
+
+// linkRules are the link rules of an Eiffel event type in the output edition, nil if the edition does not have it.
+func (g *Engine) linkRules(eiffelType string) []schema.LinkRule {
+	if s := g.eiffel[eiffelType].schema; s != nil {
+		return s.LinkRules()
+	}
+	return nil
+}

@@ -1,0 +1,196 @@
+package translate
+
+import (
+	"context"
+	"unsafe"
+)
+
+// reader is the part of a [Ledger] that a translation asks.
+type reader interface {
+	Read(ctx context.Context, queries []Query) ([][]byte, error)
+}
+
+// recall is what one translation knows of the ledger. Each record is read once and decoded once.
+//
+// With a ledger, a translation that lacks a record reads it and goes on. Without one it notes the question and goes on as
+// if the ledger had nothing, to find out what else it will ask; all that it decides from then on is void.
+type recall struct {
+	ctx    context.Context
+	ledger reader // nil: only facts are known
+	facts  *Facts
+	need   []Query
+	err    error // what reading the ledger came to
+
+	keys     []byte // room for the keys of questions
+	events   lookup[string, *EiffelEvent]
+	subjects lookup[SubjectKey, *Subject]
+	contexts lookup[string, Contexts]
+	lines    []knownLine
+	account  *account // where damaged records are told of
+}
+
+type knownLine struct {
+	service, environment SubjectKey
+	line                 *lineView
+}
+
+// undecided tells whether something was asked for that is not known yet, so that the result is void.
+func (r *recall) undecided() bool { return len(r.need) > 0 || r.err != nil }
+
+// key writes a ledger key. It shares its memory with the other keys of the translation.
+func (r *recall) key(parts ...string) string {
+	need := 2
+	for _, p := range parts {
+		need += len(p) + 3
+	}
+	if cap(r.keys)-len(r.keys) < need {
+		r.keys = make([]byte, 0, max(need, keyRoom))
+	}
+	start := len(r.keys)
+	r.keys = appendKey(r.keys, parts...)
+	key := r.keys[start:]
+	return unsafe.String(unsafe.SliceData(key), len(key))
+}
+
+// keyRoom holds the keys of most translations.
+const keyRoom = 1024
+
+func (r *recall) query(kind FactKind, parts ...string) Query { return Query{kind, r.key(parts...)} }
+
+// get gives a record, nil for none.
+func (r *recall) get(q Query) []byte {
+	if record, ok := r.facts.Get(q); ok {
+		return record
+	}
+	if r.ledger == nil {
+		for _, asked := range r.need {
+			if asked == q {
+				return nil
+			}
+		}
+		r.need = append(r.need, q)
+		return nil
+	}
+	if r.err != nil {
+		return nil
+	}
+	records, err := r.ledger.Read(r.ctx, []Query{q})
+	if err != nil {
+		r.err = err
+		return nil
+	}
+	r.facts.Add(q, records[0])
+	return records[0]
+}
+
+// prefetch reads what a translation is about to ask in one go. Without a ledger there is nothing to gain: the questions are
+// asked when they come up.
+func (r *recall) prefetch(queries []Query) {
+	if r.ledger == nil || len(queries) == 0 {
+		return
+	}
+	records, err := r.ledger.Read(r.ctx, queries)
+	if err != nil {
+		r.err = err
+		return
+	}
+	for i, q := range queries {
+		r.facts.Add(q, records[i])
+	}
+}
+
+func (r *recall) subjectRecord(k SubjectKey) *Subject {
+	if s, ok := r.subjects.get(k); ok {
+		return s
+	}
+	s, err := DecodeSubject(r.get(r.subjectQuery(k)))
+	if err != nil {
+		r.account.diagnose("ledger", "the record of %s %q is damaged and was ignored", k.Kind, k.ID)
+		s = &Subject{}
+	}
+	r.subjects.put(k, s)
+	return s
+}
+
+// eiffelEvent gives what the ledger knows of an Eiffel event, nil if nothing.
+func (r *recall) eiffelEvent(id string) *EiffelEvent {
+	if e, ok := r.events.get(id); ok {
+		return e
+	}
+	var e *EiffelEvent
+	if record := r.get(r.eventQuery(id)); record != nil {
+		var err error
+		if e, err = DecodeEiffelEvent(record); err != nil {
+			r.account.diagnose("ledger", "the record of the Eiffel event %s is damaged and was ignored", id)
+			e = nil
+		}
+	}
+	r.events.put(id, e)
+	return e
+}
+
+// contextsOf gives the events that bear a context id.
+func (r *recall) contextsOf(id string) Contexts {
+	if c, ok := r.contexts.get(id); ok {
+		return c
+	}
+	c, err := DecodeContexts(r.get(r.contextQuery(id)))
+	if err != nil {
+		r.account.diagnose("ledger", "the record of the context id %q is damaged and was ignored", id)
+		c = nil
+	}
+	r.contexts.put(id, c)
+	return c
+}
+
+func (r *recall) set(q Query) Set {
+	s, err := DecodeSet(r.get(q))
+	if err != nil {
+		r.account.diagnose("ledger", "a %s record is damaged and was ignored", q.Kind)
+		return nil
+	}
+	return s
+}
+
+func (r *recall) line(service, environment SubjectKey) *lineView {
+	for i := range r.lines {
+		if l := &r.lines[i]; l.service == service && l.environment == environment {
+			return l.line
+		}
+	}
+	l, err := viewLine(r.get(r.lineQuery(service, environment)))
+	if err != nil {
+		r.account.diagnose("ledger", "the line of service %q in environment %q is damaged and was ignored", service.ID, environment.ID)
+		l = &lineView{}
+	}
+	r.lines = append(r.lines, knownLine{service, environment, l})
+	return l
+}
+
+func (r *recall) subjectQuery(k SubjectKey) Query {
+	return r.query(SubjectFact, k.Kind, k.Source, k.ID)
+}
+func (r *recall) nameQuery(kind, id string) Query { return r.query(NameFact, kind, id) }
+func (r *recall) aliasQuery(k SubjectKey) Query   { return r.query(AliasFact, k.Kind, k.Source, k.ID) }
+func (r *recall) eventQuery(id string) Query      { return r.query(EventFact, id) }
+func (r *recall) contextQuery(id string) Query    { return r.query(ContextFact, id) }
+
+func (r *recall) lineQuery(service, environment SubjectKey) Query {
+	return r.query(LineFact, service.Source, service.ID, environment.Source, environment.ID)
+}
+
+func (r *recall) packageQuery(environment SubjectKey, pkg string) Query {
+	return r.query(PackageFact, environment.Source, environment.ID, pkg)
+}
+
+func (r *recall) serviceQuery(environment SubjectKey, id string) Query {
+	return r.query(ServiceFact, environment.Source, environment.ID, id)
+}
+
+func (r *recall) runsQuery(environment SubjectKey) Query {
+	return r.query(RunsFact, environment.Source, environment.ID)
+}
+
+func (r *recall) decisionQuery(e *Event) Query {
+	return r.query(DecisionFact, e.Protocol.Other().String(), e.Source, e.ID, e.Type)
+}

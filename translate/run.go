@@ -1,0 +1,287 @@
+package translate
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/mappings"
+)
+
+// run is the state that the translation of one event has in either direction.
+type run struct {
+	g *Engine
+	*recall
+	account
+
+	events  []Event // what the event becomes
+	missing []Missing
+	learned []Fact
+
+	// replaying: the ledger knows the choices made for this event, and they are repeated.
+	replaying bool
+	decided   Decision
+	choices   Decision
+
+	believed bool   // the event's envelope or mark is believed
+	markAt   int    // index of its value in the event
+	markID   string // the id of the event that it came from, if a mark says so
+	stripped []byte // the event as it is carried, where that is not as it came
+	failure  error  // what an expression of an overlay came to that a judgement asked for
+}
+
+// start prepares the translation of an event by what is recalled of the ledger.
+func (r *run) start(g *Engine, in *Event, known *recall) {
+	r.g, r.recall = g, known
+	r.account.start(in, &g.settings)
+	if known.account == nil {
+		known.account = &r.account
+	}
+	if len(r.contextsOf(in.ID)) == 0 {
+		return // whatever is decided about an event is learned together with its context id
+	}
+	if record := r.get(r.decisionQuery(in)); record != nil {
+		d, err := DecodeDecision(record)
+		if err != nil {
+			r.diagnose("ledger", "the record of the event's own choices is damaged and was ignored")
+			return
+		}
+		r.replaying, r.decided = true, d
+	}
+}
+
+// result is what the translation came to: questions, if there are any, before anything else, since all that was decided
+// without their answers is void.
+func (r *run) result(row *rowText, returning Return, err error) (Result, error) {
+	switch {
+	case r.recall.err != nil:
+		return Result{}, r.recall.err
+	case len(r.need) > 0:
+		return Result{Need: r.need}, nil
+	case err != nil:
+		return Result{}, err
+	}
+	result := Result{
+		Events: r.events, Missing: r.missing, Learned: r.learned, Losses: r.losses, Diagnostics: r.diagnostics, Moves: r.moves,
+		Returning: returning,
+	}
+	if row != nil {
+		result.Row, result.About = row.name, row.about
+	}
+	return result, nil
+}
+
+// choose makes a choice that depends on the ledger, or repeats the one that was made when the event came before. The
+// standard is how the choice falls with an empty ledger; such a choice is not stored. decide must not ask the ledger for
+// anything that replaying needs.
+func (r *run) choose(name, standard string, decide func() string) string {
+	return r.chooseAt(name, -1, standard, decide)
+}
+
+// chooseAt is choose for one of several choices of a name, which their number tells apart.
+func (r *run) chooseAt(name string, number int, standard string, decide func() string) string {
+	if r.replaying {
+		if chosen, ok := r.chosen(choiceName(name, number)); ok {
+			return chosen
+		}
+		return standard
+	}
+	value := decide()
+	if value != standard {
+		r.choices = append(r.choices, Choice{choiceName(name, number), value})
+	}
+	return value
+}
+
+func choiceName(name string, number int) string {
+	if number < 0 {
+		return name
+	}
+	return name + "/" + strconv.Itoa(number)
+}
+
+func (r *run) chosen(name string) (string, bool) {
+	for _, c := range r.decided {
+		if c.Name == name {
+			return c.Value, true
+		}
+	}
+	return "", false
+}
+
+// chooseSubject is choose for a subject of a kind, which its key stands for.
+func (r *run) chooseSubject(name string, standard SubjectKey, decide func() SubjectKey) SubjectKey {
+	if r.replaying {
+		if chosen, ok := r.chosen(name); ok {
+			if k, ok := subjectOfKey(standard.Kind, chosen); ok {
+				return k
+			}
+		}
+		return standard
+	}
+	k := decide()
+	if k != standard {
+		r.choices = append(r.choices, Choice{name, k.key()})
+	}
+	return k
+}
+
+// chooseKind is chooseSubject where the kind is part of the choice.
+func (r *run) chooseKind(name string, standard SubjectKey, decide func() SubjectKey) SubjectKey {
+	if r.replaying {
+		if chosen, ok := r.chosen(name); ok {
+			kind, key, _ := strings.Cut(chosen, " ")
+			if k, ok := subjectOfKey(kind, key); ok {
+				return k
+			}
+		}
+		return standard
+	}
+	k := decide()
+	if k != standard {
+		r.choices = append(r.choices, Choice{name, k.Kind + " " + k.key()})
+	}
+	return k
+}
+
+// learn notes what the ledger must remember.
+func (r *run) learn(q Query, record []byte) { r.learned = append(r.learned, Fact{q, record}) }
+
+func (r *run) miss(q Query, want, format string, args ...any) {
+	if r.replaying {
+		return // the placeholder was chosen; a redelivery does not wait again
+	}
+	for _, m := range r.missing {
+		if m.Query == q && m.Want == want {
+			return
+		}
+	}
+	r.missing = append(r.missing, Missing{Query: q, Want: want, Name: fmt.Sprintf(format, args...)})
+}
+
+// deliver adds the main event of the translation, after what was synthesized for it: the moves lead there.
+func (r *run) deliver(e Event) {
+	r.events = append(r.events, e)
+	for i := range r.moves {
+		if r.moves[i].Out == mainOutput {
+			r.moves[i].Out = len(r.events) - 1
+		}
+	}
+}
+
+// unmapped handles an event of a type that has no counterpart of its own, as [Settings.NoMapping] says; true if that was
+// all.
+func (r *run) unmapped() (bool, error) {
+	switch r.g.settings.NoMapping {
+	case NoMappingRefuse:
+		return true, r.in.fail(CodeNoMapping, "", "this type has no counterpart in the other protocol, and on_no_mapping refuses it")
+	case NoMappingDrop:
+		r.events, r.missing, r.learned, r.losses, r.diagnostics, r.moves = nil, nil, nil, nil, nil, nil
+		r.diagnose("no_mapping", "%s has no counterpart in the other protocol and was dropped, as on_no_mapping says", r.in.Type)
+		return true, nil
+	}
+	return false, nil
+}
+
+// ownEvent gives what the ledger knows of the Eiffel event that bears the event's own id. An event is learned together
+// with its context id, but for those whose ids the bridge made: for all others there is nothing to ask for where that
+// one is unknown, which it mostly is.
+func (r *run) ownEvent() *EiffelEvent {
+	if len(r.contextsOf(r.in.ID)) == 0 && !madeID(r.in.ID) {
+		return nil
+	}
+	return r.eiffelEvent(r.in.ID)
+}
+
+// The choices of the source that a reference means.
+const (
+	sourceOfEnvironment = "source/" + kindEnvironment
+	sourceOfService     = "source/" + kindService
+)
+
+// resolve finds the subject that a reference means (section 2): the key itself; or, where nobody knows that key and
+// one subject of that kind has the id under another source, that one, from then on.
+func (r *run) resolve(choice string, k SubjectKey) SubjectKey {
+	source := r.choose(choice, k.Source, func() string {
+		if alias := r.set(r.aliasQuery(k)); len(alias) > 0 {
+			return alias[0]
+		}
+		if known := r.get(r.subjectQuery(k)); known != nil {
+			return k.Source
+		}
+		if names := r.set(r.nameQuery(k.Kind, k.ID)); len(names) == 1 && names[0] != k.Source {
+			r.learn(r.aliasQuery(k), Set{names[0]}.Encode())
+			return names[0]
+		}
+		return k.Source
+	})
+	if source != k.Source {
+		r.diagnose("alias", "%s %q of source %q was taken to be that of source %q, the only one known", k.Kind, k.ID, k.Source, source)
+		k.Source = source
+	}
+	return k
+}
+
+// readArtifact reads an artifact's identity and says so if it is no purl.
+func (r *run) readArtifact(text string) *artifact {
+	a, ok := parseArtifact(text, r.g.settings.AllQualifiers)
+	if !ok {
+		r.diagnose("not_a_purl", "the artifact id %q is no purl and was written as %s", shorten(text, 80), shorten(a.purl, 120))
+	}
+	return &a
+}
+
+// holds evaluates a row's condition; a row without one always counts.
+func (r *run) holds(when mappings.Expression, subject SubjectKey) (bool, error) {
+	if when == nil {
+		return true, nil
+	}
+	holds, err := when.Holds(r.input(subject))
+	if err != nil {
+		return false, r.in.fail(CodeMapping, "", err.Error())
+	}
+	return holds, nil
+}
+
+// evaluate computes what an overlay's expression says, for a place in the output; nil for null.
+func (r *run) evaluate(e mappings.Expression, subject SubjectKey, to, rule string) ([]byte, error) {
+	raw, err := e.JSON(r.input(subject))
+	if err != nil {
+		return nil, r.in.fail(CodeMapping, "", err.Error())
+	}
+	if raw != nil {
+		r.move(jsondoc.Value{}, to, rule, OneWay)
+		for _, p := range e.Reads() {
+			r.moveAny(r.in.doc.Root().Pointed(p), to, rule, OneWay)
+		}
+	}
+	return raw, nil
+}
+
+// evaluateText is evaluate for text; "" for null and for what is no string.
+func (r *run) evaluateText(e mappings.Expression, subject SubjectKey, to, rule string) (string, error) {
+	raw, err := r.evaluate(e, subject, to, rule)
+	if err != nil || raw == nil {
+		return "", err
+	}
+	doc, err := jsondoc.Parse(raw)
+	if err != nil {
+		return "", r.in.fail(CodeMapping, "", fmt.Sprintf("%s: %v", e, err))
+	}
+	return doc.Root().Str(), nil
+}
+
+func (r *run) input(subject SubjectKey) mappings.Input {
+	return mappings.Input{Event: r.in.doc.Root(), Subject: mappings.Subject(subject)}
+}
+
+// find gives the event of that source and type among those that bear one context id; nil if it is not there.
+func (c Contexts) find(source, eventType string) *Context {
+	for i := range c {
+		if c[i].Source == source && c[i].Type == eventType {
+			return &c[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+package translate
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/internal/schema"
+)
+
+// testedTarget is the item under test (section 6, IUT): what a RELATION of kind IUT says; else an artifact, composition or
+// change that the event's links name; else what the ledger says runs in the event's environment; else a composition without elements that stands in for it.
+//
+// The choice is the target's id, or "+" and the elements of a composition to be made up.
+func (t *toEiffel) testedTarget(linkType string) string {
+	rules := t.testCaseRules()
+	const none = "+"
+	choice := t.choose("tested", none, func() string {
+		if target, ok := t.twinTarget(linkType); ok && target != "" {
+			return target
+		}
+		if named := t.testedByLinks(rules, linkType); named != "" {
+			return named
+		}
+		if running := t.testedByEnvironment(rules, linkType); running != "" {
+			return running
+		}
+		return none
+	})
+	if choice == none && t.g.settings.Synthesize == SynthesizeNever && t.environment.ID != "" {
+		t.miss(t.runsQuery(t.environment), linkType, "a deployment in environment %q", t.environment.ID)
+	}
+	list, made := strings.CutPrefix(choice, "+")
+	if !made {
+		return choice
+	}
+	id := synthesizedID(linkType, t.in.Source, t.in.ID, t.in.Type)
+	name := t.testedName()
+	switch {
+	case t.g.settings.Synthesize == SynthesizeNever:
+		t.diagnose("placeholder", "the %s link leads to composition %s, which is not made up, since synthesize says never", linkType, id)
+	case list == "":
+		t.diagnose("no_item_under_test", "nothing is known of what is tested; composition %s, named %q, stands in for it", id, shorten(name, 120))
+	}
+	if t.g.settings.Synthesize != SynthesizeNever {
+		t.synthesizeComposition(id, name, strings.Fields(list))
+	}
+	return id
+}
+
+// testCaseRules are the link rules of the event that has the item under test, in the output edition.
+func (t *toEiffel) testCaseRules() []schema.LinkRule {
+	return t.g.linkRules(typeTCT)
+}
+
+// testedByLinks is the event that a RELATION of the link's own kind names, known or not, else the first event that the
+// CDEvent's links name and that can be tested.
+func (t *toEiffel) testedByLinks(rules []schema.LinkRule, linkType string) string {
+	for l := range t.in.doc.Root().At("context", "links").Children() {
+		contextID := l.At("target", "contextId").Str()
+		if l.Get("linkType").Str() != "RELATION" || l.Get("linkKind").Str() != linkType || contextID == "" || contextID == t.in.ID {
+			continue
+		}
+		id, eiffelType := t.eiffelOf(contextID)
+		switch {
+		case id == "" && schema.IsEiffelID(contextID):
+			return contextID
+		case id != "" && (eiffelType == "" || mayTarget(rules, linkType, eiffelType)):
+			return id
+		case eiffelType == typeArtD:
+			// Before Orizaba what is deployed can be tested, but not the deployment.
+			if known := t.eiffelEvent(id); known != nil && target(known.Links, linkArtifact) != "" {
+				return target(known.Links, linkArtifact)
+			}
+		}
+	}
+	for l := range t.in.doc.Root().At("context", "links").Children() {
+		contextID := l.At("target", "contextId").Str()
+		if l.Get("linkType").Str() == "PATH" {
+			contextID = l.At("from", "contextId").Str()
+		}
+		if contextID == "" {
+			continue
+		}
+		id, eiffelType := t.eiffelOf(contextID)
+		switch {
+		case id == "" || id == t.id || !mayBeTested(eiffelType):
+		case mayTarget(rules, linkType, eiffelType):
+			return id
+		case t.mayBeElement(eiffelType):
+			return "+" + id // a composition around a change
+		}
+	}
+	return ""
+}
+
+// mayBeTested tells whether an event of a type that a link of any kind names is what is tested: an artifact, a composition
+// or a change, but not a deployment, which may be one into another environment.
+func mayBeTested(eiffelType string) bool {
+	return slices.Contains([]string{typeArtC, typeCD, typeSCC, typeSCS}, eiffelType)
+}
+
+func (t *toEiffel) mayBeElement(eiffelType string) bool {
+	return mayTarget(t.g.linkRules(typeCD), linkElement, eiffelType)
+}
+
+// testedByEnvironment is what runs in the event's environment: the only deployment, or a composition of the artifacts.
+func (t *toEiffel) testedByEnvironment(rules []schema.LinkRule, linkType string) string {
+	t.readEnvironment()
+	if t.environment.ID == "" {
+		return ""
+	}
+	services := t.set(t.runsQuery(t.environment))
+	if len(services) >= runsSize {
+		t.diagnose("many_services", "too many services are known in environment %q to say what is tested", t.environment.ID)
+		return ""
+	}
+	environment := t.subjectRecord(t.environment)
+	deployments := 0
+	var deployment string
+	var artifacts []string
+	for _, text := range services {
+		parts, ok := ParseKey(text)
+		if !ok || len(parts) != 2 {
+			continue
+		}
+		e, running := t.line(SubjectKey{kindService, parts[0], parts[1]}, t.environment).runningAt(environment, t.stamp())
+		if !running {
+			continue
+		}
+		deployments++
+		deployment = e.ID
+		a, _ := parseArtifact(e.Artifact, t.g.settings.AllQualifiers)
+		if anchor := t.subjectRecord(a.subject()).Anchor(typeArtC); anchor != nil && !slices.Contains(artifacts, anchor.Last) {
+			artifacts = append(artifacts, anchor.Last)
+		}
+	}
+	switch {
+	case deployments == 1 && mayTarget(rules, linkType, typeArtD):
+		return deployment
+	case deployments == 1 && len(artifacts) == 1:
+		return artifacts[0]
+	case len(artifacts) > 0:
+		slices.Sort(artifacts)
+		return "+" + strings.Join(artifacts, " ")
+	}
+	return ""
+}
+
+// testedName names the composition that stands in for the item under test: after the environment, the test suite run,
+// the test case or the subject, whichever is there first.
+func (t *toEiffel) testedName() string {
+	content := t.in.doc.Root().At("subject", "content")
+	for _, v := range []jsondoc.Value{content.At("environment", "id"), content.At("testSuiteRun", "id"), content.At("testCase", "id")} {
+		if v.Str() != "" {
+			return v.Str()
+		}
+	}
+	return t.in.Subject
+}

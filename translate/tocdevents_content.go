@@ -1,0 +1,265 @@
+package translate
+
+import (
+	"strings"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/mappings"
+)
+
+// content is subject.content on its way: members, or the data of a custom event.
+type content struct {
+	members []member
+	custom  value
+}
+
+// makeContent makes subject.content.
+func (t *toCDEvents) makeContent() (content, error) {
+	if t.out.custom {
+		return content{custom: t.dataWithoutMark()}, nil
+	}
+	members := make([]member, 0, len(t.row.content))
+	for i := range t.row.content {
+		f, at := &t.row.content[i], &t.out.content[i]
+		if !at.Named() {
+			continue
+		}
+		v, err := t.makeField(f, at)
+		if err != nil {
+			return content{}, err
+		}
+		if !v.exists() && f.Fill != "" {
+			v.raw = t.fillIn(at, f.Fill)
+		}
+		if v.exists() {
+			members = append(members, member{at.path, v})
+		}
+	}
+	return content{members: members}, nil
+}
+
+// dataWithoutMark is the content of a custom event: data, but for entries of custom data that are ours.
+func (t *toCDEvents) dataWithoutMark() value {
+	data := t.in.doc.Root().Get("data")
+	t.move(data, "/subject/content", "custom event: content is data", OneWay)
+	custom := data.Get("customData")
+	for entry := range custom.Children() {
+		if t.ownEntry(entry) {
+			stripped := jsondoc.AppendWithout(nil, custom, t.ownEntry)
+			return value{raw: replaceMember(data, "customData", stripped)}
+		}
+	}
+	return value{doc: data}
+}
+
+// makeField gives a member's value.
+func (t *toCDEvents) makeField(f *field[toCDEvents], at *place) (value, error) {
+	if f.Value != nil {
+		raw, err := t.evaluate(f.Value, t.subject, at.at, t.row.rule)
+		if err != nil || raw != nil {
+			return value{raw: raw}, err
+		}
+	}
+	for _, p := range f.from {
+		v := t.in.doc.Root().Follow(p)
+		text := v.Str()
+		switch {
+		case text == "", f.vocabulary == nil && !at.Allows(text):
+			continue
+		case f.Format == "uri" && !isURI(text), f.Format == "uri-reference" && !isURIReference(text):
+			t.lose(v, "not_a_uri")
+			continue
+		case f.vocabulary != nil:
+			word, known := f.vocabulary.cdevents(text, at.Enum())
+			if known {
+				t.move(v, at.at, f.rule, Translated)
+			}
+			return textValue(word), nil
+		}
+		t.move(v, at.at, t.row.rule, Exact)
+		return value{doc: v}, nil
+	}
+	return f.rest(t, &t.run, at, t.row.rule, func(v *vocabulary) string { return v.Otherwise.CDEvents }), nil
+}
+
+// fillIn makes a placeholder for a required member that identifies something: the id of the event that would know, of the
+// event itself or of the target of a link (section 6). Nil if the member is not required.
+func (t *toCDEvents) fillIn(at *place, whose string) []byte {
+	if !at.Required() {
+		return nil
+	}
+	id := t.in.ID
+	if whose != mappings.FillSelf {
+		if linked := target(t.links, whose); linked != "" {
+			id = linked
+		}
+	}
+	return t.placeholder(at, id)
+}
+
+// placeholder is a true identifier in the place of one that is not known.
+func (t *toCDEvents) placeholder(at *place, id string) []byte {
+	t.move(jsondoc.Value{}, at.at, "the id of the event that would know", OneWay)
+	t.diagnose("filled_in", "%s is required and unknown; it was filled with the id %s of the event that would know", strings.ReplaceAll(at.at[1:], "/", "."), id)
+	text := jsondoc.AppendString(nil, urnUUID+id)
+	if at.Has("id") {
+		return append(append([]byte(`{"id":`), text...), '}')
+	}
+	return text
+}
+
+// replaceMember writes an object with one member's value replaced.
+func replaceMember(object jsondoc.Value, name string, value []byte) []byte {
+	b := []byte{'{'}
+	first := true
+	for v := range object.Children() {
+		if !first {
+			b = append(b, ',')
+		}
+		first = false
+		b = jsondoc.AppendString(b, v.Key())
+		b = append(b, ':')
+		if v.Key() == name {
+			b = append(b, value...)
+		} else {
+			b = append(b, v.Raw()...)
+		}
+	}
+	return append(b, '}')
+}
+
+// appendReference writes {id, source} of a subject.
+func appendReference(k SubjectKey) []byte {
+	b := append([]byte(nil), `{"id":`...)
+	b = jsondoc.AppendString(b, k.ID)
+	if k.Source != "" {
+		b = append(b, `,"source":`...)
+		b = jsondoc.AppendString(b, k.Source)
+	}
+	return append(b, '}')
+}
+
+// userData is the user's own custom data by key, in the order in which the keys came.
+type userData struct {
+	keys   []string
+	values map[string][]jsondoc.Value
+}
+
+func (u *userData) has(key string) bool { return u.values[key] != nil }
+
+func (u *userData) add(key string, v jsondoc.Value) {
+	if u.values == nil {
+		u.values = map[string][]jsondoc.Value{}
+	}
+	if u.values[key] == nil {
+		u.keys = append(u.keys, key)
+	}
+	u.values[key] = append(u.values[key], v)
+}
+
+// customData reads the event's custom data for an output that does not carry the original.
+func (t *toCDEvents) customData() *userData {
+	if t.carry {
+		t.stripOriginal()
+		return nil
+	}
+	users := &userData{}
+	if t.out.custom {
+		return users
+	}
+	count := map[string]int{}
+	custom := t.in.doc.Root().At("data", "customData")
+	for entry := range custom.Children() {
+		count[entry.Get("key").Str()]++
+	}
+	for entry := range custom.Children() {
+		if t.ownEntry(entry) {
+			t.lose(entry, "envelope")
+			continue
+		}
+		key := entry.Get("key").Str()
+		if t.standsIn(entry, key, users) {
+			t.move(entry, "", "custom data "+key, OneWay)
+			continue
+		}
+		fidelity := Exact
+		if count[key] > 1 {
+			fidelity = Translated // its values become an array
+		}
+		t.move(entry, "/customData/"+jsondoc.EscapePointer(key), "custom data, one member per key", fidelity)
+		users.add(key, entry.Get("value"))
+	}
+	if users.has(carriedEiffel) {
+		// A user's own custom data is never overwritten; the ledger still knows the event.
+		t.diagnose("mark_omitted", "the event's own custom data has the key %q, so that no mark was written", carriedEiffel)
+	}
+	return users
+}
+
+// writeCustomData writes the carried original or the mark, and without carrying the user's own data.
+func (t *toCDEvents) writeCustomData(w *jsondoc.Writer, users *userData) error {
+	w.Object()
+	defer w.Close()
+	if t.carry {
+		w.Name(carriedEiffel)
+		w.Object()
+		defer w.Close()
+		w.Name("event")
+		return t.writeOriginal(w)
+	}
+	if !users.has(carriedEiffel) {
+		w.Name(carriedEiffel)
+		w.Object()
+		w.Member("id", t.in.ID)
+		w.Close()
+	}
+	for _, key := range users.keys {
+		w.Name(key)
+		values := users.values[key]
+		if len(values) == 1 {
+			w.Splice(values[0])
+			continue
+		}
+		w.Array()
+		for _, v := range values {
+			w.Splice(v)
+		}
+		w.Close()
+	}
+	return nil
+}
+
+// standsIn tells whether an entry is one that the bridge wrote beside its mark, for what an Eiffel event does not say
+// itself. These are the first of their keys; another of the same key is a user's.
+func (t *toCDEvents) standsIn(entry jsondoc.Value, key string, users *userData) bool {
+	if t.markID == "" || users.has(key) || entry.Index() != t.customEntry(key).Index() {
+		return false
+	}
+	return key == subjectKey || key == t.g.settings.ServiceIDKey && t.in.Type == typeArtD || key == signatureKey && t.name == "artifact.signed"
+}
+
+// customEntry is the first entry of a key in the event's custom data.
+func (t *toCDEvents) customEntry(key string) jsondoc.Value {
+	for entry := range t.in.doc.Root().At("data", "customData").Children() {
+		if entry.Get("key").Str() == key {
+			return entry
+		}
+	}
+	return jsondoc.Value{}
+}
+
+// marked gives the subject that the mark of a CDEvent says the event is about, else the one that the event names itself.
+func (t *toCDEvents) marked(k SubjectKey) SubjectKey {
+	if t.markID == "" {
+		return k
+	}
+	subject := t.customEntry(subjectKey).Get("value")
+	if id := subject.Get("id").Str(); id != "" {
+		k.ID = id
+		k.Source = t.in.Source
+		if source := subject.Get("source"); source.Kind() == jsondoc.String {
+			k.Source = source.Str()
+		}
+	}
+	return k
+}

@@ -1,0 +1,191 @@
+package translate
+
+import (
+	"strconv"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/mappings"
+)
+
+// entry is an entry of the output's custom data.
+type entry struct {
+	key   string
+	value value
+}
+
+// makeData makes the row's members of data, then the custom data behind the mark.
+func (t *toEiffel) makeData() (data []member, custom []entry, err error) {
+	data = make([]member, 0, len(t.row.data))
+	for i := range t.row.data {
+		f := &t.row.data[i]
+		if !f.place.Named() {
+			continue
+		}
+		v, err := t.makeField(f, &f.place)
+		if err != nil {
+			return nil, nil, err
+		}
+		if v.exists() {
+			data = append(data, member{f.place.path, v})
+		}
+	}
+	if custom, err = t.customData(); err != nil {
+		return nil, nil, err
+	}
+	if t.row.ID == mappings.IDAnchor {
+		subject := t.in.doc.Root().Get("subject")
+		for _, v := range [...]jsondoc.Value{subject.Get("id"), subject.Get("source")} {
+			if v.Str() != "" && !t.isUsed(v) {
+				t.move(v, "/meta/id", "the anchor's id follows from the subject", OneWay)
+			}
+		}
+	}
+	return data, custom, nil
+}
+
+// makeField gives a member's value.
+func (t *toEiffel) makeField(f *field[toEiffel], at *place) (value, error) {
+	if f.Value != nil {
+		raw, err := t.evaluate(f.Value, t.subject, at.at, t.row.rule)
+		if err != nil || raw != nil {
+			return value{raw: raw}, err
+		}
+	}
+	for _, p := range f.from {
+		v := t.in.doc.Root().Follow(p)
+		text := v.Str()
+		if text == "" {
+			continue
+		}
+		if f.vocabulary != nil {
+			word, known := f.vocabulary.eiffel(text)
+			if known {
+				t.move(v, at.at, f.rule, Translated)
+			}
+			return textValue(word), nil
+		}
+		if !at.Allows(text) {
+			continue
+		}
+		fidelity := Exact
+		if t.explain && (v.Key() == "uri" || v.Key() == "url") && !isURI(text) {
+			fidelity = OneWay // Eiffel's are free text; those of CDEvents are mostly not
+		}
+		t.move(v, at.at, t.row.rule, fidelity)
+		return value{doc: v}, nil
+	}
+	return f.rest(t, &t.run, at, t.row.rule, func(v *vocabulary) string { return v.Otherwise.Eiffel }), nil
+}
+
+// rest gives the value of a field that no member of the input gives: what its judgement says, its constant, or the word of
+// its vocabulary that stands for all others.
+func (f *field[T]) rest(t *T, r *run, at *place, rule string, otherwise func(*vocabulary) string) value {
+	switch {
+	case f.by != nil:
+		raw := f.by(t, at)
+		if raw != nil {
+			r.move(jsondoc.Value{}, at.at, f.rule, OneWay)
+		}
+		return value{raw: raw}
+	case f.fixed != nil:
+		r.move(jsondoc.Value{}, at.at, rule, OneWay)
+		return value{raw: f.fixed}
+	case f.vocabulary != nil:
+		return textValue(otherwise(f.vocabulary))
+	}
+	return value{}
+}
+
+// dataJudgements say what a member of data is where no field of the CDEvent gives it, as JSON; nil leaves it out.
+var dataJudgements = map[string]func(*toEiffel, *place) []byte{
+	"heading":            (*toEiffel).heading,
+	"deployment":         (*toEiffel).deploymentDescription,
+	"purl":               (*toEiffel).purl,
+	"locations":          (*toEiffel).locations,
+	"tracker":            (*toEiffel).tracker,
+	"triggers":           (*toEiffel).triggers,
+	"outcomeDescription": (*toEiffel).outcomeDescription,
+	"buildConclusion":    (*toEiffel).buildConclusion,
+}
+
+// customData is the event's custom data behind the carried original or the mark: the row's own entries and, without
+// carrying, what identifies the event and the user's own.
+func (t *toEiffel) customData() ([]entry, error) {
+	carry := t.g.settings.Carry == CarryOriginal
+	var entries []entry
+	if carry {
+		t.stripOriginal()
+	} else {
+		entries = t.identify(entries)
+	}
+	for i := range t.row.custom {
+		f := &t.row.custom[i]
+		v, err := t.makeField(f, &place{at: t.entryPointer(len(entries))})
+		if err != nil {
+			return nil, err
+		}
+		if v.exists() {
+			entries = append(entries, entry{f.To[1:], v})
+		}
+	}
+	if carry {
+		return entries, nil
+	}
+	root := t.in.doc.Root()
+	custom, contentType := root.Get("customData"), root.Get("customDataContentType")
+	switch custom.Kind() {
+	case jsondoc.Object:
+		for v := range custom.Children() {
+			if t.own(v.Key(), v) {
+				t.lose(v, "envelope")
+				continue
+			}
+			t.move(v, t.entryPointer(len(entries)), "custom data, one entry per key", Exact)
+			entries = append(entries, entry{v.Key(), value{doc: v}})
+		}
+		if contentType.Str() == "application/json" {
+			t.move(contentType, "", "custom data is an object", Exact)
+		}
+	case jsondoc.String:
+		// CDEvents' own mark needs an object, so that this does not come back as it was.
+		t.lose(custom, "one_way")
+		raw := append([]byte(`{"customData":`), custom.Raw()...)
+		if contentType.Exists() {
+			raw = append(raw, `,"customDataContentType":`...)
+			raw = append(raw, contentType.Raw()...)
+			t.move(contentType, t.entryPointer(len(entries))+"/customDataContentType", "custom data that is no object", OneWay)
+		}
+		entries = append(entries, entry{"customData", value{raw: append(raw, '}')}})
+	}
+	return entries, nil
+}
+
+// entryPointer points to the value of an entry behind the mark; it is only needed for moves.
+func (t *toEiffel) entryPointer(index int) string {
+	if !t.explain {
+		return ""
+	}
+	return "/data/customData/" + strconv.Itoa(index+1) + "/value"
+}
+
+// identify says what the event is about where the original is not there to say it: the subject, which the Eiffel event
+// may not name, and of a deployment the service.
+func (t *toEiffel) identify(entries []entry) []entry {
+	subject := t.in.doc.Root().Get("subject")
+	id, source := subject.Get("id"), subject.Get("source")
+	raw := append([]byte(`{"id":`), id.Raw()...)
+	foreign := source.Str() != "" && source.Str() != t.in.Source
+	if foreign {
+		raw = append(append(raw, `,"source":`...), source.Raw()...)
+	}
+	at := t.entryPointer(len(entries))
+	t.move(id, at+"/id", "custom data "+subjectKey, Exact)
+	if foreign {
+		t.move(source, at+"/source", "custom data "+subjectKey, Exact)
+	}
+	entries = append(entries, entry{subjectKey, value{raw: append(raw, '}')}})
+	if t.row.Learns == mappings.LearnIncarnation {
+		entries = append(entries, entry{t.g.settings.ServiceIDKey, value{doc: id}})
+	}
+	return entries
+}

@@ -1,0 +1,107 @@
+package translate
+
+import (
+	"fmt"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/internal/schema"
+)
+
+// value is a value on its way into the output: one of the input, or JSON that was made. The zero value is none.
+type value struct {
+	doc jsondoc.Value
+	raw []byte
+}
+
+func (v value) exists() bool { return v.doc.Exists() || v.raw != nil }
+
+// textValue is a string; none for the empty one.
+func textValue(s string) value {
+	if s == "" {
+		return value{}
+	}
+	return value{raw: jsondoc.AppendString(nil, s)}
+}
+
+func (v value) write(w *jsondoc.Writer) error {
+	if v.doc.Exists() {
+		w.Splice(v.doc)
+		return nil
+	}
+	return w.JSON(v.raw)
+}
+
+// member is a value on its way into an object, below the names of its path.
+type member struct {
+	path []string
+	value
+}
+
+func textMember(s string, path ...string) member {
+	return member{path, value{raw: jsondoc.AppendString(nil, s)}}
+}
+
+// writeMembers writes members into the open object, in their order; those that share their first name stand together in an
+// object of that name, where the first of them stands.
+func writeMembers(w *jsondoc.Writer, members []member) error {
+	for i, m := range members {
+		name := m.path[0]
+		if begunBefore(members[:i], name) {
+			if len(m.path) == 1 {
+				return fmt.Errorf("two members are named %q", name)
+			}
+			continue
+		}
+		w.Name(name)
+		if len(m.path) == 1 {
+			if err := m.write(w); err != nil {
+				return err
+			}
+			continue
+		}
+		var inner []member
+		for _, other := range members[i:] {
+			if other.path[0] == name && len(other.path) > 1 {
+				inner = append(inner, member{other.path[1:], other.value})
+			}
+		}
+		w.Object()
+		if err := writeMembers(w, inner); err != nil {
+			return err
+		}
+		w.Close()
+	}
+	return nil
+}
+
+func begunBefore(members []member, name string) bool {
+	for i := range members {
+		if members[i].path[0] == name {
+			return true
+		}
+	}
+	return false
+}
+
+// seal makes an event of what was written, and holds it against its schema: what the bridge sends is never invalid.
+func (r *run) seal(w *jsondoc.Writer, e *Event, s *schema.Schema) error {
+	e.doc = w.Document()
+	e.JSON = e.doc.Bytes()
+	if e.doc.Depth() > jsondoc.MaxDepth && e.doc.DepthWithout(carriedValue) > jsondoc.MaxDepth {
+		return r.invalidOutput("nested deeper than %d levels", jsondoc.MaxDepth)
+	}
+	var findings []*EventError
+	if s == nil {
+		_, findings = check(e)
+	} else {
+		findings = checkAgainst(e, s)
+	}
+	if len(findings) > 0 {
+		return r.invalidOutput("%v", findings[0])
+	}
+	return nil
+}
+
+func (r *run) invalidOutput(format string, args ...any) *EventError {
+	return r.in.fail(CodeInvalidOutput, "", "the event that it became is not valid: "+fmt.Sprintf(format, args...))
+}
