@@ -2,8 +2,10 @@ package jsondoc_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -107,6 +109,54 @@ func TestInt(t *testing.T) {
 		if got, ok := d.Root().Int(); ok {
 			t.Errorf("%s: got %d, want none", text, got)
 		}
+	}
+}
+
+func TestStr(t *testing.T) {
+	for _, text := range []string{
+		`"plain"`, `"\"\\\/\b\f\n\r\t"`, `"\u0041\u00e9\u20AC\uFFFD"`, `"\ud83d\uDE00x"`, `"x\ud83d\ude00"`, `"\u0000"`, `"é\u00e9"`, `"\\u0041"`, `""`,
+	} {
+		var want string
+		if err := json.Unmarshal([]byte(text), &want); err != nil {
+			t.Fatal(err)
+		}
+		d, err := jsondoc.Parse([]byte(`{` + text + `:` + text + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := d.Root().FirstChild()
+		if v.Str() != want || v.Key() != want {
+			t.Errorf("%s: string %q and name %q, want %q", text, v.Str(), v.Key(), want)
+		}
+	}
+}
+
+func TestWalk(t *testing.T) {
+	d, err := jsondoc.Parse([]byte(`{"a":{"\u0062":[1,{},[2]]},"c":"x","":null}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen []string
+	var walk func(v jsondoc.Value)
+	walk = func(v jsondoc.Value) {
+		seen = append(seen, fmt.Sprintf("%s=%s", v.RawKey(), v.Raw()))
+		for c := v.FirstChild(); c.Exists(); c = c.NextSibling() {
+			walk(c)
+		}
+	}
+	walk(d.Root())
+	want := []string{
+		"=" + string(d.Bytes()), `a={"\u0062":[1,{},[2]]}`, `\u0062=[1,{},[2]]`, "=1", "={}", "=[2]", "=2", `c="x"`, "=null",
+	}
+	if !slices.Equal(seen, want) {
+		t.Errorf("got %q, want %q", seen, want)
+	}
+	if raw := d.Root().Get("").RawKey(); raw == nil || len(raw) != 0 {
+		t.Errorf("an empty name: %v", raw)
+	}
+	var none jsondoc.Value
+	if none.FirstChild().Exists() || none.NextSibling().Exists() || none.RawKey() != nil || d.Root().RawKey() != nil {
+		t.Error("what is not there has neighbours or a name")
 	}
 }
 

@@ -11,12 +11,10 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 )
 
-// checker walks the compacted text of a document along a schema. It reads the text itself: the names of members are compared
-// where they stand, so that a valid event costs no allocation. jsondoc has made sure that the text is JSON, that no member
-// name comes twice and that white space is only within strings.
+// checker walks the values of a document along a schema. Names and strings are compared as they are written, so a valid event
+// costs no allocation. What a schema leaves open is one step, however much is in it.
 type checker struct {
 	s      *Schema
-	buf    []byte
 	report *report // nil while only the verdict matters
 }
 
@@ -51,122 +49,95 @@ func (c *checker) fail(rule string, message func() string) {
 	}
 }
 
-// value checks the value that starts at offset i. It returns where the value ends; while only the verdict matters, the end
-// means nothing once the verdict is false.
-func (c *checker) value(n *node, i int) (end int, ok bool) {
-	first := c.buf[i]
+// value checks a value. While only the verdict matters, it stops at the first violation.
+func (c *checker) value(n *node, v jsondoc.Value) bool {
 	switch n.op {
 	case opAny:
-		return c.skip(i), true
+		return true
 	case opInteger:
-		end = c.skip(i)
-		if !isInteger(c.buf[i:end]) {
-			c.wrongType(i, end, "an integer")
-			return end, false
+		if v.Kind() != jsondoc.Number || !isInteger(v.Raw()) {
+			return c.wrongType(v, "an integer")
 		}
-		return end, true
+		return true
 	case opString, opType, opVersion:
-		if first != '"' {
-			if c.report == nil {
-				return 0, false
-			}
-			end = c.skip(i)
-			c.wrongType(i, end, "a string")
-			return end, false
+		if v.Kind() != jsondoc.String {
+			return c.wrongType(v, "a string")
 		}
-		end = c.stringEnd(i)
-		return end, c.str(n, c.buf[i:end])
+		return c.str(n, v)
 	case opObject:
-		if first != '{' {
-			if n.untyped {
-				return c.skip(i), true
-			}
-			if c.report == nil {
-				return 0, false
-			}
-			end = c.skip(i)
-			c.wrongType(i, end, "an object")
-			return end, false
+		if v.Kind() != jsondoc.Object {
+			return n.untyped || c.wrongType(v, "an object")
 		}
-		return c.object(n, i)
+		return c.object(n, v)
 	case opArray:
-		if first != '[' {
-			if c.report == nil {
-				return 0, false
-			}
-			end = c.skip(i)
-			c.wrongType(i, end, "an array")
-			return end, false
+		if v.Kind() != jsondoc.Array {
+			return c.wrongType(v, "an array")
 		}
-		return c.array(n, i)
+		return c.array(n, v)
 	default:
-		return c.alternatives(n, i)
+		return c.alternatives(n, v)
 	}
 }
 
-func (c *checker) wrongType(i, end int, want string) {
-	c.fail("type", func() string { return shorten(c.buf[i:end]) + " is not " + want })
+// wrongType is always false.
+func (c *checker) wrongType(v jsondoc.Value, want string) bool {
+	c.fail("type", func() string { return shorten(v.Raw()) + " is not " + want })
+	return false
 }
 
-func (c *checker) object(n *node, i int) (end int, ok bool) {
-	ok = true
+func (c *checker) object(n *node, v jsondoc.Value) bool {
 	if c.report != nil {
-		// What is missing belongs to the object and stands before what is wrong within it.
-		ok = c.missing(n, i)
+		return c.reportObject(n, v)
 	}
 	var seen uint64
 	likely := 0
-	i++ // {
-	for c.buf[i] != '}' {
-		if c.buf[i] == ',' {
-			i++
-		}
-		keyEnd := c.stringEnd(i)
-		key := c.buf[i+1 : keyEnd-1]
-		at := n.match(key, likely)
+	for m := v.FirstChild(); m.Exists(); m = m.NextSibling() {
+		at := n.match(m, likely)
 		if at < 0 {
 			if n.closed && !c.s.lenient {
-				if c.report == nil {
-					return 0, false
-				}
-				ok = false
-				c.within(step{unescape(key), -1}, func() {
-					c.fail("additionalProperties", func() string { return n.unknownMember(unescape(key)) })
-				})
+				return false
 			}
-			i = c.skip(keyEnd + 1)
 			continue
+		}
+		if !c.value(n.props[at].node, m) {
+			return false
 		}
 		seen |= 1 << at
 		likely = at + 1
-		if c.report == nil {
-			if i, ok = c.value(n.props[at].node, keyEnd+1); !ok {
-				return 0, false
+	}
+	return seen&n.required == n.required
+}
+
+// reportObject is object for when the findings matter. What is missing belongs to the object and stands before what is
+// wrong within it.
+func (c *checker) reportObject(n *node, v jsondoc.Value) bool {
+	ok := c.missing(n, v)
+	for m := v.FirstChild(); m.Exists(); m = m.NextSibling() {
+		at := n.match(m, 0)
+		if at < 0 {
+			if n.closed && !c.s.lenient {
+				ok = false
+				name := m.Key()
+				c.within(step{name, -1}, func() {
+					c.fail("additionalProperties", func() string { return n.unknownMember(name) })
+				})
 			}
 			continue
 		}
 		c.within(step{n.props[at].name, -1}, func() {
-			var good bool
-			i, good = c.value(n.props[at].node, keyEnd+1)
-			ok = ok && good
+			ok = c.value(n.props[at].node, m) && ok
 		})
 	}
-	return i + 1, ok && seen&n.required == n.required
+	return ok
 }
 
-// missing reports the required members that an object lacks.
-func (c *checker) missing(n *node, i int) bool {
+// missing reports the required members that an object lacks, and tells whether it has them all.
+func (c *checker) missing(n *node, v jsondoc.Value) bool {
 	var seen uint64
-	i++
-	for c.buf[i] != '}' {
-		if c.buf[i] == ',' {
-			i++
-		}
-		keyEnd := c.stringEnd(i)
-		if at := n.match(c.buf[i+1:keyEnd-1], 0); at >= 0 {
+	for m := v.FirstChild(); m.Exists(); m = m.NextSibling() {
+		if at := n.match(m, 0); at >= 0 {
 			seen |= 1 << at
 		}
-		i = c.skip(keyEnd + 1)
 	}
 	lacking := n.required &^ seen
 	for rest := lacking; rest != 0; rest &= rest - 1 {
@@ -182,13 +153,14 @@ func (c *checker) within(s step, f func()) {
 	c.report.path = c.report.path[:len(c.report.path)-1]
 }
 
-// match finds the property of a member name as it is written.
-func (n *node) match(key []byte, likely int) int {
+// match finds the property that a member is, -1 if it is none; likely is the one to try first.
+func (n *node) match(m jsondoc.Value, likely int) int {
+	key := m.RawKey()
 	if likely < len(n.props) && n.props[likely].name == string(key) {
 		return likely
 	}
 	if bytes.IndexByte(key, '\\') >= 0 {
-		return n.prop(unescape(key))
+		return n.prop(m.Key())
 	}
 	for i := range n.props {
 		if n.props[i].name == string(key) {
@@ -209,45 +181,38 @@ func (n *node) unknownMember(key string) string {
 	return "unknown member " + quote(key) + "; known are " + strings.Join(names, ", ")
 }
 
-func (c *checker) array(n *node, i int) (end int, ok bool) {
-	ok = true
-	start := i
+func (c *checker) array(n *node, v jsondoc.Value) bool {
+	if c.report != nil {
+		return c.reportArray(n, v)
+	}
 	found := n.contains == nil
-	if c.report != nil && !found {
-		// Of the array as a whole, and so before its elements.
-		found = c.contains(n, start)
-		ok = found
+	for e := v.FirstChild(); e.Exists(); e = e.NextSibling() {
+		found = found || c.value(n.contains, e)
+		if !c.value(n.item, e) {
+			return false
+		}
 	}
-	i++ // [
-	for at := 0; c.buf[i] != ']'; at++ {
-		if c.buf[i] == ',' {
-			i++
-		}
-		if !found && c.report == nil {
-			_, found = c.value(n.contains, i)
-		}
-		if c.report == nil {
-			if i, ok = c.value(n.item, i); !ok {
-				return 0, false
-			}
-			continue
-		}
-		c.within(step{"", at}, func() {
-			var good bool
-			i, good = c.value(n.item, i)
-			ok = ok && good
-		})
-	}
-	return i + 1, ok && found
+	return found
 }
 
-func (c *checker) contains(n *node, i int) bool {
-	quiet := checker{s: c.s, buf: c.buf}
-	for i++; c.buf[i] != ']'; i = c.skip(i) {
-		if c.buf[i] == ',' {
-			i++
-		}
-		if _, ok := quiet.value(n.contains, i); ok {
+// reportArray is array for when the findings matter. That no element is what the array must contain is a fault of the array
+// as a whole, and so stands before those of its elements.
+func (c *checker) reportArray(n *node, v jsondoc.Value) bool {
+	ok := n.contains == nil || c.contains(n, v)
+	at := 0
+	for e := v.FirstChild(); e.Exists(); e = e.NextSibling() {
+		c.within(step{"", at}, func() {
+			ok = c.value(n.item, e) && ok
+		})
+		at++
+	}
+	return ok
+}
+
+func (c *checker) contains(n *node, v jsondoc.Value) bool {
+	quiet := checker{s: c.s}
+	for e := v.FirstChild(); e.Exists(); e = e.NextSibling() {
+		if quiet.value(n.contains, e) {
 			return true
 		}
 	}
@@ -255,20 +220,19 @@ func (c *checker) contains(n *node, i int) bool {
 	return false
 }
 
-func (c *checker) alternatives(n *node, i int) (end int, ok bool) {
-	quiet := checker{s: c.s, buf: c.buf}
+func (c *checker) alternatives(n *node, v jsondoc.Value) bool {
+	quiet := checker{s: c.s}
 	matched := 0
 	for _, a := range n.alts {
-		if _, ok := quiet.value(a, i); ok {
+		if quiet.value(a, v) {
 			matched++
 			if n.op == opAnyOf {
 				break
 			}
 		}
 	}
-	end = c.skip(i)
 	if matched == 1 {
-		return end, true
+		return true
 	}
 	rule := "anyOf"
 	if n.op == opOneOf {
@@ -280,11 +244,11 @@ func (c *checker) alternatives(n *node, i int) (end int, ok bool) {
 			allowed = append(allowed, a.describe())
 		}
 		if matched > 1 {
-			return shorten(c.buf[i:end]) + " is more than one of: " + strings.Join(allowed, "; ")
+			return shorten(v.Raw()) + " is more than one of: " + strings.Join(allowed, "; ")
 		}
-		return shorten(c.buf[i:end]) + " is none of: " + strings.Join(allowed, "; ")
+		return shorten(v.Raw()) + " is none of: " + strings.Join(allowed, "; ")
 	})
-	return end, false
+	return false
 }
 
 // describe says what a schema allows, roughly.
@@ -319,8 +283,9 @@ func (n *node) describe() string {
 	return "any value"
 }
 
-// str checks a string as it is written, with its quotes.
-func (c *checker) str(n *node, raw []byte) bool {
+// str checks a string.
+func (c *checker) str(n *node, v jsondoc.Value) bool {
+	raw := v.Raw()
 	raw = raw[1 : len(raw)-1]
 	if n.op == opString && n.check == anyString && n.enum == nil && n.min <= 1 {
 		if len(raw) < n.min {
@@ -333,7 +298,7 @@ func (c *checker) str(n *node, raw []byte) bool {
 		return true
 	}
 	if bytes.IndexByte(raw, '\\') >= 0 {
-		raw = []byte(unescape(raw))
+		raw = []byte(v.Str())
 	}
 	if len(raw) < n.min || n.min > 1 && utf8.RuneCount(raw) < n.min {
 		c.fail("minLength", func() string {
@@ -367,49 +332,6 @@ func (c *checker) str(n *node, raw []byte) bool {
 		}
 	}
 	return true
-}
-
-// stringEnd is the offset after the string that starts at i.
-func (c *checker) stringEnd(i int) int {
-	for at := i + 1; ; {
-		q := at + bytes.IndexByte(c.buf[at:], '"')
-		// An odd number of backslashes before it escapes the quote.
-		b := q
-		for c.buf[b-1] == '\\' {
-			b--
-		}
-		if (q-b)%2 == 0 {
-			return q + 1
-		}
-		at = q + 1
-	}
-}
-
-// skip is the offset after the value that starts at i.
-func (c *checker) skip(i int) int {
-	switch c.buf[i] {
-	case '"':
-		return c.stringEnd(i)
-	case '{', '[':
-		for depth := 0; ; {
-			switch c.buf[i] {
-			case '"':
-				i = c.stringEnd(i)
-				continue
-			case '{', '[':
-				depth++
-			case '}', ']':
-				if depth--; depth == 0 {
-					return i + 1
-				}
-			}
-			i++
-		}
-	}
-	for i < len(c.buf) && c.buf[i] != ',' && c.buf[i] != '}' && c.buf[i] != ']' {
-		i++
-	}
-	return i
 }
 
 // maxShown is how many characters of a value a message shows.

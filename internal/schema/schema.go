@@ -378,13 +378,13 @@ const maxFindings = 20
 
 // Validate returns where the document violates the schema, in document order, at most 20 findings; none if it is valid.
 func (s *Schema) Validate(d *jsondoc.Document) []Finding {
-	c := checker{s: s, buf: d.Bytes()}
-	if _, ok := c.value(s.root, 0); ok {
+	c := checker{s: s}
+	if c.value(s.root, d.Root()) {
 		return nil
 	}
 	// The first pass only judges, which is cheaper; the second tells why.
 	c.report = &report{}
-	c.value(s.root, 0)
+	c.value(s.root, d.Root())
 	return c.report.findings
 }
 

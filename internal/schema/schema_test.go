@@ -289,6 +289,23 @@ var benchmarkEvents = []struct{ name, text string }{
 	{"cdevents", `{"context":{"specversion":"0.5.1","id":"271069a8-fc18-44f1-b38f-9d70a1695819","source":"/event/source/123","type":"dev.cdevents.service.deployed.0.3.0","timestamp":"2024-03-20T14:27:05.315384Z","schemaUri":"https://example.com/schemas/service-deployed.json","chainId":"4c8cb7dd-3448-41de-8768-eec704e2829b","links":[{"linkType":"RELATION","linkKind":"ARTIFACT","target":{"contextId":"5328c37f-bb7e-4bb7-84ea-9f5f85e4a7ce"}},{"linkType":"PATH","from":{"contextId":"6328c37f-bb7e-4bb7-84ea-9f5f85e4a7ce"},"tags":{"team":"payments"}}]},"subject":{"id":"service/payments","source":"/clusters/production","content":{"environment":{"id":"production","source":"https://clusters.example.com/production"},"artifactId":"pkg:oci/payments@sha256%3A0b31b1c02ff458ad9b7b81cbdf8f028bd54699fa151f221d1e8de6817db93427?repository_url=registry.example.com/payments"}},"customData":{"rollout":{"strategy":"blue-green","replicas":12,"zones":["a","b","c"]},"approvedBy":"someone@example.com"},"customDataContentType":"application/json"}`},
 }
 
+func TestValidEventsCostNoAllocation(t *testing.T) {
+	for _, e := range benchmarkEvents {
+		d := mustParse(t, []byte(e.text))
+		s, err := schemaOf(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := testing.AllocsPerRun(10, func() {
+			for _, f := range s.Validate(d) {
+				t.Error(f)
+			}
+		}); n != 0 {
+			t.Errorf("%s: %v allocations", e.name, n)
+		}
+	}
+}
+
 func BenchmarkValidate(b *testing.B) {
 	for _, e := range benchmarkEvents {
 		b.Run(e.name, func(b *testing.B) {

@@ -5,8 +5,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"unicode/utf16"
-	"unicode/utf8"
 )
 
 // stringCheck names a check of a string: a pattern or a format that the schemas use.
@@ -336,54 +334,4 @@ func parseURL(s string) (*url.URL, bool) {
 		}
 	}
 	return u, true
-}
-
-// unescape resolves the escapes of a JSON string that is known to be well-formed.
-func unescape(raw []byte) string {
-	var b strings.Builder
-	for i := 0; i < len(raw); i++ {
-		if raw[i] != '\\' || i+1 == len(raw) {
-			b.WriteByte(raw[i])
-			continue
-		}
-		i++
-		switch raw[i] {
-		case 'b':
-			b.WriteByte('\b')
-		case 'f':
-			b.WriteByte('\f')
-		case 'n':
-			b.WriteByte('\n')
-		case 'r':
-			b.WriteByte('\r')
-		case 't':
-			b.WriteByte('\t')
-		case 'u':
-			r := hexRune(raw[i+1:])
-			i += 4
-			if utf16.IsSurrogate(r) && i+6 < len(raw) {
-				r = utf16.DecodeRune(r, hexRune(raw[i+3:]))
-				i += 6
-			}
-			b.WriteString(string(utf8.AppendRune(nil, r)))
-		default:
-			b.WriteByte(raw[i])
-		}
-	}
-	return b.String()
-}
-
-// hexRune reads four hexadecimal digits.
-func hexRune(s []byte) rune {
-	var r rune
-	for _, c := range s[:min(4, len(s))] {
-		r <<= 4
-		switch {
-		case isDigit(c):
-			r |= rune(c - '0')
-		default:
-			r |= rune(c|0x20-'a') + 10
-		}
-	}
-	return r
 }

@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -115,20 +114,6 @@ func TestIntegers(t *testing.T) {
 		want := real.Validate(v) == nil
 		if got := isInteger([]byte(s)); got != want {
 			t.Errorf("%s: %v, want %v", s, got, want)
-		}
-	}
-}
-
-func TestUnescape(t *testing.T) {
-	for _, s := range []string{
-		`"plain"`, `"\"\\\/\b\f\n\r\t"`, `"\u0041\u00e9\u20AC\uFFFD"`, `"\ud83d\uDE00x"`, `"x\ud83d\ude00"`, `"\u0000"`, `"é\u00e9"`, `"\\u0041"`,
-	} {
-		var want string
-		if err := json.Unmarshal([]byte(s), &want); err != nil {
-			t.Fatal(err)
-		}
-		if got := unescape([]byte(s[1 : len(s)-1])); got != want {
-			t.Errorf("%s: %q, want %q", s, got, want)
 		}
 	}
 }

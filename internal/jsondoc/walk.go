@@ -1,0 +1,28 @@
+package jsondoc
+
+// The methods in this file are for who walks a whole document and must not allocate: siblings one by one, and names as
+// they are written. Everybody else reads better with [Value.Children], [Value.Get] and [Value.Key].
+
+// FirstChild is the first member of an object or the first element of an array, Missing if there is none.
+func (v Value) FirstChild() Value { return v.first() }
+
+// NextSibling is the member or element after the value, Missing if the value is the last one or none.
+func (v Value) NextSibling() Value {
+	if v.d == nil {
+		return Value{}
+	}
+	return v.nextSibling()
+}
+
+// RawKey is the value's member name as it is written, with its escapes and without its quotes; nil if the value is not a
+// member of an object. It must not be changed.
+func (v Value) RawKey() []byte {
+	if v.d == nil {
+		return nil
+	}
+	n := &v.d.nodes[v.i]
+	if n.keyStart == n.keyEnd {
+		return nil
+	}
+	return v.d.buf[n.keyStart+1 : n.keyEnd-1 : n.keyEnd-1]
+}
