@@ -31,7 +31,7 @@ func (t *toCDEvents) subjectOfTarget(id string, otherwise SubjectKey, want, eiff
 		return t.marked(otherwise)
 	}
 	otherwise = t.marked(otherwise)
-	standard := otherwise.Kind + " " + otherwise.key()
+	standard := otherwise.Kind + " " + otherwise.Key()
 	choice := t.choose("subject", standard, func() string {
 		known := t.eiffelEvent(id)
 		if known == nil {
@@ -40,7 +40,7 @@ func (t *toCDEvents) subjectOfTarget(id string, otherwise SubjectKey, want, eiff
 		if known == nil || known.Subject.Kind == "" {
 			return standard
 		}
-		return known.Subject.Kind + " " + known.Subject.key()
+		return known.Subject.Kind + " " + known.Subject.Key()
 	})
 	kind, key, _ := strings.Cut(choice, " ")
 	if k, ok := subjectOfKey(kind, key); ok {
@@ -181,7 +181,7 @@ func (t *toCDEvents) pipelineRunReference() []byte {
 		}
 		for _, id := range contexts {
 			if known := t.eiffelEvent(id); known != nil && known.Type == typeActT && known.Subject.Kind == kindPipelineRun {
-				return known.Subject.key()
+				return known.Subject.Key()
 			}
 		}
 		return ""

@@ -57,7 +57,7 @@ func (t *toCDEvents) serviceSubject() {
 		t.diagnose("unresolved_deployment", "the artifact or the environment of deployment %s is unknown; it opens no incarnation", t.in.ID)
 		return
 	}
-	own := t.subject.key()
+	own := t.subject.Key()
 	choice := t.choose("subject", own, func() string {
 		if t.markID != "" {
 			return own
@@ -68,7 +68,7 @@ func (t *toCDEvents) serviceSubject() {
 			}
 		}
 		if sources := t.set(serviceQuery(t.environment, t.subject.ID)); len(sources) == 1 {
-			return SubjectKey{Source: sources[0], ID: t.subject.ID}.key()
+			return SubjectKey{Source: sources[0], ID: t.subject.ID}.Key()
 		}
 		return own
 	})
@@ -104,7 +104,7 @@ func (t *toCDEvents) incarnationName() string {
 	predicate := deployed
 	if !t.unresolved {
 		predicate = t.choose("predicate", deployed, func() string {
-			return incarnation(t.line(t.subject, t.environment), t.subjectRecord(t.environment), Stamp{t.in.Time, t.in.ID}, t.artifact, t.config, t.g.settings.AllQualifiers)
+			return incarnation(t.line(t.subject, t.environment), t.subjectRecord(t.environment), Stamp{Time: t.in.Time, ID: t.in.ID}, t.artifact, t.config, t.g.settings.AllQualifiers)
 		})
 	}
 	name := "service." + predicate

@@ -6,6 +6,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // Engine carries out the catalogue, both ways. It is immutable and safe for concurrent use.
@@ -211,13 +212,13 @@ func (r *run) choose(name, standard string, decide func() string) string {
 	}
 	value := decide()
 	if value != standard {
-		r.choices = append(r.choices, Choice{name, value})
+		r.choices = append(r.choices, Choice{Name: name, Value: value})
 	}
 	return value
 }
 
 func (r *run) learn(q Query, record []byte) {
-	r.result.Learned = append(r.result.Learned, Fact{q, record})
+	r.result.Learned = append(r.result.Learned, Fact{Query: q, Record: record})
 }
 
 func (r *run) diagnose(code, format string, args ...any) {
@@ -400,11 +401,11 @@ func (r *run) set(q Query) Set {
 	return s
 }
 
-func (r *run) line(service, environment SubjectKey) *lineView {
-	l, err := viewLine(r.get(lineQuery(service, environment)))
+func (r *run) line(service, environment SubjectKey) *ledger.LineView {
+	l, err := ledger.ViewLine(r.get(lineQuery(service, environment)))
 	if err != nil {
 		r.diagnose("ledger", "the line of service %q in environment %q is damaged and was ignored", service.ID, environment.ID)
-		return &lineView{}
+		return &ledger.LineView{}
 	}
 	return l
 }
@@ -430,14 +431,4 @@ func (r *run) resolve(name string, k SubjectKey) SubjectKey {
 		k.Source = source
 	}
 	return k
-}
-
-// find gives the event of that source and type among those that bear one context id; nil if it is not there.
-func (c Contexts) find(source, eventType string) *Context {
-	for i := range c {
-		if c[i].Source == source && c[i].Type == eventType {
-			return &c[i]
-		}
-	}
-	return nil
 }

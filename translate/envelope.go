@@ -345,7 +345,7 @@ func (t *toEiffel) giveBack(s *schema.Schema) bool {
 	}
 	mine := false
 	if t.g.settings.Returning != ReturningGiveBack {
-		known := t.contexts(t.in.ID).find(t.in.Source, t.in.Type)
+		known := t.contexts(t.in.ID).Find(t.in.Source, t.in.Type)
 		mine = known != nil && known.Emitted
 	}
 	action := t.returningAction(&e, mine, wrote)

@@ -9,7 +9,7 @@ func (t *toCDEvents) environmentSubject() {
 		k.ID = urnUUID + t.in.ID
 	}
 	t.subject = t.marked(k)
-	own := t.subject.key()
+	own := t.subject.Key()
 	previous := target(t.linksIn(), linkPrevious)
 	choice := t.choose("subject", own, func() string {
 		known := t.ownEvent()
@@ -22,7 +22,7 @@ func (t *toCDEvents) environmentSubject() {
 		if known == nil || known.Subject.Kind != kindEnvironment {
 			return own
 		}
-		return known.Subject.key()
+		return known.Subject.Key()
 	})
 	if k, ok := subjectOfKey(kindEnvironment, choice); ok {
 		t.subject = k

@@ -123,7 +123,7 @@ func (t *toEiffel) readEnvironment() {
 
 // learnFacts teaches the ledger a pair of events.
 func (r *run) learnFacts(p *pair) {
-	stamp := Stamp{p.time, p.eiffel}
+	stamp := Stamp{Time: p.time, ID: p.eiffel}
 	context := Context{Source: p.context.Source, Type: p.context.Type, Emitted: p.cdevent}
 	if p.eiffel != p.context.ID {
 		context.Eiffel = p.eiffel
@@ -204,14 +204,14 @@ func (r *run) learnEntry(p *pair, e Entry) {
 		delta.FirstRuns = []FirstRun{{Artifact: p.artifact.key, Stamp: e.Stamp}}
 	}
 	r.learn(lineQuery(p.subject, p.environment), delta.Encode())
-	if len(known.entries) == 0 {
-		r.learn(runsQuery(p.environment), Set{p.subject.key()}.Encode())
+	if known.Empty() {
+		r.learn(runsQuery(p.environment), Set{p.subject.Key()}.Encode())
 		service := Subject{Environments: []SubjectKey{p.environment}}
 		r.learn(subjectQuery(p.subject), service.Encode())
 		r.learn(nameQuery(p.subject.Kind, p.subject.ID), Set{p.subject.Source}.Encode())
 		r.learn(serviceQuery(p.environment, p.subject.ID), Set{p.subject.Source}.Encode())
 	}
-	if !e.Removed && !known.ran(p.artifact.pkg) {
-		r.learn(packageQuery(p.environment, p.artifact.pkg), Set{p.subject.key()}.Encode())
+	if !e.Removed && !ran(known, p.artifact.pkg) {
+		r.learn(packageQuery(p.environment, p.artifact.pkg), Set{p.subject.Key()}.Encode())
 	}
 }

@@ -113,7 +113,7 @@ func (t *toEiffel) testedByEnvironment(rules []schema.LinkRule, linkType string)
 		return ""
 	}
 	services := t.set(runsQuery(t.environment))
-	if len(services) >= runsSize {
+	if len(services) >= SetSize(RunsFact) {
 		t.diagnose("many_services", "too many services are known in environment %q to say what is tested", t.environment.ID)
 		return ""
 	}
@@ -126,7 +126,7 @@ func (t *toEiffel) testedByEnvironment(rules []schema.LinkRule, linkType string)
 		if !ok || len(parts) != 2 {
 			continue
 		}
-		e, running := t.line(SubjectKey{kindService, parts[0], parts[1]}, t.environment).runningAt(environment, t.stamp())
+		e, running := t.line(SubjectKey{Kind: kindService, Source: parts[0], ID: parts[1]}, t.environment).RunningAt(environment, t.stamp())
 		if !running {
 			continue
 		}

@@ -12,18 +12,18 @@ func (t *toCDEvents) testSuiteRunSubject() {
 	}
 	own := t.marked(SubjectKey{Kind: kindTestSuiteRun, Source: t.in.Source, ID: t.in.ID})
 	context := target(links, linkContext)
-	choice := t.choose("subject", own.key(), func() string {
+	choice := t.choose("subject", own.Key(), func() string {
 		if context == "" || t.markID != "" {
-			return own.key()
+			return own.Key()
 		}
 		known := t.eiffelEvent(context)
 		if known == nil {
 			t.miss(eventQuery(context), "/subject/id", "the CONTEXT %s of the test suite", context)
 		}
 		if known == nil || known.Type != typeActT || known.Subject.Kind != kindTestSuiteRun {
-			return own.key()
+			return own.Key()
 		}
-		return known.Subject.key()
+		return known.Subject.Key()
 	})
 	t.subject = own
 	if k, ok := subjectOfKey(kindTestSuiteRun, choice); ok {

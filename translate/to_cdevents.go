@@ -627,7 +627,7 @@ func (t *toCDEvents) giveBack() bool {
 	wrote := func(id string) bool {
 		contexts := t.contexts(id)
 		if e.mark == markOriginal {
-			known := contexts.find(e.original.Source, e.original.Type)
+			known := contexts.Find(e.original.Source, e.original.Type)
 			return known != nil && known.Emitted
 		}
 		return slices.ContainsFunc(contexts, func(c Context) bool { return c.Emitted })

@@ -286,7 +286,7 @@ func (t *toEiffel) refersTo(id string) bool {
 // findTwin looks for the Eiffel event that the CDEvent became elsewhere: another bridge's, which came round. The same
 // event gets the same id and the same links of its row. It gives the id, "" if there is none.
 func (t *toEiffel) findTwin() string {
-	same := t.contexts(t.in.ID).find(t.in.Source, t.in.Type)
+	same := t.contexts(t.in.ID).Find(t.in.Source, t.in.Type)
 	if same == nil {
 		return ""
 	}
@@ -311,7 +311,7 @@ func sameID(c *Context, id string) string {
 	return id
 }
 
-func (t *toEiffel) stamp() Stamp { return Stamp{t.in.Time, t.id} }
+func (t *toEiffel) stamp() Stamp { return Stamp{Time: t.in.Time, ID: t.id} }
 
 // makeLinks makes the row's own links, then those of the CDEvent. One that came from an Eiffel event says itself which
 // links that one had, but for versions of CDEvents without links: only what Eiffel requires is made by the row then, if it is
