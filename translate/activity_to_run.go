@@ -175,7 +175,7 @@ func (t *toCDEvents) pipelineRunReference(*place) []byte {
 		}
 		for _, id := range contexts {
 			if known := t.eiffelEvent(id); known != nil && known.Type == typeActT && known.Subject.Kind == kindPipelineRun {
-				return known.Subject.key()
+				return known.Subject.Key()
 			}
 		}
 		return ""

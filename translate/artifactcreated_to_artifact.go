@@ -51,8 +51,8 @@ func (t *toCDEvents) changeReference(at *place) []byte {
 		var changes []string
 		for _, eiffelType := range []string{typeSCC, typeSCS} {
 			for _, id := range f.ids {
-				if e := t.eiffelEvent(id); e != nil && e.Type == eiffelType && !slices.Contains(changes, e.Subject.key()) {
-					changes = append(changes, e.Subject.key())
+				if e := t.eiffelEvent(id); e != nil && e.Type == eiffelType && !slices.Contains(changes, e.Subject.Key()) {
+					changes = append(changes, e.Subject.Key())
 				}
 			}
 		}

@@ -29,7 +29,7 @@ func TestDependencies(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("the go command is not at hand to list dependencies")
 	}
-	for _, pkg := range []string{".", "./version", "../mappings"} {
+	for _, pkg := range []string{".", "./ledger", "./version", "../mappings"} {
 		out, err := exec.Command("go", "list", "-deps", pkg).Output()
 		if err != nil {
 			t.Fatalf("go list -deps %s: %v", pkg, err)
@@ -58,7 +58,7 @@ func TestNoClock(t *testing.T) {
 	imports := map[string]bool{"os": true, "os/exec": true, "io/ioutil": true, "runtime": true, "syscall": true, "unsafe": true,
 		"hash/maphash": true, "math/rand": true, "math/rand/v2": true, "crypto/rand": true, "log": true, "log/slog": true, "net": true, "net/http": true}
 	read := 0
-	for _, pattern := range []string{"*.go", filepath.Join("version", "*.go"), filepath.Join("..", "mappings", "*.go")} {
+	for _, pattern := range []string{"*.go", filepath.Join("ledger", "*.go"), filepath.Join("version", "*.go"), filepath.Join("..", "mappings", "*.go")} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

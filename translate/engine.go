@@ -45,7 +45,7 @@ func (g *Engine) Translate(in Event, facts *Facts) (Result, error) {
 // out once. An error that is no *[EventError] is the ledger's.
 func (g *Engine) ask(ctx context.Context, in *Event, ledger reader) (Result, error) {
 	var facts Facts
-	return g.translate(in, &recall{ctx: ctx, ledger: ledger, facts: &facts})
+	return g.translate(in, &recall{ctx: ctx, store: ledger, facts: &facts})
 }
 
 func (g *Engine) translate(in *Event, known *recall) (Result, error) {

@@ -6,8 +6,9 @@ import (
 
 	"github.com/package-url/packageurl-go"
 
-	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
+	"github.com/eiffelbridge/eiffelbridge/internal/uuid"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // namespace is the UUIDv5 namespace of every id that the bridge makes:
@@ -20,71 +21,11 @@ var namespace = [16]byte{0x35, 0xd9, 0xd2, 0x88, 0xe0, 0x01, 0x57, 0x8a, 0x80, 0
 func newID(parts ...string) string {
 	var room [512]byte
 	b := append(room[:0], namespace[:]...)
-	b = appendKey(b, parts...)
+	b = ledger.AppendKey(b, parts...)
 	sum := sha1.Sum(b)
 	sum[6] = sum[6]&0x0f | 0x50
 	sum[8] = sum[8]&0x3f | 0x80
-	return formatUUID(sum[:16])
-}
-
-// appendKey writes strings as a compact JSON array with only the escapes that JSON demands: the form of id names and of
-// ledger keys alike.
-func appendKey(b []byte, parts ...string) []byte {
-	b = append(b, '[')
-	for i, p := range parts {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = jsondoc.AppendString(b, p)
-	}
-	return append(b, ']')
-}
-
-func query(kind FactKind, parts ...string) Query {
-	var room [256]byte
-	return Query{kind, string(appendKey(room[:0], parts...))}
-}
-
-// ParseKey splits a ledger key into its parts; false if it is none.
-func ParseKey(key string) ([]string, bool) {
-	doc, err := jsondoc.Parse([]byte(key))
-	if err != nil || doc.Root().Kind() != jsondoc.Array {
-		return nil, false
-	}
-	var parts []string
-	for v := range doc.Root().Children() {
-		if v.Kind() != jsondoc.String {
-			return nil, false
-		}
-		parts = append(parts, v.Str())
-	}
-	return parts, true
-}
-
-func subjectQuery(k SubjectKey) Query { return query(SubjectFact, k.Kind, k.Source, k.ID) }
-func nameQuery(kind, id string) Query { return query(NameFact, kind, id) }
-func aliasQuery(k SubjectKey) Query   { return query(AliasFact, k.Kind, k.Source, k.ID) }
-func eventQuery(id string) Query      { return query(EventFact, id) }
-func contextQuery(id string) Query    { return query(ContextFact, id) }
-
-func lineQuery(service, environment SubjectKey) Query {
-	return query(LineFact, service.Source, service.ID, environment.Source, environment.ID)
-}
-
-func packageQuery(environment SubjectKey, pkg string) Query {
-	return query(PackageFact, environment.Source, environment.ID, pkg)
-}
-
-func serviceQuery(environment SubjectKey, id string) Query {
-	return query(ServiceFact, environment.Source, environment.ID, id)
-}
-
-func runsQuery(environment SubjectKey) Query {
-	return query(RunsFact, environment.Source, environment.ID)
-}
-
-func decisionQuery(e *Event) Query {
-	return query(DecisionFact, e.Protocol.Other().String(), e.Source, e.ID, e.Type)
+	return uuid.Format(sum[:16])
 }
 
 // anchorID is the id of the Eiffel event that stands for a subject; it follows from the subject alone.
@@ -184,7 +125,7 @@ func isDigest(version string) bool {
 		return false
 	}
 	for i := 0; i < len(hex); i++ {
-		if hexDigit(hex[i]|0x20) > 15 {
+		if c := hex[i] | 0x20; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
 			return false
 		}
 	}

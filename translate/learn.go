@@ -204,14 +204,14 @@ func (r *run) learnEntry(p *pair, e Entry) {
 		delta.FirstRuns = []FirstRun{{Artifact: p.artifact.key, Stamp: e.Stamp}}
 	}
 	r.learn(r.lineQuery(p.subject, p.environment), delta.Encode())
-	if len(known.entries) == 0 {
-		r.learn(r.runsQuery(p.environment), Set{p.subject.key()}.Encode())
+	if known.Empty() {
+		r.learn(r.runsQuery(p.environment), Set{p.subject.Key()}.Encode())
 		service := Subject{Environments: []SubjectKey{p.environment}}
 		r.learn(r.subjectQuery(p.subject), service.Encode())
 		r.learn(r.nameQuery(p.subject.Kind, p.subject.ID), Set{p.subject.Source}.Encode())
 		r.learn(r.serviceQuery(p.environment, p.subject.ID), Set{p.subject.Source}.Encode())
 	}
-	if !e.Removed && !known.ran(p.artifact.pkg) {
-		r.learn(r.packageQuery(p.environment, p.artifact.pkg), Set{p.subject.key()}.Encode())
+	if !e.Removed && !ran(known, p.artifact.pkg) {
+		r.learn(r.packageQuery(p.environment, p.artifact.pkg), Set{p.subject.Key()}.Encode())
 	}
 }

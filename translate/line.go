@@ -1,6 +1,9 @@
 package translate
 
-import "github.com/eiffelbridge/eiffelbridge/translate/version"
+import (
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
+	"github.com/eiffelbridge/eiffelbridge/translate/version"
+)
 
 // The predicates of a service that an incarnation can have.
 const (
@@ -10,8 +13,8 @@ const (
 )
 
 // incarnation judges a deployment by the line strictly before it (section 5, The predicate).
-func incarnation(l *lineView, environment *Subject, at Stamp, a *artifact, config string, allQualifiers bool) string {
-	last, found := l.lastBefore(environment, at)
+func incarnation(l *ledger.LineView, environment *Subject, at Stamp, a *artifact, config string, allQualifiers bool) string {
+	last, found := l.LastBefore(environment, at)
 	// 1. Nothing ran here.
 	if !found || last.Removed {
 		return deployed
@@ -34,8 +37,8 @@ func incarnation(l *lineView, environment *Subject, at Stamp, a *artifact, confi
 		}
 	}
 	// 4. What ran here first is older.
-	first, ran := l.firstRun(a.key, at)
-	lastFirst, known := l.firstRun(last.ArtifactKey(), at)
+	first, ran := l.FirstRun(a.key, at)
+	lastFirst, known := l.FirstRun(last.ArtifactKey(), at)
 	if ran && known && first.Before(lastFirst) {
 		return rolledback
 	}

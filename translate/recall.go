@@ -3,6 +3,8 @@ package translate
 import (
 	"context"
 	"unsafe"
+
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // reader is the part of a [Ledger] that a translation asks.
@@ -16,7 +18,7 @@ type reader interface {
 // if the ledger had nothing, to find out what else it will ask; all that it decides from then on is void.
 type recall struct {
 	ctx    context.Context
-	ledger reader // nil: only facts are known
+	store  reader // nil: only facts are known
 	facts  *Facts
 	need   []Query
 	err    error // what reading the ledger came to
@@ -31,38 +33,40 @@ type recall struct {
 
 type knownLine struct {
 	service, environment SubjectKey
-	line                 *lineView
+	line                 *ledger.LineView
 }
 
 // undecided tells whether something was asked for that is not known yet, so that the result is void.
 func (r *recall) undecided() bool { return len(r.need) > 0 || r.err != nil }
 
-// key writes a ledger key. It shares its memory with the other keys of the translation.
-func (r *recall) key(parts ...string) string {
-	need := 2
-	for _, p := range parts {
-		need += len(p) + 3
+// room is where the next key is written.
+func (r *recall) room() []byte {
+	if cap(r.keys)-len(r.keys) < usualKey {
+		r.keys = make([]byte, 0, keyRoom)
 	}
-	if cap(r.keys)-len(r.keys) < need {
-		r.keys = make([]byte, 0, max(need, keyRoom))
-	}
-	start := len(r.keys)
-	r.keys = appendKey(r.keys, parts...)
-	key := r.keys[start:]
-	return unsafe.String(unsafe.SliceData(key), len(key))
+	return r.keys[len(r.keys):]
 }
 
-// keyRoom holds the keys of most translations.
-const keyRoom = 1024
+// keep makes a question of a key that was written into [recall.room]. Keys share their memory.
+func (r *recall) keep(kind FactKind, key []byte) Query {
+	if len(key) <= cap(r.keys)-len(r.keys) {
+		r.keys = r.keys[:len(r.keys)+len(key)]
+	}
+	return Query{Kind: kind, Key: unsafe.String(unsafe.SliceData(key), len(key))}
+}
 
-func (r *recall) query(kind FactKind, parts ...string) Query { return Query{kind, r.key(parts...)} }
+// keyRoom holds the keys of most translations, and usualKey most keys.
+const (
+	keyRoom  = 1024
+	usualKey = 192
+)
 
 // get gives a record, nil for none.
 func (r *recall) get(q Query) []byte {
 	if record, ok := r.facts.Get(q); ok {
 		return record
 	}
-	if r.ledger == nil {
+	if r.store == nil {
 		for _, asked := range r.need {
 			if asked == q {
 				return nil
@@ -74,7 +78,7 @@ func (r *recall) get(q Query) []byte {
 	if r.err != nil {
 		return nil
 	}
-	records, err := r.ledger.Read(r.ctx, []Query{q})
+	records, err := r.store.Read(r.ctx, []Query{q})
 	if err != nil {
 		r.err = err
 		return nil
@@ -86,10 +90,10 @@ func (r *recall) get(q Query) []byte {
 // prefetch reads what a translation is about to ask in one go. Without a ledger there is nothing to gain: the questions are
 // asked when they come up.
 func (r *recall) prefetch(queries []Query) {
-	if r.ledger == nil || len(queries) == 0 {
+	if r.store == nil || len(queries) == 0 {
 		return
 	}
-	records, err := r.ledger.Read(r.ctx, queries)
+	records, err := r.store.Read(r.ctx, queries)
 	if err != nil {
 		r.err = err
 		return
@@ -152,45 +156,57 @@ func (r *recall) set(q Query) Set {
 	return s
 }
 
-func (r *recall) line(service, environment SubjectKey) *lineView {
+func (r *recall) line(service, environment SubjectKey) *ledger.LineView {
 	for i := range r.lines {
 		if l := &r.lines[i]; l.service == service && l.environment == environment {
 			return l.line
 		}
 	}
-	l, err := viewLine(r.get(r.lineQuery(service, environment)))
+	l, err := ledger.ViewLine(r.get(r.lineQuery(service, environment)))
 	if err != nil {
 		r.account.diagnose("ledger", "the line of service %q in environment %q is damaged and was ignored", service.ID, environment.ID)
-		l = &lineView{}
+		l = &ledger.LineView{}
 	}
 	r.lines = append(r.lines, knownLine{service, environment, l})
 	return l
 }
 
 func (r *recall) subjectQuery(k SubjectKey) Query {
-	return r.query(SubjectFact, k.Kind, k.Source, k.ID)
+	return r.keep(SubjectFact, ledger.AppendSubjectKey(r.room(), k))
 }
-func (r *recall) nameQuery(kind, id string) Query { return r.query(NameFact, kind, id) }
-func (r *recall) aliasQuery(k SubjectKey) Query   { return r.query(AliasFact, k.Kind, k.Source, k.ID) }
-func (r *recall) eventQuery(id string) Query      { return r.query(EventFact, id) }
-func (r *recall) contextQuery(id string) Query    { return r.query(ContextFact, id) }
+
+func (r *recall) nameQuery(kind, id string) Query {
+	return r.keep(NameFact, ledger.AppendNameKey(r.room(), kind, id))
+}
+
+func (r *recall) aliasQuery(k SubjectKey) Query {
+	return r.keep(AliasFact, ledger.AppendAliasKey(r.room(), k))
+}
+
+func (r *recall) eventQuery(id string) Query {
+	return r.keep(EventFact, ledger.AppendEventKey(r.room(), id))
+}
+
+func (r *recall) contextQuery(id string) Query {
+	return r.keep(ContextFact, ledger.AppendContextKey(r.room(), id))
+}
 
 func (r *recall) lineQuery(service, environment SubjectKey) Query {
-	return r.query(LineFact, service.Source, service.ID, environment.Source, environment.ID)
+	return r.keep(LineFact, ledger.AppendLineKey(r.room(), service, environment))
 }
 
 func (r *recall) packageQuery(environment SubjectKey, pkg string) Query {
-	return r.query(PackageFact, environment.Source, environment.ID, pkg)
+	return r.keep(PackageFact, ledger.AppendPackageKey(r.room(), environment, pkg))
 }
 
 func (r *recall) serviceQuery(environment SubjectKey, id string) Query {
-	return r.query(ServiceFact, environment.Source, environment.ID, id)
+	return r.keep(ServiceFact, ledger.AppendServiceKey(r.room(), environment, id))
 }
 
 func (r *recall) runsQuery(environment SubjectKey) Query {
-	return r.query(RunsFact, environment.Source, environment.ID)
+	return r.keep(RunsFact, ledger.AppendRunsKey(r.room(), environment))
 }
 
 func (r *recall) decisionQuery(e *Event) Query {
-	return r.query(DecisionFact, e.Protocol.Other().String(), e.Source, e.ID, e.Type)
+	return r.keep(DecisionFact, ledger.AppendDecisionKey(r.room(), e.Protocol.Other().String(), e.Source, e.ID, e.Type))
 }

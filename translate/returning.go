@@ -18,7 +18,7 @@ func (t *toEiffel) giveBack(s *schema.Schema) (returning Return, done bool) {
 	}
 	mine := false
 	if t.g.settings.Returning != ReturningGiveBack {
-		known := t.contextsOf(t.in.ID).find(t.in.Source, t.in.Type)
+		known := t.contextsOf(t.in.ID).Find(t.in.Source, t.in.Type)
 		mine = known != nil && known.Emitted
 	}
 	action := t.returningAction(&e, mine, wrote)
@@ -110,7 +110,7 @@ func (t *toCDEvents) giveBack() (returning Return, done bool) {
 	wrote := func(id string) bool {
 		contexts := t.contextsOf(id)
 		if e.mark == markOriginal {
-			known := contexts.find(e.original.Source, e.original.Type)
+			known := contexts.Find(e.original.Source, e.original.Type)
 			return known != nil && known.Emitted
 		}
 		return slices.ContainsFunc(contexts, func(c Context) bool { return c.Emitted })

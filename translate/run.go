@@ -122,7 +122,7 @@ func (r *run) chooseSubject(name string, standard SubjectKey, decide func() Subj
 	}
 	k := decide()
 	if k != standard {
-		r.choices = append(r.choices, Choice{name, k.key()})
+		r.choices = append(r.choices, Choice{name, k.Key()})
 	}
 	return k
 }
@@ -140,7 +140,7 @@ func (r *run) chooseKind(name string, standard SubjectKey, decide func() Subject
 	}
 	k := decide()
 	if k != standard {
-		r.choices = append(r.choices, Choice{name, k.Kind + " " + k.key()})
+		r.choices = append(r.choices, Choice{name, k.Kind + " " + k.Key()})
 	}
 	return k
 }
@@ -274,14 +274,4 @@ func (r *run) evaluateText(e mappings.Expression, subject SubjectKey, to, rule s
 
 func (r *run) input(subject SubjectKey) mappings.Input {
 	return mappings.Input{Event: r.in.doc.Root(), Subject: mappings.Subject(subject)}
-}
-
-// find gives the event of that source and type among those that bear one context id; nil if it is not there.
-func (c Contexts) find(source, eventType string) *Context {
-	for i := range c {
-		if c[i].Source == source && c[i].Type == eventType {
-			return &c[i]
-		}
-	}
-	return nil
 }

@@ -19,7 +19,7 @@ func (t *toEiffel) deploymentDescription(at *place) []byte {
 	before := ""
 	if predicate != deployed {
 		before = t.choose("before", "", func() string {
-			e, _ := t.line(t.subject, t.environment).runningAt(t.subjectRecord(t.environment), t.stamp())
+			e, _ := t.line(t.subject, t.environment).RunningAt(t.subjectRecord(t.environment), t.stamp())
 			return e.Artifact
 		})
 	}

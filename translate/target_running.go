@@ -28,7 +28,7 @@ func (t *toEiffel) runningTarget(l *rowLink) (to rowTarget) {
 		if environment.ID == "" {
 			return ""
 		}
-		e, running := t.line(service, environment).runningAt(t.subjectRecord(environment), t.stamp())
+		e, running := t.line(service, environment).RunningAt(t.subjectRecord(environment), t.stamp())
 		if !running {
 			if missing == (Query{}) {
 				missing = t.lineQuery(service, environment)
@@ -126,19 +126,19 @@ func (t *toEiffel) onlyEnvironment(service SubjectKey) (SubjectKey, Query) {
 	choice := t.choose("only_environment", "", func() string {
 		found := ""
 		for _, k := range t.subjectRecord(service).Environments {
-			if _, running := t.line(service, k).runningAt(t.subjectRecord(k), t.stamp()); !running {
+			if _, running := t.line(service, k).RunningAt(t.subjectRecord(k), t.stamp()); !running {
 				continue
 			}
 			if found != "" {
 				several = true
 				return ""
 			}
-			found = k.key()
+			found = k.Key()
 		}
 		return found
 	})
 	if parts, ok := ParseKey(choice); ok && len(parts) == 2 {
-		return SubjectKey{kindEnvironment, parts[0], parts[1]}, Query{}
+		return SubjectKey{Kind: kindEnvironment, Source: parts[0], ID: parts[1]}, Query{}
 	}
 	if several {
 		t.diagnose("several_environments", "service %q runs in several environments and the event names none", service.ID)

@@ -111,7 +111,7 @@ func (t *toEiffel) testedByEnvironment(rules []schema.LinkRule, linkType string)
 		return ""
 	}
 	services := t.set(t.runsQuery(t.environment))
-	if len(services) >= runsSize {
+	if len(services) >= SetSize(RunsFact) {
 		t.diagnose("many_services", "too many services are known in environment %q to say what is tested", t.environment.ID)
 		return ""
 	}
@@ -124,7 +124,7 @@ func (t *toEiffel) testedByEnvironment(rules []schema.LinkRule, linkType string)
 		if !ok || len(parts) != 2 {
 			continue
 		}
-		e, running := t.line(SubjectKey{kindService, parts[0], parts[1]}, t.environment).runningAt(environment, t.stamp())
+		e, running := t.line(SubjectKey{kindService, parts[0], parts[1]}, t.environment).RunningAt(environment, t.stamp())
 		if !running {
 			continue
 		}

@@ -48,7 +48,7 @@ func (t *toCDEvents) findTestEnvironment() {
 		if linked != "" {
 			known := t.eiffelEvent(linked)
 			if known != nil && known.Subject.Kind == kindEnvironment {
-				return known.Subject.key()
+				return known.Subject.Key()
 			}
 			unknown = linked
 		}
@@ -56,14 +56,14 @@ func (t *toCDEvents) findTestEnvironment() {
 			if len(environments) > 1 {
 				t.diagnose("several", "%s %q ran in several environments; the first is named", t.subject.Kind, t.subject.ID)
 			}
-			return environments[0].key()
+			return environments[0].Key()
 		}
 		f := t.follow(testedBy(t.in.Type, links),
 			func(e *EiffelEvent) bool { return e.Type == typeArtD && e.Environment.ID != "" },
 			func(e *EiffelEvent) []string { return testedBy(e.Type, e.Links) })
 		if len(f.ids) > 0 {
 			if e := t.eiffelEvent(f.ids[0]); e != nil {
-				return e.Environment.key()
+				return e.Environment.Key()
 			}
 		}
 		fill(&unknown, f.unknown)
@@ -105,7 +105,7 @@ func (t *toCDEvents) testSuiteRunReference(*place) []byte {
 		}
 		for _, id := range contexts {
 			if known := t.eiffelEvent(id); known != nil && known.Subject.Kind == kindTestSuiteRun {
-				return known.Subject.key()
+				return known.Subject.Key()
 			}
 		}
 		return ""

@@ -157,7 +157,7 @@ func (t *toEiffel) useRow() error {
 
 // rowOfTwin is the row by which another bridge translated the very event, which came round; nil if there is none.
 func (t *toEiffel) rowOfTwin(rows []*rowToEiffel) *rowToEiffel {
-	same := t.contextsOf(t.in.ID).find(t.in.Source, t.in.Type)
+	same := t.contextsOf(t.in.ID).Find(t.in.Source, t.in.Type)
 	if same == nil {
 		return nil
 	}

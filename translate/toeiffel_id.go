@@ -68,7 +68,7 @@ func (t *toEiffel) refersTo(id string) bool {
 // findTwin looks for the Eiffel event that the CDEvent became elsewhere: another bridge's, which came round. The same
 // event gets the same id and the same links of its row. It gives the id, "" if there is none.
 func (t *toEiffel) findTwin() string {
-	same := t.contextsOf(t.in.ID).find(t.in.Source, t.in.Type)
+	same := t.contextsOf(t.in.ID).Find(t.in.Source, t.in.Type)
 	if same == nil {
 		return ""
 	}

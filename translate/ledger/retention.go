@@ -1,4 +1,7 @@
-package translate
+package ledger
+
+// artifactDeployed is the type of the events whose subject is a line, not an anchor.
+const artifactDeployed = "EiffelArtifactDeployedEvent"
 
 // Ages tells whether records of a kind may ever be forgotten.
 func Ages(kind FactKind) bool {
@@ -34,7 +37,7 @@ func subjectExpired(key string, record []byte) (bool, error) {
 		return false, errRecord
 	}
 	switch parts[0] {
-	case kindEnvironment, kindService, kindArtifact:
+	case KindEnvironment, KindService, KindArtifact:
 		return false, nil
 	}
 	s, err := DecodeSubject(record)
@@ -51,7 +54,7 @@ func nameExpired(key string, record []byte, get func(Query) ([]byte, error)) (bo
 		return false, err
 	}
 	for _, source := range sources {
-		subject, err := get(subjectQuery(SubjectKey{parts[0], source, parts[1]}))
+		subject, err := get(SubjectQuery(SubjectKey{parts[0], source, parts[1]}))
 		if err != nil || subject != nil {
 			return false, err
 		}
@@ -69,16 +72,16 @@ func eventExpired(key string, record []byte, get func(Query) ([]byte, error)) (b
 	if err != nil || event.Subject.Kind == "" {
 		return err == nil, err
 	}
-	if event.Type == typeArtD {
-		lineRecord, err := get(lineQuery(event.Subject, event.Environment))
+	if event.Type == artifactDeployed {
+		lineRecord, err := get(LineQuery(event.Subject, event.Environment))
 		if err != nil {
 			return false, err
 		}
-		line, err := viewLine(lineRecord)
+		line, err := ViewLine(lineRecord)
 		if err != nil {
 			return false, err
 		}
-		environmentRecord, err := get(subjectQuery(event.Environment))
+		environmentRecord, err := get(SubjectQuery(event.Environment))
 		if err != nil {
 			return false, err
 		}
@@ -86,10 +89,10 @@ func eventExpired(key string, record []byte, get func(Query) ([]byte, error)) (b
 		if err != nil {
 			return false, err
 		}
-		last, found := line.lastBefore(environment, endOfTime)
+		last, found := line.LastBefore(environment, EndOfTime)
 		return !found || last.ID != id, nil
 	}
-	subjectRecord, err := get(subjectQuery(event.Subject))
+	subjectRecord, err := get(SubjectQuery(event.Subject))
 	if err != nil {
 		return false, err
 	}

@@ -1,11 +1,10 @@
-package translate
+// Package ledger is what translations remember: the keys, one type of record a kind with its encoding and how it unites with
+// what is known, how long it is kept, and a ledger in memory. The records' format is written down in record.proto.
+package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"sort"
-	"sync"
 )
 
 // FactKind says what a fact is about. The kinds are one printable byte each, since stores use them as key prefixes.
@@ -81,29 +80,6 @@ type Fact struct {
 	Record []byte
 }
 
-// Facts are the answers a caller has for the queries that a translation may ask. The zero value is ready for use. It is
-// not safe for concurrent use.
-type Facts struct {
-	answers []Fact
-}
-
-// Add notes the answer to a query; a nil record says that the ledger has nothing. The record is retained.
-func (f *Facts) Add(q Query, record []byte) { f.answers = append(f.answers, Fact{q, record}) }
-
-// Reset forgets all answers and keeps the memory.
-func (f *Facts) Reset() { f.answers = f.answers[:0] }
-
-// Get gives the answer to a query, and whether there is one. There are seldom more than twenty answers, so a scan
-// from the newest beats a map.
-func (f *Facts) Get(q Query) ([]byte, bool) {
-	for i := len(f.answers) - 1; i >= 0; i-- {
-		if f.answers[i].Query == q {
-			return f.answers[i].Record, true
-		}
-	}
-	return nil, false
-}
-
 // Ledger remembers what translations learned. An implementation only stores records and merges them with [Merge]; what
 // they mean is decided here. It is safe for concurrent use.
 type Ledger interface {
@@ -119,79 +95,3 @@ type Ledger interface {
 	// least what was applied before it began. The record must not be retained.
 	Scan(ctx context.Context, kind FactKind, f func(key string, record []byte) error) error
 }
-
-// MemoryLedger is a [Ledger] in memory: for one run, for tests, and for programs that keep no history. It forgets nothing,
-// so that it grows with every event.
-type MemoryLedger struct {
-	mu      sync.RWMutex
-	records map[Query][]byte
-}
-
-var _ Ledger = (*MemoryLedger)(nil)
-
-// NewMemoryLedger returns an empty ledger.
-func NewMemoryLedger() *MemoryLedger {
-	return &MemoryLedger{records: map[Query][]byte{}}
-}
-
-// Read implements [Ledger].
-func (l *MemoryLedger) Read(ctx context.Context, queries []Query) ([][]byte, error) {
-	out := make([][]byte, len(queries))
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	for i, q := range queries {
-		out[i] = l.records[q]
-	}
-	return out, nil
-}
-
-// Apply implements [Ledger].
-func (l *MemoryLedger) Apply(ctx context.Context, facts []Fact) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	merged := make(map[Query][]byte, len(facts))
-	for _, f := range facts {
-		old, ok := merged[f.Query]
-		if !ok {
-			old = l.records[f.Query]
-		}
-		record, err := Merge(f.Query.Kind, old, f.Record)
-		if err != nil {
-			return fmt.Errorf("apply %s %s: %w", f.Query.Kind, f.Query.Key, err)
-		}
-		merged[f.Query] = record
-	}
-	for q, record := range merged {
-		l.records[q] = record
-	}
-	return nil
-}
-
-// Scan implements [Ledger].
-func (l *MemoryLedger) Scan(ctx context.Context, kind FactKind, f func(key string, record []byte) error) error {
-	l.mu.RLock()
-	var keys []string
-	for q := range l.records {
-		if q.Kind == kind {
-			keys = append(keys, q.Key)
-		}
-	}
-	sort.Strings(keys)
-	records := make([][]byte, len(keys))
-	for i, k := range keys {
-		records[i] = l.records[Query{kind, k}]
-	}
-	l.mu.RUnlock()
-	for i, k := range keys {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := f(k, records[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// errRecord is what a damaged record gives.
-var errRecord = errors.New("damaged record")

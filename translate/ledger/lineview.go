@@ -1,19 +1,22 @@
-package translate
+package ledger
 
 import (
+	"iter"
+
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// lineView is a line's record taken apart only as far as it is asked: most questions are about its end, and lines are the
+// LineView is a line's record taken apart only as far as it is asked: most questions are about its end, and lines are the
 // longest records that there are.
-type lineView struct {
+type LineView struct {
 	artifacts [][]byte // texts, in the order of their numbers
 	entries   [][]byte // messages, oldest first
 	firstRuns [][]byte // messages
 }
 
-func viewLine(record []byte) (*lineView, error) {
-	v := &lineView{}
+// ViewLine reads a line's record; a nil one is an empty line.
+func ViewLine(record []byte) (*LineView, error) {
+	v := &LineView{}
 	if record == nil {
 		return v, nil
 	}
@@ -33,7 +36,7 @@ func viewLine(record []byte) (*lineView, error) {
 }
 
 // entry decodes one entry, or one first run.
-func (v *lineView) entry(message []byte) (e Entry, err error) {
+func (v *LineView) entry(message []byte) (e Entry, err error) {
 	text := func(n uint64) (string, error) {
 		if n == 0 || n > uint64(len(v.artifacts)) {
 			return "", errRecord
@@ -63,7 +66,7 @@ func (v *lineView) entry(message []byte) (e Entry, err error) {
 }
 
 // at gives an entry by its place; a damaged one reads as a removal at no time, so that nothing is judged by it.
-func (v *lineView) at(i int) Entry {
+func (v *LineView) at(i int) Entry {
 	e, err := v.entry(v.entries[i])
 	if err != nil {
 		return Entry{Removed: true}
@@ -71,9 +74,9 @@ func (v *lineView) at(i int) Entry {
 	return e
 }
 
-// lastBefore is the last entry strictly before a stamp, or the removal that the closing of the environment since then
+// LastBefore is the last entry strictly before a stamp, or the removal that the closing of the environment since then
 // brought; false if there is none.
-func (v *lineView) lastBefore(environment *Subject, s Stamp) (Entry, bool) {
+func (v *LineView) LastBefore(environment *Subject, s Stamp) (Entry, bool) {
 	var last Entry
 	found := false
 	for i := len(v.entries) - 1; i >= 0; i-- {
@@ -93,21 +96,21 @@ func (v *lineView) lastBefore(environment *Subject, s Stamp) (Entry, bool) {
 	return last, found
 }
 
-// runningAt is the deployment that ran at a stamp, or, if the line begins only later (clocks differ), the one that runs
+// RunningAt is the deployment that ran at a stamp, or, if the line begins only later (clocks differ), the one that runs
 // now; false if none does.
-func (v *lineView) runningAt(environment *Subject, s Stamp) (Entry, bool) {
-	last, found := v.lastBefore(environment, s)
+func (v *LineView) RunningAt(environment *Subject, s Stamp) (Entry, bool) {
+	last, found := v.LastBefore(environment, s)
 	if !found {
-		last, found = v.lastBefore(environment, endOfTime)
+		last, found = v.LastBefore(environment, EndOfTime)
 	}
 	return last, found && !last.Removed
 }
 
-// endOfTime lies behind every stamp.
-var endOfTime = Stamp{Time: lastMilli + 1}
+// EndOfTime lies behind every stamp: a timestamp of RFC 3339 ends with the year 9999.
+var EndOfTime = Stamp{Time: 253402300800000}
 
-// firstRun says when an artifact first ran in the line; false if not before the stamp.
-func (v *lineView) firstRun(key string, before Stamp) (Stamp, bool) {
+// FirstRun says when an artifact first ran in the line; false if not before the stamp.
+func (v *LineView) FirstRun(key string, before Stamp) (Stamp, bool) {
 	for _, m := range v.firstRuns {
 		if r, err := v.entry(m); err == nil && r.Artifact == key {
 			return r.Stamp, r.Before(before)
@@ -116,14 +119,18 @@ func (v *lineView) firstRun(key string, before Stamp) (Stamp, bool) {
 	return Stamp{}, false
 }
 
-// ran tells whether the line knows an artifact of that package.
-func (v *lineView) ran(pkg string) bool {
-	for i := len(v.artifacts) - 1; i >= 0; i-- {
-		if a, _ := parseArtifact(string(v.artifacts[i]), false); a.pkg == pkg {
-			return true
+// Empty tells whether the line has no entry.
+func (v *LineView) Empty() bool { return len(v.entries) == 0 }
+
+// Artifacts are the purls that the line's entries name, and the keys of them.
+func (v *LineView) Artifacts() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := len(v.artifacts) - 1; i >= 0; i-- {
+			if !yield(string(v.artifacts[i])) {
+				return
+			}
 		}
 	}
-	return false
 }
 
 // lineSlack is how many entries beyond LineLength a record may have before it is cut back: cutting rewrites all of it.
@@ -131,7 +138,7 @@ const lineSlack = 50
 
 // appendToLine adds a delta that only prolongs the line, without rewriting what is there; false if it does more.
 func appendToLine(old, delta []byte) ([]byte, bool) {
-	l, err := viewLine(old)
+	l, err := ViewLine(old)
 	if err != nil || len(l.entries) == 0 || len(l.entries) >= LineLength+lineSlack {
 		return nil, false
 	}
@@ -163,7 +170,7 @@ func appendToLine(old, delta []byte) ([]byte, bool) {
 	if len(d.FirstRuns) == 1 {
 		if r := d.FirstRuns[0]; r.Stamp != e.Stamp {
 			return nil, false
-		} else if _, known := l.firstRun(r.Artifact, e.Stamp); !known {
+		} else if _, known := l.FirstRun(r.Artifact, e.Stamp); !known {
 			first = number(r.Artifact)
 		}
 	}

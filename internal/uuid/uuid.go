@@ -1,0 +1,50 @@
+// Package uuid reads and writes UUIDs as canonical text. The well-known UUID packages import the network and randomness,
+// which a translation must not.
+package uuid
+
+import "encoding/hex"
+
+// Format writes 16 bytes as canonical text, lower case.
+func Format(b []byte) string {
+	var out [36]byte
+	hex.Encode(out[0:8], b[0:4])
+	out[8] = '-'
+	hex.Encode(out[9:13], b[4:6])
+	out[13] = '-'
+	hex.Encode(out[14:18], b[6:8])
+	out[18] = '-'
+	hex.Encode(out[19:23], b[8:10])
+	out[23] = '-'
+	hex.Encode(out[24:36], b[10:16])
+	return string(out[:])
+}
+
+// Parse reads what [Format] writes; false for any other text, be it another way to write a UUID.
+func Parse(s string) (raw [16]byte, ok bool) {
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return raw, false
+	}
+	at := 0
+	for i := 0; i < 36; i += 2 {
+		if i == 8 || i == 13 || i == 18 || i == 23 {
+			i++
+		}
+		hi, lo := digit(s[i]), digit(s[i+1])
+		if hi > 15 || lo > 15 {
+			return raw, false
+		}
+		raw[at] = hi<<4 | lo
+		at++
+	}
+	return raw, true
+}
+
+func digit(c byte) byte {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10
+	}
+	return 16
+}

@@ -1,0 +1,71 @@
+package ledger_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
+)
+
+// TestKeys holds the key of every kind to its text, which stores and dumps have.
+func TestKeys(t *testing.T) {
+	s := ledger.SubjectKey{Kind: "service", Source: "https://a.example.com", ID: `sh"op`}
+	e := ledger.SubjectKey{Kind: "environment", Source: "", ID: "pröd\n"}
+	for _, c := range []struct {
+		query    ledger.Query
+		appended []byte
+		kind     ledger.FactKind
+		key      string
+	}{
+		{ledger.SubjectQuery(s), ledger.AppendSubjectKey(nil, s), ledger.SubjectFact, `["service","https://a.example.com","sh\"op"]`},
+		{ledger.NameQuery("service", "shop"), ledger.AppendNameKey(nil, "service", "shop"), ledger.NameFact, `["service","shop"]`},
+		{ledger.AliasQuery(e), ledger.AppendAliasKey(nil, e), ledger.AliasFact, `["environment","","pröd\n"]`},
+		{ledger.EventQuery("i"), ledger.AppendEventKey(nil, "i"), ledger.EventFact, `["i"]`},
+		{ledger.ContextQuery("</>"), ledger.AppendContextKey(nil, "</>"), ledger.ContextFact, `["</>"]`},
+		{ledger.DecisionQuery("eiffel", "s", "i", "t"), ledger.AppendDecisionKey(nil, "eiffel", "s", "i", "t"), ledger.DecisionFact, `["eiffel","s","i","t"]`},
+		{ledger.LineQuery(s, e), ledger.AppendLineKey(nil, s, e), ledger.LineFact, `["https://a.example.com","sh\"op","","pröd\n"]`},
+		{ledger.PackageQuery(e, "pkg:oci/shop"), ledger.AppendPackageKey(nil, e, "pkg:oci/shop"), ledger.PackageFact, `["","pröd\n","pkg:oci/shop"]`},
+		{ledger.ServiceQuery(e, "shop"), ledger.AppendServiceKey(nil, e, "shop"), ledger.ServiceFact, `["","pröd\n","shop"]`},
+		{ledger.RunsQuery(e), ledger.AppendRunsKey(nil, e), ledger.RunsFact, `["","pröd\n"]`},
+	} {
+		if want := (ledger.Query{Kind: c.kind, Key: c.key}); c.query != want || string(c.appended) != c.key {
+			t.Errorf("the query is %v and the key %s, want %v", c.query, c.appended, want)
+		}
+	}
+	for _, k := range []ledger.SubjectKey{s, e, {}} {
+		if back, ok := ledger.ParseSubjectKey(k.Kind, k.Key()); !ok || back != k {
+			t.Errorf("%+v came back as %+v, %t", k, back, ok)
+		}
+	}
+	if parts, ok := ledger.ParseKey(`["a","","\u00e9"]`); !ok || !reflect.DeepEqual(parts, []string{"a", "", "é"}) {
+		t.Errorf("the parts are %q, %t", parts, ok)
+	}
+	for _, key := range []string{``, `{}`, `["a",1]`, `["a"`, `"a"`} {
+		if parts, ok := ledger.ParseKey(key); ok {
+			t.Errorf("%s is a key of %q", key, parts)
+		}
+	}
+	if _, ok := ledger.ParseSubjectKey("service", `["a"]`); ok {
+		t.Error("a key of one part is a subject's")
+	}
+}
+
+// TestKeyAllocations: a query costs its key's string, and an appended key nothing, however long.
+func TestKeyAllocations(t *testing.T) {
+	s := ledger.SubjectKey{Kind: "service", Source: "https://a.example.com/" + strings.Repeat("x", 30), ID: "shop"}
+	room := make([]byte, 0, 1024)
+	var q ledger.Query
+	for name, c := range map[string]struct {
+		f    func()
+		want float64
+	}{
+		"query":  {func() { q = ledger.LineQuery(s, s) }, 1},
+		"append": {func() { room = ledger.AppendLineKey(room[:0], s, s) }, 0},
+		"key":    {func() { q.Key = s.Key() }, 1},
+	} {
+		if got := testing.AllocsPerRun(100, c.f); got != c.want {
+			t.Errorf("%s: %v allocations, want %v", name, got, c.want)
+		}
+	}
+}

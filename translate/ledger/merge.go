@@ -1,0 +1,76 @@
+package ledger
+
+import (
+	"fmt"
+)
+
+// Merge unites a record with a delta of the same kind and gives the new record; either may be nil. It retains neither.
+// Merging the same delta twice is the same as once.
+func Merge(kind FactKind, old, delta []byte) ([]byte, error) {
+	if old == nil {
+		// A copy of a delta is the record, whatever the kind.
+		return append([]byte{}, delta...), nil
+	}
+	switch kind {
+	case SubjectFact:
+		s, err := DecodeSubject(old)
+		if err != nil {
+			return nil, err
+		}
+		d, err := DecodeSubject(delta)
+		if err != nil {
+			return nil, err
+		}
+		s.merge(d)
+		return s.Encode(), nil
+	case EventFact:
+		e, err := DecodeEiffelEvent(old)
+		if err != nil {
+			return nil, err
+		}
+		d, err := DecodeEiffelEvent(delta)
+		if err != nil {
+			return nil, err
+		}
+		e.merge(d)
+		return e.Encode(), nil
+	case ContextFact:
+		c, err := DecodeContexts(old)
+		if err != nil {
+			return nil, err
+		}
+		d, err := DecodeContexts(delta)
+		if err != nil {
+			return nil, err
+		}
+		return c.merge(d).Encode(), nil
+	case LineFact:
+		if record, ok := appendToLine(old, delta); ok {
+			return record, nil
+		}
+		l, err := DecodeLine(old)
+		if err != nil {
+			return nil, err
+		}
+		d, err := DecodeLine(delta)
+		if err != nil {
+			return nil, err
+		}
+		l.merge(d)
+		return l.Encode(), nil
+	case NameFact, PackageFact, ServiceFact, RunsFact:
+		s, err := DecodeSet(old)
+		if err != nil {
+			return nil, err
+		}
+		d, err := DecodeSet(delta)
+		if err != nil {
+			return nil, err
+		}
+		return s.merge(d, SetSize(kind)).Encode(), nil
+	case AliasFact, DecisionFact:
+		// What was decided stays.
+		return append([]byte{}, old...), nil
+	}
+	return nil, fmt.Errorf("unknown %s", kind)
+}

@@ -1,0 +1,234 @@
+package ledger
+
+import (
+	"sort"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// SubjectKey identifies a CDEvents subject (mapping.md section 2).
+type SubjectKey struct {
+	Kind   string `json:"kind"` // the third segment of the event type, lower case
+	Source string `json:"source,omitempty"`
+	ID     string `json:"id"`
+}
+
+// The kinds of subjects that the bridge knows more of than their name.
+const (
+	KindArtifact     = "artifact"
+	KindChange       = "change"
+	KindEnvironment  = "environment"
+	KindPipelineRun  = "pipelinerun"
+	KindService      = "service"
+	KindTaskRun      = "taskrun"
+	KindTestCaseRun  = "testcaserun"
+	KindTestSuiteRun = "testsuiterun"
+	KindTicket       = "ticket"
+)
+
+// ReferredTo tells whether events refer to subjects of that kind by their id and source, so that a reference to another
+// source may mean the one that is known (section 2), and the ledger keeps the sources of an id (NameFact).
+func ReferredTo(kind string) bool {
+	switch kind {
+	case KindArtifact, KindTaskRun, KindTicket, "build", "incident":
+		return false
+	}
+	return true
+}
+
+// Stamp orders what happened in a line or to an environment: by time, then by Eiffel event id.
+type Stamp struct {
+	Time int64  `json:"time"` // milliseconds since 1970, as meta.time
+	ID   string `json:"id"`   // meta.id
+}
+
+// Before tells whether s lies strictly before t.
+func (s Stamp) Before(t Stamp) bool {
+	return s.Time < t.Time || s.Time == t.Time && s.ID < t.ID
+}
+
+// Anchor is the Eiffel event that others must link to for a subject, and its last version; or a milestone: an event of
+// another type that the subject has got, such as a start.
+type Anchor struct {
+	Type        string `json:"type"` // Eiffel event type
+	First       string `json:"first"`
+	Last        string `json:"last"`
+	Synthesized bool   `json:"synthesized,omitempty"` // the first was synthesized
+	From        string `json:"from,omitempty"`        // the id of the event that made the first
+}
+
+// Subject is what the ledger knows of a CDEvents subject.
+type Subject struct {
+	Anchors  []Anchor `json:"anchors,omitempty"`
+	Opened   Stamp    `json:"opened,omitzero"`    // the last time that it was created or changed by a real event
+	Closures []Stamp  `json:"closures,omitempty"` // when an environment was deleted, oldest first; the last 100
+	// Environments are those in which a service has a line, or in which a test ran; empty for other subjects.
+	Environments []SubjectKey `json:"environments,omitempty"`
+	// Text is an artifact's identity as it was first written; empty for other subjects.
+	Text string `json:"text,omitempty"`
+}
+
+// Closed tells whether the subject was deleted and not created again since.
+func (s *Subject) Closed() bool {
+	return len(s.Closures) > 0 && (s.Opened == Stamp{} || s.Opened.Before(s.Closures[len(s.Closures)-1]))
+}
+
+// Anchor is the anchor of that Eiffel type, or the milestone; nil if there is none.
+func (s *Subject) Anchor(eiffelType string) *Anchor {
+	for i := range s.Anchors {
+		if s.Anchors[i].Type == eiffelType {
+			return &s.Anchors[i]
+		}
+	}
+	return nil
+}
+
+func (k SubjectKey) appendTo(b []byte) []byte {
+	b = appendText(b, 1, k.Kind)
+	b = appendID(b, 2, k.Source)
+	return appendID(b, 3, k.ID)
+}
+
+func decodeSubjectKey(record []byte) (k SubjectKey, err error) {
+	err = fields(record, func(field protowire.Number, n uint64, v []byte) (err error) {
+		switch field {
+		case 1:
+			k.Kind = string(v)
+		case 2:
+			k.Source, err = decodeID(v)
+		case 3:
+			k.ID, err = decodeID(v)
+		}
+		return err
+	})
+	return k, err
+}
+
+func (s Stamp) appendTo(b []byte) []byte {
+	b = appendInt(b, 1, s.Time)
+	return appendID(b, 2, s.ID)
+}
+
+func decodeStamp(record []byte) (s Stamp, err error) {
+	err = fields(record, func(field protowire.Number, n uint64, v []byte) (err error) {
+		switch field {
+		case 1:
+			s.Time = protowire.DecodeZigZag(n)
+		case 2:
+			s.ID, err = decodeID(v)
+		}
+		return err
+	})
+	return s, err
+}
+
+// Encode writes the record.
+func (s *Subject) Encode() []byte {
+	var b, m []byte
+	for _, a := range s.Anchors {
+		m = appendText(m[:0], 1, shortType(a.Type))
+		m = appendID(m, 2, a.First)
+		if a.Last != a.First {
+			m = appendID(m, 3, a.Last)
+		}
+		m = appendBool(m, 4, a.Synthesized)
+		m = appendID(m, 5, a.From)
+		b = appendMessage(b, 1, m)
+	}
+	if s.Opened != (Stamp{}) {
+		m = s.Opened.appendTo(m[:0])
+		b = appendMessage(b, 2, m)
+	}
+	for _, c := range s.Closures {
+		m = c.appendTo(m[:0])
+		b = appendMessage(b, 3, m)
+	}
+	for _, e := range s.Environments {
+		m = e.appendTo(m[:0])
+		b = appendMessage(b, 4, m)
+	}
+	return appendText(b, 5, s.Text)
+}
+
+// DecodeSubject reads a record; a nil one is the zero Subject.
+func DecodeSubject(record []byte) (*Subject, error) {
+	s := &Subject{}
+	err := fields(record, func(field protowire.Number, n uint64, v []byte) (err error) {
+		switch field {
+		case 1:
+			var a Anchor
+			err = fields(v, func(field protowire.Number, n uint64, v []byte) (err error) {
+				switch field {
+				case 1:
+					a.Type = longType(string(v))
+				case 2:
+					a.First, err = decodeID(v)
+				case 3:
+					a.Last, err = decodeID(v)
+				case 4:
+					a.Synthesized = n != 0
+				case 5:
+					a.From, err = decodeID(v)
+				}
+				return err
+			})
+			if a.Last == "" {
+				a.Last = a.First
+			}
+			s.Anchors = append(s.Anchors, a)
+		case 2:
+			s.Opened, err = decodeStamp(v)
+		case 3:
+			var c Stamp
+			c, err = decodeStamp(v)
+			s.Closures = append(s.Closures, c)
+		case 4:
+			var k SubjectKey
+			k, err = decodeSubjectKey(v)
+			s.Environments = append(s.Environments, k)
+		case 5:
+			s.Text = string(v)
+		}
+		return err
+	})
+	return s, err
+}
+
+func (s *Subject) merge(d *Subject) {
+	for _, a := range d.Anchors {
+		known := s.Anchor(a.Type)
+		switch {
+		case known == nil:
+			s.Anchors = append(s.Anchors, a)
+		case !a.Synthesized || a.Last != a.First:
+			known.Last = a.Last
+		}
+	}
+	if s.Opened == (Stamp{}) || d.Opened != (Stamp{}) && s.Opened.Before(d.Opened) {
+		s.Opened = d.Opened
+	}
+	for _, c := range d.Closures {
+		at := sort.Search(len(s.Closures), func(i int) bool { return !s.Closures[i].Before(c) })
+		if at < len(s.Closures) && s.Closures[at] == c {
+			continue
+		}
+		s.Closures = append(s.Closures, Stamp{})
+		copy(s.Closures[at+1:], s.Closures[at:])
+		s.Closures[at] = c
+	}
+	if over := len(s.Closures) - LineLength; over > 0 {
+		s.Closures = s.Closures[over:]
+	}
+environments:
+	for _, e := range d.Environments {
+		for _, known := range s.Environments {
+			if known == e {
+				continue environments
+			}
+		}
+		s.Environments = append(s.Environments, e)
+	}
+	if s.Text == "" {
+		s.Text = d.Text
+	}
+}
