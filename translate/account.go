@@ -2,8 +2,8 @@ package translate
 
 import (
 	"fmt"
-	"unsafe"
 
+	"github.com/eiffelbridge/eiffelbridge/internal/arena"
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 )
 
@@ -19,7 +19,7 @@ type account struct {
 	losses      []Loss
 	diagnostics []Diagnostic
 	moves       []Move
-	pointers    []byte // room for the pointers of losses
+	pointers    arena.Arena // of losses
 }
 
 func (a *account) start(in *Event, s *Settings) {
@@ -55,11 +55,11 @@ func (a *account) lose(v jsondoc.Value, reason string) {
 
 // pointer is the pointer of a value; it shares its memory with those of the other losses.
 func (a *account) pointer(v jsondoc.Value) string {
-	start := len(a.pointers)
-	a.pointers = v.AppendPointer(a.pointers)
-	p := a.pointers[start:]
-	return unsafe.String(unsafe.SliceData(p), len(p))
+	return a.pointers.Keep(v.AppendPointer(a.pointers.Room(usualPointer)))
 }
+
+// usualPointer holds most pointers.
+const usualPointer = 64
 
 // diagnose notes something that a user should know, once.
 func (a *account) diagnose(code, format string, args ...any) {

@@ -57,6 +57,7 @@ func (t *toCDEvents) serviceSubject() {
 		t.diagnose("unresolved_deployment", "the artifact or the environment of deployment %s is unknown; it opens no incarnation", t.in.ID)
 		return
 	}
+	t.expectIncarnation(named)
 	own := t.subject
 	t.subject = t.chooseSubject("subject", own, func() SubjectKey {
 		if t.markID != "" {
@@ -70,7 +71,7 @@ func (t *toCDEvents) serviceSubject() {
 			}
 		}
 		if sources := t.set(t.serviceQuery(t.environment, own.ID)); len(sources) == 1 {
-			return SubjectKey{kindService, sources[0], own.ID}
+			return SubjectKey{Kind: kindService, Source: sources[0], ID: own.ID}
 		}
 		return own
 	})
@@ -103,7 +104,7 @@ func (t *toCDEvents) incarnationName() string {
 	predicate := deployed
 	if !t.unresolved {
 		predicate = t.choose("predicate", deployed, func() string {
-			return incarnation(t.line(t.subject, t.environment), t.subjectRecord(t.environment), Stamp{t.in.Time, t.in.ID}, t.artifact, t.config, t.g.settings.AllQualifiers)
+			return incarnation(t.line(t.subject, t.environment), t.subjectRecord(t.environment), Stamp{Time: t.in.Time, ID: t.in.ID}, t.artifact, t.config, t.g.settings.AllQualifiers)
 		})
 	}
 	name := "service." + predicate

@@ -39,8 +39,9 @@ func pairOf(in *Event, e *envelope) *pair {
 }
 
 func linksOf(e *Event) []EiffelLink {
-	var links []EiffelLink
-	for l := range e.doc.Root().Get("links").Children() {
+	array := e.doc.Root().Get("links")
+	links := make([]EiffelLink, 0, array.Len())
+	for l := array.First(); l.Exists(); l = l.Next() {
 		links = append(links, EiffelLink{Type: l.Get("type").Str(), Target: l.Get("target").Str(), DomainID: l.Get("domainId").Str()})
 	}
 	return links
@@ -123,7 +124,7 @@ func (t *toEiffel) readEnvironment() {
 
 // learnFacts teaches the ledger a pair of events.
 func (r *run) learnFacts(p *pair) {
-	stamp := Stamp{p.time, p.eiffel}
+	stamp := Stamp{Time: p.time, ID: p.eiffel}
 	context := Context{Source: p.context.Source, Type: p.context.Type, Emitted: p.cdevent}
 	if p.eiffel != p.context.ID {
 		context.Eiffel = p.eiffel

@@ -2,8 +2,8 @@ package translate
 
 import (
 	"context"
-	"unsafe"
 
+	"github.com/eiffelbridge/eiffelbridge/internal/arena"
 	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
@@ -17,17 +17,19 @@ type reader interface {
 // With a ledger, a translation that lacks a record reads it and goes on. Without one it notes the question and goes on as
 // if the ledger had nothing, to find out what else it will ask; all that it decides from then on is void.
 type recall struct {
-	ctx    context.Context
-	store  reader // nil: only facts are known
-	facts  *Facts
-	need   []Query
-	err    error // what reading the ledger came to
+	ctx   context.Context
+	store reader // nil: only facts are known
+	facts *Facts
+	need  []Query
+	err   error // what reading the ledger came to
 
-	keys     []byte // room for the keys of questions
+	keys     arena.Arena
 	events   lookup[string, *EiffelEvent]
 	subjects lookup[SubjectKey, *Subject]
 	contexts lookup[string, Contexts]
 	lines    []knownLine
+	batch    [batchSize + 1]Query
+	expected int      // how many of batch will be asked
 	account  *account // where damaged records are told of
 }
 
@@ -39,27 +41,16 @@ type knownLine struct {
 // undecided tells whether something was asked for that is not known yet, so that the result is void.
 func (r *recall) undecided() bool { return len(r.need) > 0 || r.err != nil }
 
-// room is where the next key is written.
-func (r *recall) room() []byte {
-	if cap(r.keys)-len(r.keys) < usualKey {
-		r.keys = make([]byte, 0, keyRoom)
-	}
-	return r.keys[len(r.keys):]
-}
-
-// keep makes a question of a key that was written into [recall.room]. Keys share their memory.
+// keep makes a question of a key that was written into the room for keys.
 func (r *recall) keep(kind FactKind, key []byte) Query {
-	if len(key) <= cap(r.keys)-len(r.keys) {
-		r.keys = r.keys[:len(r.keys)+len(key)]
-	}
-	return Query{Kind: kind, Key: unsafe.String(unsafe.SliceData(key), len(key))}
+	return Query{Kind: kind, Key: r.keys.Keep(key)}
 }
 
-// keyRoom holds the keys of most translations, and usualKey most keys.
-const (
-	keyRoom  = 1024
-	usualKey = 192
-)
+// batchSize is how many questions are asked at once at most. What an event says of dozens of others is asked one by one.
+const batchSize = 24
+
+// usualKey holds most keys.
+const usualKey = 192
 
 // get gives a record, nil for none.
 func (r *recall) get(q Query) []byte {
@@ -78,7 +69,8 @@ func (r *recall) get(q Query) []byte {
 	if r.err != nil {
 		return nil
 	}
-	records, err := r.store.Read(r.ctx, []Query{q})
+	r.batch[r.expected] = q // behind what is expected, which is fetched later
+	records, err := r.store.Read(r.ctx, r.batch[r.expected:r.expected+1])
 	if err != nil {
 		r.err = err
 		return nil
@@ -87,18 +79,30 @@ func (r *recall) get(q Query) []byte {
 	return records[0]
 }
 
-// prefetch reads what a translation is about to ask in one go. Without a ledger there is nothing to gain: the questions are
-// asked when they come up.
-func (r *recall) prefetch(queries []Query) {
-	if r.store == nil || len(queries) == 0 {
+// expect notes a question that the translation will ask, for the next fetch. Without a ledger there is nothing to gain.
+func (r *recall) expect(q Query) {
+	if r.store == nil || r.expected == batchSize {
 		return
 	}
-	records, err := r.store.Read(r.ctx, queries)
+	if _, known := r.facts.Get(q); !known {
+		r.batch[r.expected] = q
+		r.expected++
+	}
+}
+
+// fetch reads what is expected to be asked, in one go.
+func (r *recall) fetch() {
+	n := r.expected
+	r.expected = 0
+	if n == 0 || r.err != nil {
+		return
+	}
+	records, err := r.store.Read(r.ctx, r.batch[:n])
 	if err != nil {
 		r.err = err
 		return
 	}
-	for i, q := range queries {
+	for i, q := range r.batch[:n] {
 		r.facts.Add(q, records[i])
 	}
 }
@@ -172,41 +176,41 @@ func (r *recall) line(service, environment SubjectKey) *ledger.LineView {
 }
 
 func (r *recall) subjectQuery(k SubjectKey) Query {
-	return r.keep(SubjectFact, ledger.AppendSubjectKey(r.room(), k))
+	return r.keep(SubjectFact, ledger.AppendSubjectKey(r.keys.Room(usualKey), k))
 }
 
 func (r *recall) nameQuery(kind, id string) Query {
-	return r.keep(NameFact, ledger.AppendNameKey(r.room(), kind, id))
+	return r.keep(NameFact, ledger.AppendNameKey(r.keys.Room(usualKey), kind, id))
 }
 
 func (r *recall) aliasQuery(k SubjectKey) Query {
-	return r.keep(AliasFact, ledger.AppendAliasKey(r.room(), k))
+	return r.keep(AliasFact, ledger.AppendAliasKey(r.keys.Room(usualKey), k))
 }
 
 func (r *recall) eventQuery(id string) Query {
-	return r.keep(EventFact, ledger.AppendEventKey(r.room(), id))
+	return r.keep(EventFact, ledger.AppendEventKey(r.keys.Room(usualKey), id))
 }
 
 func (r *recall) contextQuery(id string) Query {
-	return r.keep(ContextFact, ledger.AppendContextKey(r.room(), id))
+	return r.keep(ContextFact, ledger.AppendContextKey(r.keys.Room(usualKey), id))
 }
 
 func (r *recall) lineQuery(service, environment SubjectKey) Query {
-	return r.keep(LineFact, ledger.AppendLineKey(r.room(), service, environment))
+	return r.keep(LineFact, ledger.AppendLineKey(r.keys.Room(usualKey), service, environment))
 }
 
 func (r *recall) packageQuery(environment SubjectKey, pkg string) Query {
-	return r.keep(PackageFact, ledger.AppendPackageKey(r.room(), environment, pkg))
+	return r.keep(PackageFact, ledger.AppendPackageKey(r.keys.Room(usualKey), environment, pkg))
 }
 
 func (r *recall) serviceQuery(environment SubjectKey, id string) Query {
-	return r.keep(ServiceFact, ledger.AppendServiceKey(r.room(), environment, id))
+	return r.keep(ServiceFact, ledger.AppendServiceKey(r.keys.Room(usualKey), environment, id))
 }
 
 func (r *recall) runsQuery(environment SubjectKey) Query {
-	return r.keep(RunsFact, ledger.AppendRunsKey(r.room(), environment))
+	return r.keep(RunsFact, ledger.AppendRunsKey(r.keys.Room(usualKey), environment))
 }
 
 func (r *recall) decisionQuery(e *Event) Query {
-	return r.keep(DecisionFact, ledger.AppendDecisionKey(r.room(), e.Protocol.Other().String(), e.Source, e.ID, e.Type))
+	return r.keep(DecisionFact, ledger.AppendDecisionKey(r.keys.Room(usualKey), e.Protocol.Other().String(), e.Source, e.ID, e.Type))
 }

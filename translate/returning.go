@@ -2,12 +2,10 @@ package translate
 
 import (
 	"slices"
-
-	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 )
 
 // giveBack handles a CDEvent that came from the other side, as [Settings.Returning] says; true if that was all.
-func (t *toEiffel) giveBack(s *schema.Schema) (returning Return, done bool) {
+func (t *toEiffel) giveBack() (returning Return, done bool) {
 	e, reason := t.g.envelopeOfCDEvent(t.in)
 	if reason != "" {
 		t.diagnose("envelope_not_believed", "customData.%s is ordinary custom data: %s", carriedEiffel, reason)
@@ -26,7 +24,7 @@ func (t *toEiffel) giveBack(s *schema.Schema) (returning Return, done bool) {
 	if action == NotReturning {
 		return NotReturning, false
 	}
-	t.readSubject(s)
+	t.readSubject()
 	t.id = t.in.ID
 	t.row = t.returningRow(e.original.Type)
 	t.readReferences()
@@ -133,10 +131,10 @@ func (t *toCDEvents) giveBack() (returning Return, done bool) {
 
 // learnOriginal learns from an Eiffel event and the CDEvent that it carries what translating that one had taught.
 func (t *toCDEvents) learnOriginal(e *envelope, restored bool) {
-	forth := &toEiffel{}
-	forth.start(t.g, &e.original, t.recall)
 	s, _ := schemaOf(&e.original)
-	forth.readSubject(s)
+	forth := &toEiffel{name: nameOf(&e.original, s)}
+	forth.start(t.g, &e.original, t.recall)
+	forth.readSubject()
 	forth.id = t.in.ID
 	forth.row = forth.returningRow(t.in.Type)
 	forth.readReferences()

@@ -89,7 +89,7 @@ func (r *run) chooseAt(name string, number int, standard string, decide func() s
 	}
 	value := decide()
 	if value != standard {
-		r.choices = append(r.choices, Choice{choiceName(name, number), value})
+		r.choices = append(r.choices, Choice{Name: choiceName(name, number), Value: value})
 	}
 	return value
 }
@@ -122,7 +122,7 @@ func (r *run) chooseSubject(name string, standard SubjectKey, decide func() Subj
 	}
 	k := decide()
 	if k != standard {
-		r.choices = append(r.choices, Choice{name, k.Key()})
+		r.choices = append(r.choices, Choice{Name: name, Value: k.Key()})
 	}
 	return k
 }
@@ -140,13 +140,15 @@ func (r *run) chooseKind(name string, standard SubjectKey, decide func() Subject
 	}
 	k := decide()
 	if k != standard {
-		r.choices = append(r.choices, Choice{name, k.Kind + " " + k.Key()})
+		r.choices = append(r.choices, Choice{Name: name, Value: k.Kind + " " + k.Key()})
 	}
 	return k
 }
 
 // learn notes what the ledger must remember.
-func (r *run) learn(q Query, record []byte) { r.learned = append(r.learned, Fact{q, record}) }
+func (r *run) learn(q Query, record []byte) {
+	r.learned = append(r.learned, Fact{Query: q, Record: record})
+}
 
 func (r *run) miss(q Query, want, format string, args ...any) {
 	if r.replaying {

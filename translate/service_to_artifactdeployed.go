@@ -1,7 +1,6 @@
 package translate
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
@@ -23,12 +22,14 @@ func (t *toEiffel) deploymentDescription(at *place) []byte {
 			return e.Artifact
 		})
 	}
-	text := fmt.Sprintf("service %s %s in environment %s", t.subject.ID, verb, content.At("environment", "id").Str())
+	text := append(make([]byte, 0, 256), "service "...)
+	text = append(append(text, t.subject.ID...), ' ')
+	text = append(append(text, verb...), " in environment "...)
+	text = append(append(text, content.At("environment", "id").Str()...), ": "...)
 	if before != "" {
-		text = fmt.Sprintf("%s: from %s to %s", text, before, artifactID)
-	} else {
-		text = fmt.Sprintf("%s: %s", text, artifactID)
+		text = append(append(append(text, "from "...), before...), " to "...)
 	}
+	text = append(text, artifactID...)
 	t.move(t.in.doc.Root().At("subject", "id"), at.at, "judgement deployment", OneWay)
-	return jsondoc.AppendString(nil, text)
+	return jsondoc.AppendString(nil, string(text))
 }

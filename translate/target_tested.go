@@ -124,7 +124,7 @@ func (t *toEiffel) testedByEnvironment(rules []schema.LinkRule, linkType string)
 		if !ok || len(parts) != 2 {
 			continue
 		}
-		e, running := t.line(SubjectKey{kindService, parts[0], parts[1]}, t.environment).RunningAt(environment, t.stamp())
+		e, running := t.line(SubjectKey{Kind: kindService, Source: parts[0], ID: parts[1]}, t.environment).RunningAt(environment, t.stamp())
 		if !running {
 			continue
 		}

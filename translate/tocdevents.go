@@ -27,9 +27,9 @@ type toCDEvents struct {
 }
 
 func (g *Engine) translateToCDEvents(in *Event, known *recall) (Result, error) {
-	t := &toCDEvents{}
+	t := &toCDEvents{links: linksOf(in)}
+	t.expect(in, t.links, known)
 	t.start(g, in, known)
-	t.links = linksOf(in)
 	if returning, done := t.giveBack(); done {
 		return t.result(nil, returning, nil)
 	}

@@ -27,12 +27,13 @@ type toEiffel struct {
 }
 
 func (g *Engine) translateToEiffel(in *Event, s *schema.Schema, known *recall) (Result, error) {
-	t := &toEiffel{}
+	t := &toEiffel{name: nameOf(in, s)}
+	t.expect(g, in, known)
 	t.start(g, in, known)
-	if returning, done := t.giveBack(s); done {
+	if returning, done := t.giveBack(); done {
 		return t.result(nil, returning, nil)
 	}
-	t.readSubject(s)
+	t.readSubject()
 	t.linked = t.markID != "" && (s == nil || s.Has("/context/links"))
 	row, err := t.translate()
 	return t.result(row, NotReturning, err)
@@ -76,13 +77,16 @@ func (t *toEiffel) translate() (*rowText, error) {
 	return &t.row.rowText, nil
 }
 
-// readSubject reads what the event is about.
-func (t *toEiffel) readSubject(s *schema.Schema) {
+// nameOf is subject.predicate of a CDEvent.
+func nameOf(in *Event, s *schema.Schema) string {
 	if s != nil {
-		t.name = s.Subject() + "." + s.Predicate()
-	} else {
-		t.name = nameOfType(t.in.Type)
+		return s.Name()
 	}
+	return nameOfType(in.Type)
+}
+
+// readSubject reads what the event is about.
+func (t *toEiffel) readSubject() {
 	t.subject = SubjectKey{Kind: kindOf(t.name), Source: t.in.Source, ID: t.in.Subject}
 	t.subject.Source = t.ownSource()
 	if t.subject.Kind == kindArtifact {

@@ -93,4 +93,4 @@ func sameID(c *Context, id string) string {
 	return id
 }
 
-func (t *toEiffel) stamp() Stamp { return Stamp{t.in.Time, t.id} }
+func (t *toEiffel) stamp() Stamp { return Stamp{Time: t.in.Time, ID: t.id} }

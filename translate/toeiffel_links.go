@@ -191,7 +191,7 @@ func (t *toEiffel) chooseAnchor(l *rowLink, k SubjectKey) string {
 	}
 	if !t.replaying {
 		if known := t.knownAnchor(l, k); known != "" && known[0] != '+' && t.g.settings.Synthesize != SynthesizeNever {
-			t.choices = append(t.choices, Choice{l.choice, known}) // whatever the standard is, it begins with "+"
+			t.choices = append(t.choices, Choice{Name: l.choice, Value: known}) // whatever the standard is, it begins with "+"
 			return known
 		}
 	}

@@ -217,6 +217,15 @@ func (v Value) Next() Value {
 	return v.nextSibling()
 }
 
+// Len is the number of members or elements.
+func (v Value) Len() int {
+	n := 0
+	for c := v.first(); c.d != nil; c = c.nextSibling() {
+		n++
+	}
+	return n
+}
+
 // ParentOf is the index of the object or array that holds the value of an index, -1 for the root.
 func (d *Document) ParentOf(index int) int { return int(d.nodes[index].parent) }
 

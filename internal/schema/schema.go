@@ -24,6 +24,7 @@ type Schema struct {
 	version  string
 	subject  string
 	verb     string // the predicate
+	name     string // subject.predicate
 	specs    []string
 	rules    []LinkRule
 	root     *node
@@ -44,6 +45,9 @@ func (s *Schema) Subject() string { return s.subject }
 
 // Predicate is the predicate in a CDEvents type ("deployed"), "" for an Eiffel event.
 func (s *Schema) Predicate() string { return s.verb }
+
+// Name is the subject and the predicate as a CDEvents type has them, "service.deployed"; "" for an Eiffel event.
+func (s *Schema) Name() string { return s.name }
 
 // SpecVersions are the versions of the CDEvents specification that hold this type and version ("0.5.1"); nil for an
 // Eiffel event. It must not be changed.
@@ -147,6 +151,7 @@ func forCustom(ix *index, eventType, specVersion string) (*Schema, error) {
 	s := *base
 	s.typ = eventType
 	s.subject, s.verb, s.version = splitType(eventType[len(customPrefix):])
+	s.name = s.subject + "." + s.verb
 	return &s, nil
 }
 

@@ -145,6 +145,7 @@ func (r *row) parse() {
 		r.strict.specs = []string{r.spec}
 		if event, ok := strings.CutPrefix(r.typ, eventPrefix); ok {
 			r.strict.subject, r.strict.verb, _ = splitType(event)
+			r.strict.name = r.strict.subject + "." + r.strict.verb
 		}
 	}
 	r.lenient = r.strict

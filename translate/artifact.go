@@ -1,63 +1,11 @@
 package translate
 
 import (
-	"crypto/sha1"
+	"slices"
 	"strings"
 
 	"github.com/package-url/packageurl-go"
-
-	"github.com/eiffelbridge/eiffelbridge/internal/schema"
-	"github.com/eiffelbridge/eiffelbridge/internal/uuid"
-	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
-
-// namespace is the UUIDv5 namespace of every id that the bridge makes:
-// 35d9d288-e001-578a-808e-3bc1e512cb78, itself the version 5 UUID of the project's URL,
-// https://github.com/eiffelbridge/eiffelbridge, in the URL namespace of RFC 9562. It never changes.
-var namespace = [16]byte{0x35, 0xd9, 0xd2, 0x88, 0xe0, 0x01, 0x57, 0x8a, 0x80, 0x8e, 0x3b, 0xc1, 0xe5, 0x12, 0xcb, 0x78}
-
-// newID is the version 5 UUID of a name made of parts (section 2). It is written out here because the well-known UUID
-// packages import the network and randomness, which this package must not.
-func newID(parts ...string) string {
-	var room [512]byte
-	b := append(room[:0], namespace[:]...)
-	b = ledger.AppendKey(b, parts...)
-	sum := sha1.Sum(b)
-	sum[6] = sum[6]&0x0f | 0x50
-	sum[8] = sum[8]&0x3f | 0x80
-	return uuid.Format(sum[:16])
-}
-
-// anchorID is the id of the Eiffel event that stands for a subject; it follows from the subject alone.
-func anchorID(eiffelType string, k SubjectKey) string {
-	return newID("anchor", eiffelType, k.Kind, k.Source, k.ID)
-}
-
-// versionID is the id of a later version of an anchor, made by the CDEvent in.
-func versionID(eiffelType string, k SubjectKey, in *Event) string {
-	return newID("version", eiffelType, k.Kind, k.Source, k.ID, in.Source, in.ID)
-}
-
-// eventID is the id of any other Eiffel event whose CDEvent has an id that Eiffel refuses or that is taken.
-func eventID(in *Event) string { return newID("event", in.Source, in.ID, in.Type) }
-
-// synthesizedID is the id of a composition that stands in for what a required link lacks.
-func synthesizedID(role string, source, id, eventType string) string {
-	return newID("synthesized", role, source, id, eventType)
-}
-
-// madeID tells whether an id may be one that the bridge made: a UUID of version 5.
-func madeID(id string) bool { return len(id) == 36 && id[14] == '5' }
-
-const urnUUID = "urn:uuid:"
-
-// uuidOfURN gives U of "urn:uuid:U" where Eiffel accepts U as an id.
-func uuidOfURN(s string) (string, bool) {
-	if id, ok := strings.CutPrefix(s, urnUUID); ok && schema.IsEiffelID(id) {
-		return id, true
-	}
-	return "", false
-}
 
 // artifact is an artifact's identity, taken apart (section 2).
 type artifact struct {
@@ -77,6 +25,68 @@ func registryType(typ string) bool { return typ == "oci" || typ == "docker" || t
 
 // parseArtifact reads an artifact's identity. Text that is no purl becomes a generic one, and the second result is false.
 func parseArtifact(text string, allQualifiers bool) (artifact, bool) {
+	if a, ok := plainArtifact(text); ok {
+		return a, true
+	}
+	return anyArtifact(text, allQualifiers)
+}
+
+// plainTypes are purl types whose plain purls are canonical as they stand: they demand nothing of them, and change nothing
+// about lower-case letters, digits, dots and hyphens.
+var plainTypes = []string{"oci", "docker", "generic", "maven", "npm", "golang", "deb", "rpm", "pypi", "gem", "cargo", "nuget", "helm", "github", "apk"}
+
+// plainArtifact takes apart what most purls are, pkg:type/namespace/name@version of plain characters, without the general
+// parser, which costs as much as a whole translation. A test holds it to that one.
+func plainArtifact(text string) (a artifact, ok bool) {
+	rest, ok := strings.CutPrefix(text, "pkg:")
+	if !ok {
+		return a, false
+	}
+	typ, rest, ok := strings.Cut(rest, "/")
+	if !ok || !slices.Contains(plainTypes, typ) {
+		return a, false
+	}
+	canonical := text
+	if before, after, escaped := strings.Cut(text, "%3A"); escaped {
+		canonical = before + ":" + after // what separates a digest from its algorithm needs no escape
+		rest = canonical[len("pkg:")+len(typ)+1:]
+	}
+	path, version, versioned := strings.Cut(rest, "@")
+	algorithm, digest, isHash := strings.Cut(version, ":")
+	switch {
+	case versioned && version == "", !plainPath(path), !plainText(algorithm), !plainText(digest), isHash && (algorithm == "" || digest == ""):
+		return a, false
+	}
+	a = artifact{text: text, purl: canonical, key: canonical, typ: typ, version: version, digest: isHash && isDigest(version)}
+	a.pkg = canonical[:len("pkg:")+len(typ)+1+len(path)]
+	if a.name = path; strings.IndexByte(path, '/') < 0 {
+		a.name = canonical[len("pkg:")+len(typ) : len(a.pkg)] // with the slash before it
+	}
+	return a, true
+}
+
+// plainPath tells whether a text is segments of plain characters, of which none is empty or consists of dots.
+func plainPath(path string) bool {
+	for segment := range strings.SplitSeq(path, "/") {
+		if strings.Trim(segment, ".") == "" || !plainText(segment) {
+			return false
+		}
+	}
+	return true
+}
+
+func plainText(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '.' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// anyArtifact is parseArtifact for any text.
+func anyArtifact(text string, allQualifiers bool) (artifact, bool) {
 	p, err := packageurl.FromString(text)
 	ok := err == nil && p.Name != "" && p.Type != ""
 	if !ok {
