@@ -5,7 +5,7 @@
 
 BIN := bin
 
-.PHONY: run test torture build bench generate lint clean
+.PHONY: run test torture oracle build bench generate lint clean
 
 run: build
 	@scripts/run.sh
@@ -17,6 +17,11 @@ test:
 torture:
 	@scripts/ensure-rabbitmq.sh
 	go run ./internal/torture/cmd/torture -markdown docs/torture.md
+
+# Shows that package translate still says what it said at the base commit: some minutes. ARGS go to the comparison, such as
+# ARGS="-every 20" for a twentieth of it.
+oracle:
+	@scripts/oracle.sh $(ARGS)
 
 build:
 	@echo "building $(BIN)/eiffelbridge"
