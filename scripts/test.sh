@@ -19,6 +19,9 @@ scripts/ensure-rabbitmq.sh
 say "Node, for the plugin in JavaScript"
 scripts/ensure-node.sh
 
+say "the version vectors of OSV, for the tests of translate/version"
+(cd "$(mktemp -d)" && go mod download github.com/google/osv-scalibr@v0.5.3)
+
 say "gofmt, go vet, and the modules as go.mod has them"
 unformatted=$(gofmt -l .)
 if [ -n "$unformatted" ]; then

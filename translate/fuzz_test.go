@@ -9,10 +9,11 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/eiffelbridge/eiffelbridge/internal/testkit/specs"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
-// seeds are the events of the cases and, where the specifications are at hand, their examples.
+// seeds are the events of the cases, and the examples of the specifications or of this repository.
 func seeds(f *testing.F) []string {
 	f.Helper()
 	out := append(life(f), natives(f)...)
@@ -23,10 +24,8 @@ func seeds(f *testing.F) []string {
 			}
 		}
 	}
-	if specsFolder(f) != "" {
-		for _, text := range specExamples(f) {
-			out = append(out, text)
-		}
+	for _, e := range specs.Examples(f) {
+		out = append(out, string(e.JSON))
 	}
 	return out
 }

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	"testing"
 
 	translatorconformance "github.com/eiffelbridge/eiffelbridge/conformance/translator"
+	"github.com/eiffelbridge/eiffelbridge/internal/testkit/specs"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
@@ -47,29 +46,13 @@ func TestOurs(t *testing.T) {
 	translatorconformance.Run(t, ours, translatorconformance.Options{Cases: cases})
 }
 
-// examples are those of the specifications: in EIFFELBRIDGE_SPECS, or in ../shared/specs beside the repository; none if they are not
-// at hand.
+// examples are those of the specifications, or those of this repository.
 func examples(t testing.TB) []translatorconformance.Case {
 	t.Helper()
-	folder := os.Getenv("EIFFELBRIDGE_SPECS")
-	if folder == "" {
-		folder = filepath.Join("..", "..", "..", "shared", "specs")
-	}
 	var out []translatorconformance.Case
-	for _, pattern := range []string{"cdevents/*/conformance/*.json", "eiffel/examples/events/*/*.json"} {
-		files, err := filepath.Glob(filepath.Join(folder, filepath.FromSlash(pattern)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, file := range files {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			out = append(out, translatorconformance.Case{Name: strings.TrimPrefix(file, folder), Events: [][]byte{text}})
-		}
+	for _, e := range specs.Examples(t) {
+		out = append(out, translatorconformance.Case{Name: e.Name, Events: [][]byte{e.JSON}})
 	}
-	t.Logf("%d examples of the specifications", len(out))
 	return out
 }
 

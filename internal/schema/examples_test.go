@@ -1,50 +1,11 @@
 package schema
 
 import (
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/internal/testkit/specs"
 )
-
-// specsFolder is where the specifications are: EIFFELBRIDGE_SPECS, or ../shared/specs beside the repository; "" if they
-// are not at hand.
-func specsFolder(t testing.TB) string {
-	t.Helper()
-	folder := os.Getenv("EIFFELBRIDGE_SPECS")
-	if folder == "" {
-		dir, err := os.Getwd()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for {
-			if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-				break
-			}
-			parent := filepath.Dir(dir)
-			if parent == dir {
-				return ""
-			}
-			dir = parent
-		}
-		folder = filepath.Join(dir, "..", "shared", "specs")
-	}
-	if _, err := os.Stat(filepath.Join(folder, "eiffel", "links.json")); err != nil {
-		return ""
-	}
-	return folder
-}
-
-func needSpecs(t testing.TB) string {
-	t.Helper()
-	folder := specsFolder(t)
-	if folder == "" {
-		t.Skip("the specifications are not at hand: set EIFFELBRIDGE_SPECS to their folder")
-	}
-	return folder
-}
 
 func mustParse(t testing.TB, text []byte) *jsondoc.Document {
 	t.Helper()
@@ -68,34 +29,22 @@ func schemaOf(d *jsondoc.Document) (*Schema, error) {
 	return ForCDEvent(c.Get("type").Str(), version)
 }
 
-func TestSpecificationExamplesAreValid(t *testing.T) {
-	specs := needSpecs(t)
-	for _, pattern := range []string{"cdevents/*/conformance/*.json", "eiffel/examples/events/*/*.json"} {
-		files, err := filepath.Glob(filepath.Join(specs, filepath.FromSlash(pattern)))
-		if err != nil || len(files) == 0 {
-			t.Fatalf("no files %s: %v", pattern, err)
+func TestExamplesAreValid(t *testing.T) {
+	for _, e := range specs.Examples(t) {
+		d := mustParse(t, e.JSON)
+		s, err := schemaOf(d)
+		if err != nil {
+			t.Errorf("%s: %v", e.Name, err)
+			continue
 		}
-		for _, file := range files {
-			name := strings.TrimPrefix(file, specs)
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			d := mustParse(t, text)
-			s, err := schemaOf(d)
-			if err != nil {
-				t.Errorf("%s: %v", name, err)
-				continue
-			}
-			if s.Lenient() {
-				t.Errorf("%s: lenient", name)
-			}
-			for _, f := range s.Validate(d) {
-				t.Errorf("%s: %s", name, f)
-			}
-			for _, f := range s.ValidateLinks(d, nil) {
-				t.Errorf("%s: %s", name, f)
-			}
+		if s.Lenient() {
+			t.Errorf("%s: lenient", e.Name)
+		}
+		for _, f := range s.Validate(d) {
+			t.Errorf("%s: %s", e.Name, f)
+		}
+		for _, f := range s.ValidateLinks(d, nil) {
+			t.Errorf("%s: %s", e.Name, f)
 		}
 	}
 }

@@ -7,7 +7,6 @@ var (
 	Judge     = judge
 	Mutations = mutations
 	MustParse = mustParse
-	NeedSpecs = needSpecs
 	Oracles   = oracles
 	SchemaOf  = schemaOf
 )

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +19,7 @@ import (
 	"github.com/eiffel-community/eiffelevents-sdk-go/validator"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
+	"github.com/eiffelbridge/eiffelbridge/internal/testkit/specs"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
@@ -783,54 +782,44 @@ func TestCDEventStructs(t *testing.T) {
 	}
 }
 
-// Every example of both specifications has a struct that gives it back, or a typed error that says why not.
-func TestSpecificationExamples(t *testing.T) {
-	folder := os.Getenv("EIFFELBRIDGE_SPECS")
-	if folder == "" {
-		folder = filepath.Join("..", "..", "..", "shared", "specs")
-	}
-	if _, err := os.Stat(folder); err != nil {
-		t.Skip("the specifications are not at hand: set EIFFELBRIDGE_SPECS to their folder")
-	}
-	for _, pattern := range []string{"cdevents/*/conformance/*.json", "eiffel/examples/events/*/*.json"} {
-		files, err := filepath.Glob(filepath.Join(folder, filepath.FromSlash(pattern)))
-		if err != nil || len(files) == 0 {
-			t.Fatalf("no files %s: %v", pattern, err)
-		}
-		for _, file := range files {
-			text, err := os.ReadFile(file)
+// Every example of both specifications, or of this repository, has a struct that gives it back, or a typed error that says
+// why not.
+func TestExamples(t *testing.T) {
+	given := map[translate.Protocol]int{}
+	for _, example := range specs.Examples(t) {
+		e := decode(t, string(example.JSON))
+		var again translate.Event
+		if e.Protocol == translate.CDEvents {
+			event, err := AsCDEvent(e)
 			if err != nil {
-				t.Fatal(err)
+				t.Errorf("%s: %v", example.Name, err)
+				continue
 			}
-			e := decode(t, string(text))
-			var again translate.Event
-			if e.Protocol == translate.CDEvents {
-				event, err := AsCDEvent(e)
-				if err != nil {
-					t.Errorf("%s: %v", filepath.Base(file), err)
-					continue
-				}
-				if again, err = FromCDEvent(event); err != nil {
-					t.Errorf("%s: %v", filepath.Base(file), err)
-				}
-			} else {
-				event, err := AsEiffel(e)
-				if !eiffelKnown(e.Type, e.Version) {
-					checkUnsupported(t, err, eiffelSDK, e.Type, e.Version)
-					continue
-				}
-				if err != nil {
-					t.Errorf("%s: %v", filepath.Base(file), err)
-					continue
-				}
-				if again, err = FromEiffel(event); err != nil {
-					t.Errorf("%s: %v", filepath.Base(file), err)
-				}
+			if again, err = FromCDEvent(event); err != nil {
+				t.Errorf("%s: %v", example.Name, err)
 			}
-			if pointer, different, err := difference(e.JSON, again.JSON, sameInCDEvent); different {
-				t.Errorf("%s: differs at %s: %v", filepath.Base(file), pointer, err)
+		} else {
+			event, err := AsEiffel(e)
+			if !eiffelKnown(e.Type, e.Version) {
+				checkUnsupported(t, err, eiffelSDK, e.Type, e.Version)
+				continue
+			}
+			if err != nil {
+				t.Errorf("%s: %v", example.Name, err)
+				continue
+			}
+			if again, err = FromEiffel(event); err != nil {
+				t.Errorf("%s: %v", example.Name, err)
 			}
 		}
+		given[e.Protocol]++
+		if pointer, different, err := difference(e.JSON, again.JSON, sameInCDEvent); different {
+			t.Errorf("%s: differs at %s: %v", example.Name, pointer, err)
+		}
+	}
+	t.Logf("%d CDEvents and %d Eiffel events came back", given[translate.CDEvents], given[translate.Eiffel])
+	if given[translate.CDEvents] == 0 || given[translate.Eiffel] == 0 {
+		t.Error("nothing of a protocol came back")
 	}
 }
 

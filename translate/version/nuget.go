@@ -1,9 +1,6 @@
 package version
 
-import (
-	"cmp"
-	"strings"
-)
+import "strings"
 
 // A nugetVersion is one to four numbers and the labels of a pre-release, in
 // lower case. Build metadata is dropped: it has no precedence.
@@ -58,20 +55,5 @@ func compareNuGet(a, b nugetVersion) int {
 	if order := compareBools(len(a.labels) == 0, len(b.labels) == 0); order != 0 {
 		return order
 	}
-	for i := range min(len(a.labels), len(b.labels)) {
-		x, y := a.labels[i], b.labels[i]
-		numericX, numericY := isDigits(x), isDigits(y)
-		order := compareBools(numericY, numericX) // numbers come first
-		switch {
-		case order != 0:
-		case numericX:
-			order = compareNumbers(x, y)
-		default:
-			order = strings.Compare(x, y)
-		}
-		if order != 0 {
-			return order
-		}
-	}
-	return cmp.Compare(len(a.labels), len(b.labels))
+	return compareIdentifiers(a.labels, b.labels)
 }

@@ -1,6 +1,7 @@
 package version_test
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -12,7 +13,7 @@ import (
 
 // types holds every type with a scheme of its own, and two without.
 var types = []string{
-	"deb", "rpm", "maven", "pypi", "gem", "nuget", "golang", "npm", "cargo",
+	"deb", "rpm", "maven", "pypi", "gem", "nuget", "apk", "composer", "pub", "golang", "npm", "cargo",
 	"helm", "oci", "docker", "generic", "unheard-of",
 }
 
@@ -23,13 +24,64 @@ var pieces = map[string]struct {
 	start []string
 	next  []string
 }{
-	"deb":   {[]string{"0", "1", "1:1", "01"}, []string{"0", "1", "01", "10", ".", "+", "-1", "~", "~~", "a", "A", "rc", "z"}},
-	"rpm":   {[]string{"0", "1", "1:1", "a", "~1"}, []string{"0", "1", "01", "10", ".", "_", "+", "~", "^", "a", "aa", "Z", "^git", "~rc"}},
-	"maven": {[]string{"0", "1", "1.0", "a", "-1", ".1"}, []string{"0", "1", "01", "10", ".", "-", ".0", "-0", "a", "b1", "m", "alpha", "rc", "cr", "snapshot", "SNAPSHOT", "ga", "final", "sp", "xyz", ".x.", "-sp", "-alpha"}},
-	"pypi":  {[]string{"0", "1", "1.0", "1!1", "v1"}, []string{"0", "1", ".1", ".0", "a1", "b", "rc2", ".post1", "-1", ".dev1", ".dev", "+a", "+1", ".a", ".10"}},
-	"gem":   {[]string{"0", "1", "1.0"}, []string{"0", "1", ".0", ".1", ".10", ".a", ".A", "-1", "-a", "a1", ".pre", ".b2"}},
-	"nuget": {[]string{"0", "1", "1.0", "1.0.0", "01.0.0.0"}, []string{"0", "1", ".0", ".1", "-a", "-1", "-A", ".b", ".01", "-", "+x"}},
-	"":      {[]string{"0.0.0", "1.0.0", "v1.0.0", "1.0.1", "1.10.0"}, []string{"0", "1", "-a", "-1", "-A", ".b", ".10", ".2", "-", "+x", "-0.2"}},
+	"deb":      {[]string{"0", "1", "1:1", "01"}, []string{"0", "1", "01", "10", ".", "+", "-1", "~", "~~", "a", "A", "rc", "z"}},
+	"rpm":      {[]string{"0", "1", "1:1", "a", "~1"}, []string{"0", "1", "01", "10", ".", "_", "+", "~", "^", "a", "aa", "Z", "^git", "~rc"}},
+	"maven":    {[]string{"0", "1", "1.0", "1", "2.0.1", "10", "a", "-1", ".1"}, []string{".1", ".final", "-ga", "-2", "-2.1", "-rc", "rc2", "0", "1", "01", "10", ".", "-", ".0", "-0", "a", "b1", "m", "alpha", "rc", "cr", "snapshot", "SNAPSHOT", "ga", "final", "sp", "xyz", ".x.", "-sp", "-alpha"}},
+	"pypi":     {[]string{"0", "1", "1.0", "1!1", "v1"}, []string{"0", "1", ".1", ".0", "a1", "b", "rc2", ".post1", "-1", ".dev1", ".dev", "+a", "+1", ".a", ".10"}},
+	"gem":      {[]string{"0", "1", "1.0"}, []string{"0", "1", ".0", ".1", ".10", ".a", ".A", "-1", "-a", "a1", ".pre", ".b2"}},
+	"apk":      {[]string{"0", "1", "1.0", "1.01", "01"}, []string{"0", "1", ".0", ".1", ".01", "a", "z", "_alpha", "_rc1", "_p", "_git2", "_rc", "~ab", "-r0", "-r1"}},
+	"composer": {[]string{"0", "1", "1.0", "v1.0.0", "01.0.0.0"}, []string{"0", "1", ".0", ".1", "-alpha", "-a1", "beta", ".b.2", "-rc", "RC1", "-stable", "-p1", "-pl", "+x", "-2"}},
+	"pub":      {[]string{"0.0.0", "1.0.0", "1.0.1"}, []string{"0", "1", "-a", "-1", ".b", ".10", ".2", "+x", "+1", "+2.a", "-"}},
+	"nuget":    {[]string{"0", "1", "1.0", "1.0.0", "01.0.0.0"}, []string{"0", "1", ".0", ".1", "-a", "-1", "-A", ".b", ".01", "-", "+x"}},
+	"":         {[]string{"0.0.0", "1.0.0", "v1.0.0", "1.0.1", "1.10.0"}, []string{"0", "1", "-a", "-1", "-A", ".b", ".10", ".2", "-", "+x", "-0.2"}},
+}
+
+// formsCircles reports whether Maven's own order has a circle that the version may stand in, as 1.x.2 < 1-alpha < 1 <
+// 1.x.2: of maven, only a version of numbers and of qualifiers behind a hyphen or right behind a number, none of them
+// null but at the very end, is known to stand in none.
+func formsCircles(typ, v string) bool {
+	if typ != "maven" {
+		return false
+	}
+	v = strings.ToLower(v)
+	if !plainMaven.MatchString(v) {
+		return true
+	}
+	v = mavenEnd.ReplaceAllString(v, "")
+	for _, word := range mavenWord.FindAllString(v, -1) {
+		if word == "ga" || word == "final" || word == "release" {
+			return true
+		}
+	}
+	return false
+}
+
+var (
+	plainMaven = regexp.MustCompile(`^[1-9][0-9]*(\.[0-9]+)*(-?[a-z]+(-?[1-9][0-9]*(\.[0-9]+)*)?|-[1-9][0-9]*(\.[0-9]+)*)*([.-][a-z]+)?$`)
+	mavenEnd   = regexp.MustCompile(`[.-]?[a-z]+$`)
+	mavenWord  = regexp.MustCompile(`[a-z]+`)
+)
+
+// TestMavenCircles says where Maven contradicts itself, as ComparableVersion of Maven 3.9 does.
+func TestMavenCircles(t *testing.T) {
+	for _, circle := range [][]string{
+		{"1.x.2", "1-alpha", "1"},
+		{"1-x", "1-0-alpha", "1"},
+		{"1.0.alpha.1", "1", "1-x"},
+		{"a", "0b1", "0"},
+	} {
+		circles := false
+		for i, a := range circle {
+			b := circle[(i+1)%len(circle)]
+			if order, ok := version.Compare("maven", a, b); order != -1 || !ok {
+				t.Errorf("Compare(maven, %q, %q) = %d, %t; want -1, true", a, b, order, ok)
+			}
+			circles = circles || formsCircles("maven", a)
+		}
+		if !circles {
+			t.Errorf("%q is a circle of plain versions", circle)
+		}
+	}
 }
 
 func drawVersion(t *rapid.T, typ, label string) string {
@@ -65,7 +117,7 @@ func TestFactsFormOneOrder(t *testing.T) {
 				}
 				for _, f := range readFacts(t, name) {
 					for _, v := range f.versions {
-						if version.IsVersion(typ, v) {
+						if version.IsVersion(typ, v) && !formsCircles(typ, v) {
 							versions = append(versions, v)
 						}
 					}
@@ -88,7 +140,7 @@ func TestSmallVersionsFormOneOrder(t *testing.T) {
 			for _, start := range p.start {
 				for _, first := range append([]string{""}, p.next...) {
 					for _, second := range append([]string{""}, p.next...) {
-						if v := start + first + second; version.IsVersion(typ, v) {
+						if v := start + first + second; version.IsVersion(typ, v) && !formsCircles(typ, v) {
 							versions = append(versions, v)
 						}
 					}
@@ -109,7 +161,7 @@ func TestSmallVersionsFormOneOrder(t *testing.T) {
 // order that is not transitive contradicts every sequence somewhere.
 func checkSorted(t *testing.T, typ string, versions []string) {
 	t.Helper()
-	if len(versions) < 2 {
+	if len(versions) < 20 {
 		t.Fatalf("%d versions", len(versions))
 	}
 	slices.SortFunc(versions, func(a, b string) int {
@@ -181,7 +233,8 @@ func checkOrder(t failer, typ, a, b, c string) {
 			for _, z := range texts {
 				yz, ok1 := version.Compare(typ, y, z)
 				xz, ok2 := version.Compare(typ, x, z)
-				if ok && ok1 && ok2 && xy <= 0 && yz <= 0 && (xz > 0 || xz == 0 && xy+yz != 0) {
+				circles := formsCircles(typ, x) || formsCircles(typ, y) || formsCircles(typ, z)
+				if ok && ok1 && ok2 && !circles && xy <= 0 && yz <= 0 && (xz > 0 || xz == 0 && xy+yz != 0) {
 					t.Fatalf("%s: not transitive: %q, %q, %q", typ, x, y, z)
 				}
 			}

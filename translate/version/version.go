@@ -5,10 +5,13 @@
 //
 //	deb      Debian Policy 5.6.12
 //	rpm      rpm's version comparison, with epoch, "~" and "^"
-//	maven    the POM reference's "Version Order Specification"
+//	maven    ComparableVersion of Maven 3.9
 //	pypi     PEP 440
 //	gem      Gem::Version
 //	nuget    NuGet "Package versioning"
+//	apk      apk-package(5)
+//	composer composer/semver
+//	pub      pub_semver: Semantic Versioning, then the build metadata
 //	golang   Go Modules Reference, "Versions" and "Pseudo-versions"
 //	npm, cargo, helm   Semantic Versioning 2.0.0, section 11
 //	oci, docker, generic and every other type   see generic.go
@@ -31,7 +34,8 @@ const maxLength = 256
 // 0, true. ok is false, and order 0, when the scheme cannot order the two:
 // either is empty, longer than 256 bytes, a content digest or full commit
 // hash, or otherwise not a version of the scheme. Among the versions of one
-// type the order is a total preorder.
+// type the order is a total preorder; only Maven's own is not, for versions
+// that have a qualifier between dots and the like (see maven.go).
 //
 // Compare never panics, reads no clock, keeps no state, and is safe for
 // concurrent use.
@@ -52,6 +56,12 @@ func Compare(typ, a, b string) (order int, ok bool) {
 		return compareParsed(a, b, parseGem, compareGem)
 	case "nuget":
 		return compareParsed(a, b, parseNuGet, compareNuGet)
+	case "apk":
+		return compareParsed(a, b, parseAPK, compareAPK)
+	case "composer":
+		return compareParsed(a, b, parseComposer, compareComposer)
+	case "pub":
+		return compareParsed(a, b, parseStrictSemver, comparePub)
 	case "golang":
 		return compareParsed(a, b, parseGo, compareSemver)
 	case "npm", "helm":

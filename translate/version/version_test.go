@@ -16,18 +16,24 @@ var factFiles = map[string][]string{
 	"deb":           {"deb"},
 	"rpm":           {"rpm"},
 	"maven":         {"maven"},
+	"maven-vectors": {"maven"},
 	"pypi":          {"pypi"},
 	"gem":           {"gem"},
 	"nuget":         {"nuget"},
-	"semver":        {"npm", "cargo", "helm", "golang", "generic", "oci", "docker", "unheard-of", ""},
-	"semver-strict": {"npm", "cargo", "helm", "golang", "generic", "oci", "docker", "unheard-of", ""},
+	"semver":        {"npm", "cargo", "pub", "helm", "golang", "generic", "oci", "docker", "unheard-of", ""},
+	"semver-strict": {"npm", "cargo", "pub", "helm", "golang", "generic", "oci", "docker", "unheard-of", ""},
 	"semver-build":  {"npm", "cargo", "helm", "golang", "generic", "unheard-of", "", "nuget"},
 	"semver-v":      {"npm", "helm", "golang", "generic", "oci", "docker", "unheard-of", ""},
 	"cargo":         {"cargo"},
+	"apk":           {"apk"},
+	"composer":      {"composer"},
+	"pub":           {"pub"},
 	"golang":        {"golang"},
 	"generic":       {"generic", "oci", "docker", "unheard-of", ""},
 	"generic-build": {"generic", "oci", "docker", "unheard-of", ""},
 	"oci":           {"oci", "docker"},
+
+	"composer-vectors": {"composer"},
 }
 
 // A fact is a chain of versions. between[i] is the sign between versions[i]

@@ -155,9 +155,36 @@ func eiffelTable(folder string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	files, err := filepath.Glob(filepath.Join(folder, "schemas", "*", "*.json"))
+	rows, err := eiffelRows(folder)
 	if err != nil {
 		return "", err
+	}
+	for i, r := range rows {
+		typ, version := r.before[0], r.before[1]
+		var in []string
+		for _, e := range names {
+			if key := e + " " + typ + " " + version; held[key] {
+				in = append(in, e)
+				delete(held, key)
+			}
+		}
+		rules, err := linkColumn(links.At(typ, version))
+		if err != nil {
+			return "", fmt.Errorf("links.json: %s %s: %w", typ, version, err)
+		}
+		rows[i].before, rows[i].after = append(r.before, strings.Join(in, " ")), []string{rules}
+	}
+	for key := range held {
+		return "", fmt.Errorf("event_manifest.yml: no schema for %s", key)
+	}
+	return fmt.Sprintf(header, "Eiffel") + "editions\t" + strings.Join(names, " ") + "\n" + render(rows), nil
+}
+
+// eiffelRows are the rows of all schemas of a folder, of which only the type, the version and the schema are known.
+func eiffelRows(folder string) ([]row, error) {
+	files, err := filepath.Glob(filepath.Join(folder, "schemas", "*", "*.json"))
+	if err != nil {
+		return nil, err
 	}
 	split := func(file string) (typ, version string) {
 		return filepath.Base(filepath.Dir(file)), strings.TrimSuffix(filepath.Base(file), ".json")
@@ -175,7 +202,7 @@ func eiffelTable(folder string) (string, error) {
 		typ, version := split(file)
 		v, err := parseFile(file)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		r := reader{
 			isType: func(path string, enum []string) bool {
@@ -190,29 +217,15 @@ func eiffelTable(folder string) (string, error) {
 			r.draft4 = true
 		case "https://json-schema.org/draft/2020-12/schema":
 		default:
-			return "", fmt.Errorf("%s: $schema %q is not known", file, d)
+			return nil, fmt.Errorf("%s: $schema %q is not known", file, d)
 		}
 		n, err := r.read(v, "", "event")
 		if err != nil {
-			return "", fmt.Errorf("%s: %w", file, err)
+			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		var in []string
-		for _, e := range names {
-			if key := e + " " + typ + " " + version; held[key] {
-				in = append(in, e)
-				delete(held, key)
-			}
-		}
-		rules, err := linkColumn(links.At(typ, version))
-		if err != nil {
-			return "", fmt.Errorf("links.json: %s %s: %w", typ, version, err)
-		}
-		rows = append(rows, row{[]string{typ, version, strings.Join(in, " ")}, n, []string{rules}})
+		rows = append(rows, row{[]string{typ, version}, n, nil})
 	}
-	for key := range held {
-		return "", fmt.Errorf("event_manifest.yml: no schema for %s", key)
-	}
-	return fmt.Sprintf(header, "Eiffel") + "editions\t" + strings.Join(names, " ") + "\n" + render(rows), nil
+	return rows, nil
 }
 
 func linkColumn(v jsondoc.Value) (string, error) {
@@ -246,33 +259,38 @@ func linkColumn(v jsondoc.Value) (string, error) {
 	return strings.Join(rules, " "), nil
 }
 
+// cdeventsSpecs are the versions of the specification that the table is made of; the folder may have others.
+var cdeventsSpecs = []string{"0.3.0", "0.4.1", "0.5.1"}
+
 func cdeventsTable(folder string) (string, error) {
-	folders, err := filepath.Glob(filepath.Join(folder, "v*"))
+	rows, err := cdeventsRows(folder)
 	if err != nil {
 		return "", err
 	}
-	var specs []string
-	for _, f := range folders {
-		specs = append(specs, strings.TrimPrefix(filepath.Base(f), "v"))
-	}
-	slices.SortFunc(specs, compareVersions)
+	return fmt.Sprintf(header, "CDEvents") + "specs\t" + strings.Join(cdeventsSpecs, " ") + "\n" + render(rows), nil
+}
+
+func cdeventsRows(folder string) ([]row, error) {
 	var rows []row
 	seen := map[string]bool{}
-	for _, spec := range specs {
+	for _, spec := range cdeventsSpecs {
 		base := filepath.Join(folder, "v"+spec, "schemas")
 		files, err := filepath.Glob(filepath.Join(base, "*.json"))
 		if err != nil {
-			return "", err
+			return nil, err
+		}
+		if len(files) == 0 {
+			return nil, fmt.Errorf("no schemas in %s", base)
 		}
 		linked, err := filepath.Glob(filepath.Join(base, "*", "*.json"))
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		refs := map[string]jsondoc.Value{}
 		for _, file := range linked {
 			v, err := parseFile(file)
 			if err != nil {
-				return "", err
+				return nil, err
 			}
 			refs[v.Get("$id").Str()] = v
 		}
@@ -280,21 +298,21 @@ func cdeventsTable(folder string) (string, error) {
 		for _, file := range files {
 			v, err := parseFile(file)
 			if err != nil {
-				return "", err
+				return nil, err
 			}
 			if s := v.Get("$schema").Str(); s != "https://json-schema.org/draft/2020-12/schema" {
-				return "", fmt.Errorf("%s: $schema %q is not known", file, s)
+				return nil, fmt.Errorf("%s: $schema %q is not known", file, s)
 			}
 			// A schema of one event names its type in an enum; the schema of custom events has a pattern there.
 			typ := "dev.cdeventsx"
 			for c := range v.At("properties", "context", "properties", "type", "enum").Children() {
 				if typ != "dev.cdeventsx" {
-					return "", fmt.Errorf("%s: more than one event type", file)
+					return nil, fmt.Errorf("%s: more than one event type", file)
 				}
 				typ = c.Str()
 			}
 			if parts := strings.Split(typ, "."); typ != "dev.cdeventsx" && (len(parts) != 7 || !strings.HasPrefix(typ, "dev.cdevents.")) {
-				return "", fmt.Errorf("%s: event type %q is not of the known form", file, typ)
+				return nil, fmt.Errorf("%s: event type %q is not of the known form", file, typ)
 			}
 			r := reader{
 				refs: refs, base: v.Get("$id").Str(),
@@ -303,16 +321,16 @@ func cdeventsTable(folder string) (string, error) {
 			}
 			n, err := r.read(v, "", "event")
 			if err != nil {
-				return "", fmt.Errorf("%s: %w", file, err)
+				return nil, fmt.Errorf("%s: %w", file, err)
 			}
 			// The event type alone says which schema an event has; were one type in two specifications with unlike
 			// content, that would no longer hold.
 			if seen[typ] && typ != "dev.cdeventsx" {
-				return "", fmt.Errorf("%s: event type %s is in an older specification too", file, typ)
+				return nil, fmt.Errorf("%s: event type %s is in an older specification too", file, typ)
 			}
 			seen[typ] = true
 			rows = append(rows, row{[]string{typ, spec}, n, nil})
 		}
 	}
-	return fmt.Sprintf(header, "CDEvents") + "specs\t" + strings.Join(specs, " ") + "\n" + render(rows), nil
+	return rows, nil
 }

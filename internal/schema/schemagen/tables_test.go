@@ -3,36 +3,28 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/internal/testkit/specs"
 )
 
-func specsFolder(t *testing.T) string {
-	folder := os.Getenv("EIFFELBRIDGE_SPECS")
-	if folder == "" {
-		dir, err := os.Getwd()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for dir != filepath.Dir(dir) {
-			if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-				break
-			}
-			dir = filepath.Dir(dir)
-		}
-		folder = filepath.Join(dir, "..", "shared", "specs")
-	}
-	if _, err := os.Stat(filepath.Join(folder, "eiffel", "links.json")); err != nil {
-		t.Log("the specifications are not at hand, so nothing says whether the tables are stale")
-		t.Skip("set EIFFELBRIDGE_SPECS to the folder of the specifications")
-	}
-	return folder
-}
-
+// TestTablesAreNotStale holds each row to the schema that the protocols' SDKs bring, and, where the specifications are at
+// hand, makes the tables of them again, with the editions, the link rules and what the SDKs lack.
 func TestTablesAreNotStale(t *testing.T) {
-	tables, err := Tables(specsFolder(t))
+	if !slices.Equal(cdeventsSpecs, specs.CDEvents) {
+		t.Errorf("the tables are made of CDEvents %s, the tests know %s", cdeventsSpecs, specs.CDEvents)
+	}
+	checkRows(t, specs.Modules(t))
+	folder := specs.Folder(t)
+	if folder == "" {
+		t.Log("the specifications are not at hand: neither the editions nor the link rules of the table were checked")
+		return
+	}
+	tables, err := Tables(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,6 +37,79 @@ func TestTablesAreNotStale(t *testing.T) {
 			t.Errorf("%s is stale: run go generate in internal/schema", name)
 		}
 	}
+	if len(tables) != 2 {
+		t.Errorf("%d tables", len(tables))
+	}
+}
+
+// checkRows reads the schemas of the SDKs: all of CDEvents, of Eiffel those of the editions. Each has its row in the tables,
+// which says what the schema says.
+func checkRows(t *testing.T, folder string) {
+	t.Helper()
+	for _, c := range []struct {
+		name string
+		rows func(string) ([]row, error)
+		want int // schemas
+		all  bool
+	}{
+		{"cdevents", cdeventsRows, 131, true},
+		{"eiffel", eiffelRows, 163, false},
+	} {
+		text, err := os.ReadFile(filepath.Join("..", c.name+".tab"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		written := readRows(t, string(text))
+		rows, err := c.rows(filepath.Join(folder, c.name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range rows {
+			name := strings.Join(r.before, " ")
+			if got := written[name]; got != r.schema.text {
+				t.Errorf("%s is stale: %s: %s\nwant %s", c.name+".tab", name, got, r.schema.text)
+			}
+		}
+		t.Logf("%s: %d of %d rows compared", c.name, len(rows), len(written))
+		if len(rows) != c.want || c.all && len(written) != len(rows) {
+			t.Errorf("%s: %d schemas and %d rows, want %d", c.name, len(rows), len(written), c.want)
+		}
+	}
+}
+
+// readRows reads a table: the first two columns of each row to its schema, every fragment written out.
+func readRows(t *testing.T, table string) map[string]string {
+	t.Helper()
+	fragment := regexp.MustCompile(`\$[A-Za-z]+\.[0-9a-f]{4}`)
+	fragments, rows := map[string]string{}, map[string]string{}
+	for line := range strings.Lines(table) {
+		columns := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		whole := func(s string) string {
+			return fragment.ReplaceAllStringFunc(s, func(name string) string {
+				text, ok := fragments[name] // which stands below those it refers to
+				if !ok {
+					t.Fatalf("no fragment %s above %s", name, line)
+				}
+				return text
+			})
+		}
+		switch {
+		case strings.HasPrefix(line, "#"), columns[0] == "specs", columns[0] == "editions":
+		case strings.HasPrefix(line, "$"):
+			fragments[columns[0]] = whole(columns[1])
+		default:
+			// The rows of Eiffel have the editions between the version and the schema.
+			schema := 2
+			if len(columns) > 3 {
+				schema = 3
+			}
+			rows[columns[0]+" "+columns[1]] = whole(columns[schema])
+		}
+	}
+	if len(rows) == 0 {
+		t.Fatal("a table without rows")
+	}
+	return rows
 }
 
 func TestReaderRefusesWhatTheTablesCannotSay(t *testing.T) {
