@@ -341,7 +341,7 @@ func (e *cdevent) calls(eiffelType string) (text, member string) {
 
 func (e *cdevent) makeUp(eiffelType, id, source string, data map[string]any, links ...elink) {
 	more, _ := data["customData"].([]any)
-	data["customData"] = append([]any{map[string]any{"key": "cdevents", "value": map[string]any{"synthesizedFor": e.id}}}, more...)
+	data["customData"] = append([]any{map[string]any{"key": "cdevents", "value": map[string]any{"synthesizedFor": e.id, "type": e.typ, "rules": 2}}}, more...)
 	e.add(eiffelType, id, source, data, links)
 }
 
@@ -351,7 +351,7 @@ func (e *cdevent) becomes(eiffelType, id string, data map[string]any, links ...e
 		return
 	}
 	e.eiffel, e.asEiffel = id, eiffelType
-	custom := []any{map[string]any{"key": "cdevents", "value": map[string]any{"event": json.RawMessage(e.text)}}}
+	custom := []any{map[string]any{"key": "cdevents", "value": map[string]any{"event": json.RawMessage(e.text), "rules": 2}}}
 	more, _ := data["customData"].([]any)
 	data = maps.Clone(data)
 	data["customData"] = append(custom, more...)
@@ -372,6 +372,7 @@ func (e *cdevent) add(eiffelType, id, source string, data map[string]any, links 
 		if l.target == "" {
 			continue
 		}
+		e.madeUpFor(l)
 		link := map[string]any{"type": l.kind, "target": l.target}
 		if l.domain != "" {
 			link["domainId"] = l.domain
@@ -381,6 +382,19 @@ func (e *cdevent) add(eiffelType, id, source string, data map[string]any, links 
 	e.want = append(e.want, map[string]any{
 		"meta": map[string]any{"id": id, "type": eiffelType, "version": version, "time": e.at, "source": from}, "data": data, "links": out,
 	})
+}
+
+// madeUpFor says in the mark of what was made up which link it was made up for.
+func (e *cdevent) madeUpFor(l elink) {
+	for _, made := range e.want {
+		if made["meta"].(map[string]any)["id"] != l.target {
+			continue
+		}
+		first := made["data"].(map[string]any)["customData"].([]any)[0].(map[string]any)
+		if mark := first["value"].(map[string]any); mark["synthesizedFor"] != nil && mark["role"] == nil {
+			mark["role"] = l.kind
+		}
+	}
 }
 
 // rule is how an event type may use a link type in the flow's edition, nil if not at all.

@@ -902,7 +902,7 @@ func (f *eiffelFlow) wanted(e *eiffelEvent, spec string) told {
 	event := marshal(f.t, map[string]any{
 		"context":               context,
 		"subject":               map[string]any{"id": e.subject.id, "source": e.subject.source, "content": content},
-		"customData":            map[string]any{"eiffel": map[string]any{"event": json.RawMessage(e.text)}},
+		"customData":            map[string]any{"eiffel": map[string]any{"event": json.RawMessage(e.text), "rules": 2}},
 		"customDataContentType": "application/json",
 	})
 	return told{text: e.text, want: []string{marshal(f.t, inWordsOf(spec, value(f.t, []byte(event)).(map[string]any)))}}

@@ -36,18 +36,42 @@ type envelope struct {
 	id       string // the original's id, for markOriginal and markID
 }
 
+// rules says by which rules a mark is read. It stands in every mark, for later versions; there is one set of rules.
+const rules = 2
+
+// maxMark is how long the texts of a mark may be, in bytes.
+const maxMark = 1024
+
 // isEnvelope tells whether a value has the form of what the bridge writes under its key. What has not is custom data of
 // a user that happens to bear our key.
 func isEnvelope(v jsondoc.Value) bool {
 	if v.Kind() != jsondoc.Object {
 		return false
 	}
-	n := 0
-	for range v.Children() {
-		n++
+	says, made := 0, false
+	for c := v.First(); c.Exists(); c = c.Next() {
+		ok := false
+		switch c.Key() {
+		case "event":
+			says++
+			ok = c.Kind() == jsondoc.Object
+		case "id":
+			says++
+			ok = c.Kind() == jsondoc.String
+		case "synthesizedFor":
+			says++
+			made = true
+			ok = c.Kind() == jsondoc.String
+		case "type", "role":
+			ok = c.Kind() == jsondoc.String && v.Get("synthesizedFor").Exists()
+		case "rules":
+			ok = c.Kind() == jsondoc.Number
+		}
+		if !ok || len(c.Str()) > maxMark {
+			return false
+		}
 	}
-	return n == 1 && (v.Get("event").Kind() == jsondoc.Object ||
-		v.Get("id").Kind() == jsondoc.String || v.Get("synthesizedFor").Kind() == jsondoc.String)
+	return says == 1 && (!made || v.Get("type").Exists() == v.Get("role").Exists())
 }
 
 // carriedValue tells whether a value is an event carried in another: a member "event" of an envelope of ours.
@@ -135,11 +159,7 @@ func (r *run) writeOriginal(w *jsondoc.Writer) error {
 
 // readOriginal decodes and validates a carried event; the reason says why it is not believed.
 func readOriginal(v jsondoc.Value, want Protocol) (Event, string) {
-	doc, err := jsondoc.Parse(v.Raw())
-	if err != nil {
-		return Event{}, "its original is not readable"
-	}
-	original, err := decode(doc)
+	original, err := decode(v.Document())
 	if err != nil || original.Protocol != want {
 		return Event{}, "its original is no event of the other protocol"
 	}
@@ -190,22 +210,21 @@ func (g *Engine) envelopeOfCDEvent(in *Event) (envelope, string) {
 	return envelope{}, "the event's type is not what its original becomes"
 }
 
-// envelopeOfEiffel reads the entry of data.customData. It is believed only if the serializer is this module, whatever
-// its version, and everything about the event is what section 2 derives from the original.
+// envelopeOfEiffel reads the first entry of our key in data.customData; any further one is custom data. It is believed only if
+// the serializer is this module, whatever its version, and everything about the event is what section 2 derives from the
+// original.
 func (g *Engine) envelopeOfEiffel(in *Event) (envelope, string) {
-	reason := ""
-	for entry := range in.doc.Root().At("data", "customData").Children() {
+	entries := in.doc.Root().Get("data").Get("customData")
+	for entry := entries.First(); entry.Exists(); entry = entry.Next() {
 		if entry.Get("key").Str() != carriedCDEvent {
 			continue
 		}
-		e, why := g.envelopeOfEntry(in, entry.Get("value"))
-		if why == "" {
-			e.at = entry.Get("value").Index()
-			return e, ""
-		}
-		reason = why
+		v := entry.Get("value")
+		e, reason := g.envelopeOfEntry(in, v)
+		e.at = v.Index()
+		return e, reason
 	}
-	return envelope{}, reason
+	return envelope{}, ""
 }
 
 func (g *Engine) envelopeOfEntry(in *Event, v jsondoc.Value) (envelope, string) {
@@ -223,7 +242,7 @@ func (g *Engine) envelopeOfEntry(in *Event, v jsondoc.Value) (envelope, string) 
 		return envelope{mark: markID, id: id.Str()}, ""
 	}
 	if id := v.Get("synthesizedFor"); id.Exists() {
-		if !g.isSynthesized(in, id.Str()) {
+		if !g.isSynthesized(in, v) {
 			return envelope{}, "the event's id is not that of a synthesized one"
 		}
 		return envelope{mark: markSynthesized, id: id.Str()}, ""

@@ -796,7 +796,7 @@ func TestCustomDataWithoutCarrying(t *testing.T) {
 		map[string]any{"key": "a", "value": nil},
 	}})
 	e := only(t, alone(t, none, text))
-	if got, want := string(field(t, e, "/customData").Raw()), `{"eiffel":{"id":"`+uuid(1)+`"},"a":[1.50,{"x":null},null],"b":[1,2],"":"empty"}`; got != want {
+	if got, want := string(field(t, e, "/customData").Raw()), `{"eiffel":{"id":"`+uuid(1)+`","rules":2},"a":[1.50,{"x":null},null],"b":[1,2],"":"empty"}`; got != want {
 		t.Errorf("the custom data is\n%s, want\n%s", got, want)
 	}
 

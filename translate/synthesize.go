@@ -1,10 +1,11 @@
 package translate
 
 import (
-	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 )
 
@@ -60,7 +61,7 @@ func (t *toEiffel) synthesizeAnchor(l *rowLink, id string, k SubjectKey, art *ar
 	default:
 		data = append(data, textMember(name, anchorNameAt(l.Anchor)...))
 	}
-	t.synthesize(l.Anchor, id, k.Source, subject, data, own)
+	t.synthesize(l.Anchor, id, l.Type, k.Source, subject, data, own)
 	if !t.replaying {
 		record := EiffelEvent{Type: l.Anchor, Time: t.in.Time, Subject: k, Links: own, Emitted: true, Synthesized: true}
 		anchor := Subject{Anchors: []Anchor{{Type: l.Anchor, First: id, Last: id, Synthesized: true, From: t.in.ID}}}
@@ -107,8 +108,9 @@ func anchorNameAt(eiffelType string) []string {
 	return []string{"name"}
 }
 
-// synthesize appends a made-up event to the output. The subject is the id of what it stands for, where the data do not say.
-func (t *toEiffel) synthesize(eiffelType, id, source, subject string, data []member, links []EiffelLink) {
+// synthesize appends a made-up event to the output, which is needed for a link of the role. The subject is the id of what it
+// stands for, where the data do not say.
+func (t *toEiffel) synthesize(eiffelType, id, role, source, subject string, data []member, links []EiffelLink) {
 	output := t.g.eiffel[eiffelType]
 	if output.schema == nil || t.undecided() {
 		return
@@ -121,7 +123,9 @@ func (t *toEiffel) synthesize(eiffelType, id, source, subject string, data []mem
 	beginEntry(w, carriedCDEvent)
 	w.Object()
 	w.Member("synthesizedFor", t.in.ID)
-	w.Close()
+	w.Member("type", t.in.Type)
+	w.Member("role", role)
+	endMark(w)
 	w.Close()
 	if subject != "" {
 		beginEntry(w, subjectKey)
@@ -138,22 +142,22 @@ func (t *toEiffel) synthesize(eiffelType, id, source, subject string, data []mem
 const synthesizedRoom = 768
 
 // synthesizeComposition makes up a composition, which stands in for what a required link lacks, and learns it.
-func (t *toEiffel) synthesizeComposition(id, name string, elements []string) {
+func (t *toEiffel) synthesizeComposition(id, role, name string, elements []string) {
 	var links []EiffelLink
 	for _, e := range elements {
 		links = append(links, EiffelLink{Type: linkElement, Target: e})
 	}
-	t.synthesize(typeCD, id, t.in.Source, "", []member{textMember(name, "name")}, links)
+	t.synthesize(typeCD, id, role, t.in.Source, "", []member{textMember(name, "name")}, links)
 	if !t.replaying {
 		record := EiffelEvent{Type: typeCD, Time: t.in.Time, Links: links, Emitted: true, Synthesized: true}
 		t.learn(t.eventQuery(id), record.Encode())
 	}
 }
 
-// isSynthesized tells whether an Eiffel event is one that the bridge makes up for the CDEvent of that id.
-func (g *Engine) isSynthesized(in *Event, contextID string) bool {
+// isSynthesized tells whether an Eiffel event is one that the bridge makes up for the event that its mark names.
+func (g *Engine) isSynthesized(in *Event, mark jsondoc.Value) bool {
 	if in.Type == typeCD {
-		return isComposition(in, contextID)
+		return isComposition(in, mark)
 	}
 	k, ok := g.subjectOfAnchor(in)
 	return ok && in.ID == anchorID(in.Type, k)
@@ -190,22 +194,36 @@ func (g *Engine) subjectOfAnchor(in *Event) (SubjectKey, bool) {
 	return k, true
 }
 
-// isComposition tells whether a composition is one that the bridge makes up. The type of the event that needed it is not
-// written anywhere, but few types need one: their versions are tried, those to come as well.
-func isComposition(in *Event, contextID string) bool {
+// isComposition tells whether a composition is one that the bridge makes up.
+func isComposition(in *Event, mark jsondoc.Value) bool {
 	uri := in.doc.Root().At("meta", "source", "uri").Str()
-	for _, need := range []struct{ role, name string }{
-		{linkSubject, "service.published"},
-		{linkIUT, "testcaserun.queued"}, {linkIUT, "testcaserun.started"}, {linkIUT, "testcaserun.finished"}, {linkIUT, "testcaserun.skipped"},
-	} {
-		for minor := range 20 {
-			for patch := range 10 {
-				t := fmt.Sprintf("dev.cdevents.%s.0.%d.%d", need.name, minor, patch)
-				if in.ID == synthesizedID(need.role, uri, contextID, t) {
-					return true
-				}
-			}
+	contextID := mark.Get("synthesizedFor").Str()
+	if !madeID(in.ID) || len(uri) > maxMark {
+		return false
+	}
+	if eventType := mark.Get("type"); eventType.Exists() {
+		return in.ID == synthesizedID(mark.Get("role").Str(), uri, contextID, eventType.Str())
+	}
+	// A mark of the first version does not say for which type it was made: those that there were are tried.
+	for _, c := range oldCompositions() {
+		if in.ID == synthesizedID(c.role, uri, contextID, c.eventType) {
+			return true
 		}
 	}
 	return false
 }
+
+type oldComposition struct{ role, eventType string }
+
+// oldCompositions are the links and types for which a mark without a type was written.
+var oldCompositions = sync.OnceValue(func() (list []oldComposition) {
+	for _, eventType := range schema.CDEventTypes() {
+		switch name := nameOfType(eventType); {
+		case name == "service.published":
+			list = append(list, oldComposition{linkSubject, eventType})
+		case strings.HasPrefix(name, "testcaserun."):
+			list = append(list, oldComposition{linkIUT, eventType})
+		}
+	}
+	return list
+})

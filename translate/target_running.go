@@ -68,7 +68,7 @@ func (t *toEiffel) runningTarget(l *rowLink) (to rowTarget) {
 	to.says(from...)
 	t.diagnose("no_running_deployment", "no deployment of service %q is known to run; composition %s stands in for it", service.ID, to.id)
 	if t.g.settings.Synthesize != SynthesizeNever {
-		t.synthesizeComposition(to.id, service.ID, nil)
+		t.synthesizeComposition(to.id, l.Type, service.ID, nil)
 	}
 	return to
 }

@@ -43,7 +43,7 @@ func (t *toEiffel) testedTarget(linkType string) string {
 		t.diagnose("no_item_under_test", "nothing is known of what is tested; composition %s, named %q, stands in for it", id, shorten(name, 120))
 	}
 	if t.g.settings.Synthesize != SynthesizeNever {
-		t.synthesizeComposition(id, name, strings.Fields(list))
+		t.synthesizeComposition(id, linkType, name, strings.Fields(list))
 	}
 	return id
 }

@@ -203,15 +203,16 @@ func (t *toCDEvents) writeCustomData(w *jsondoc.Writer, users *userData) error {
 	if t.carry {
 		w.Name(carriedEiffel)
 		w.Object()
-		defer w.Close()
 		w.Name("event")
-		return t.writeOriginal(w)
+		err := t.writeOriginal(w)
+		endMark(w)
+		return err
 	}
 	if !users.has(carriedEiffel) {
 		w.Name(carriedEiffel)
 		w.Object()
 		w.Member("id", t.in.ID)
-		w.Close()
+		endMark(w)
 	}
 	for _, key := range users.keys {
 		w.Name(key)

@@ -86,7 +86,7 @@ func (t *toEiffel) write(data []member, custom []entry) (Event, error) {
 	} else {
 		w.Member("id", t.in.ID)
 	}
-	w.Close()
+	endMark(w)
 	w.Close()
 	for _, c := range custom {
 		beginEntry(w, c.key)

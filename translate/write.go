@@ -83,6 +83,13 @@ func begunBefore(members []member, name string) bool {
 	return false
 }
 
+// endMark ends the mark that is open.
+func endMark(w *jsondoc.Writer) {
+	w.Name("rules")
+	w.Int(rules)
+	w.Close()
+}
+
 // seal makes an event of what was written, and holds it against its schema: what the bridge sends is never invalid.
 func (r *run) seal(w *jsondoc.Writer, e *Event, s *schema.Schema) error {
 	e.doc = w.Document()

@@ -99,6 +99,38 @@ func (v Value) depth(skip func(Value) bool) int {
 	return most + 1
 }
 
+// Document is the value, with all that is in it, as a document of its own. It shares the text with v's.
+func (v Value) Document() *Document {
+	n := &v.d.nodes[v.i]
+	out := &Document{buf: v.d.buf[n.start:n.end:n.end], nodes: append([]node(nil), v.d.nodes[v.i:v.end()]...), depth: v.d.depth}
+	if out.depth > MaxDepth {
+		out.depth = v.depth(nil) // v may be less deep than its document
+	}
+	moved := nodesMoved{text: -n.start, index: -v.i}
+	for i := range out.nodes {
+		moved.apply(&out.nodes[i])
+	}
+	root := &out.nodes[0]
+	root.keyStart, root.keyEnd, root.next, root.parent = 0, 0, 0, -1
+	return out
+}
+
+// nodesMoved is by how much values move with their text and in the table.
+type nodesMoved struct{ text, index int32 }
+
+func (m nodesMoved) apply(n *node) {
+	if n.keyStart != n.keyEnd {
+		n.keyStart += m.text
+		n.keyEnd += m.text
+	}
+	n.start += m.text
+	n.end += m.text
+	if n.next != 0 {
+		n.next += m.index
+	}
+	n.parent += m.index
+}
+
 // Root is the outermost value.
 func (d *Document) Root() Value { return Value{d, 0} }
 

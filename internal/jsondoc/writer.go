@@ -116,25 +116,14 @@ func (w *Writer) Splice(v Value) {
 	from := &v.d.nodes[v.i]
 	text := v.d.buf[from.start:from.end]
 	root := w.begin(from.kind)
-	shift := root.start - from.start
+	moved := nodesMoved{text: root.start - from.start, index: w.last - v.i}
 	w.d.buf = append(w.d.buf, text...)
 	root.end = int32(len(w.d.buf))
 	if from.kind < Array {
 		return
 	}
-	index := w.last
-	move := index - v.i
 	for _, n := range v.d.nodes[v.i+1 : v.end()] {
-		if n.keyStart != n.keyEnd {
-			n.keyStart += shift
-			n.keyEnd += shift
-		}
-		n.start += shift
-		n.end += shift
-		if n.next != 0 {
-			n.next += move
-		}
-		n.parent += move
+		moved.apply(&n)
 		w.d.nodes = append(w.d.nodes, n)
 	}
 	deep := v.d.depth
