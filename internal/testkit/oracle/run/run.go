@@ -217,7 +217,7 @@ func (b *block) output(o stream.Output) *translate.Event {
 		return nil
 	}
 	outs := b.outputs[o.Step]
-	return &outs[o.Number%len(outs)]
+	return &outs[(o.Number%len(outs)+len(outs))%len(outs)] // -1 is the last
 }
 
 func (b *block) step(i int, s *stream.Step) {
