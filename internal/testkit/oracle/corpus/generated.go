@@ -31,10 +31,12 @@ var themes = []theme{
 	{"services in both", [2]int{40, 250}, true, []share{{plainCDEvent(serviceNames), 40}, {eiffelService, 40}, {again, 8}, {around, 12}, {plainEiffel(sourceTypes), 4}, {damaged, 1}}},
 	{"runs in CDEvents", [2]int{30, 150}, false, []share{{plainCDEvent(runNames), 70}, {plainCDEvent(serviceNames), 10}, {again, 8}, {around, 8}, {damaged, 1}}},
 	{"runs in Eiffel", [2]int{30, 150}, false, []share{{plainEiffel(runTypes), 70}, {eiffelService, 10}, {cdeventOfEiffel, 8}, {again, 8}, {around, 8}, {damaged, 1}}},
-	{"sources in both", [2]int{30, 150}, false, []share{{plainCDEvent(otherNames), 45}, {plainEiffel(sourceTypes), 35}, {customCDEvent, 4}, {again, 8}, {around, 10}, {damaged, 1}}},
+	{"sources in both", [2]int{30, 150}, false, []share{{plainCDEvent(otherNames), 45}, {plainEiffel(sourceTypes), 35}, {madeOfChanges, 4}, {customCDEvent, 4}, {again, 8}, {around, 10}, {damaged, 1}}},
 	{"anything", [2]int{30, 120}, false, []share{{anything, 75}, {again, 8}, {around, 15}, {damaged, 3}}},
 	{"damaged", [2]int{20, 100}, false, []share{{anything, 15}, {plainCDEvent(allNames), 15}, {plainEiffel(runTypes), 8}, {eiffelService, 8}, {unknownEiffel, 6}, {customCDEvent, 6}, {damaged, 40}, {again, 5}, {around, 10}}},
 	{"there and back", [2]int{30, 150}, false, []share{{plainCDEvent(allNames), 25}, {eiffelService, 12}, {plainEiffel(runTypes), 8}, {plainEiffel(sourceTypes), 6}, {again, 5}, {around, 55}}},
+	{"overlays", [2]int{30, 150}, true, []share{{ofOverlay, 60}, {plainCDEvent(allNames), 12}, {eiffelService, 14}, {again, 6}, {around, 12}, {damaged, 1}}},
+	{"crowds", [2]int{100, 300}, true, []share{{crowd, 1}, {plainCDEvent(allNames), 20}, {eiffelService, 10}, {plainEiffel(runTypes), 10}, {madeOfChanges, 3}, {around, 4}}},
 	{"long line in CDEvents", [2]int{220, 400}, true, []share{{longLine(false), 92}, {again, 5}, {around, 3}}},
 	{"long line in Eiffel", [2]int{240, 400}, true, []share{{longLine(true), 92}, {again, 5}, {around, 3}}},
 	{"long line in both", [2]int{240, 400}, true, []share{{longLine(false), 45}, {longLine(true), 47}, {again, 5}, {around, 3}}},
@@ -91,7 +93,10 @@ func drawVariant(r *rand.Rand, t *theme) stream.Variant {
 		v.Back, v.Round = true, true
 	}
 	v.Fresh = r.IntN(100) < 3
-	v.Each = len(t.tales) > 0 && r.IntN(100) < 4
+	if r.IntN(100) < 3 {
+		v.Hurt = 3 + r.IntN(20)
+	}
+	v.Each = r.IntN(100) < 4
 	return v
 }
 
@@ -131,7 +136,7 @@ func drawSettings(r *rand.Rand, t *theme) stream.Settings {
 		s.Version = "1.2.3"
 	}
 	s.Explain = chance(40)
-	if chance(14) {
+	if chance(8) || t.name == "overlays" {
 		s.Overlay = pick("acme-release", "deployment", "conditions")
 	}
 	return s

@@ -72,8 +72,37 @@ func customCDEvent(w *world, to string) {
 	w.ids = append(w.ids, id)
 }
 
+// kinds of runs, as the categories of an activity have them.
+var kinds = []struct{ category, subject string }{
+	{"pipelineRun", "pipelinerun"}, {"build", "build"}, {"taskRun", "taskrun"}, {"testSuiteRun", "testsuiterun"},
+}
+
 // cdeventOfEiffel tells a CDEvent about a run that an Eiffel event began: its id is that event's.
 func cdeventOfEiffel(w *world, to string) {
+	source := w.sources[0]
+	about := func(name, id string) {
+		g := given{"/subject/id": text(id), "/context/source": text(source), "/subject/source": ""}
+		if strings.HasSuffix(name, ".finished") && w.chance(60) {
+			g["/subject/content/outcome"] = text(w.pick("cancel", "Canceled", "success"))
+		}
+		w.cdevent(name, g, to)
+	}
+	if w.chance(40) {
+		k := kinds[w.IntN(len(kinds))]
+		g := given{"/meta/source/uri": text(source), "/data/categories": `[` + text(k.category) + `]`}
+		links := []link(nil)
+		if w.chance(30) {
+			links = append(links, link{"CONTEXT", w.target([]string{"EiffelActivityTriggeredEvent"})})
+		}
+		version, _ := schema.EditionVersion("Orizaba", "EiffelActivityTriggeredEvent")
+		s, err := schema.ForEiffel("EiffelActivityTriggeredEvent", version)
+		if err != nil {
+			panic(err)
+		}
+		id := w.write(s, g, links, to)
+		about(k.subject+"."+w.pick("finished", "finished", "started"), id)
+		return
+	}
 	var all []target
 	for _, t := range []string{"EiffelActivityTriggeredEvent", "EiffelTestCaseTriggeredEvent", "EiffelTestSuiteStartedEvent"} {
 		for _, x := range w.targets[t] {
@@ -83,18 +112,126 @@ func cdeventOfEiffel(w *world, to string) {
 		}
 	}
 	if len(all) == 0 {
-		source := w.sources[0]
-		w.eiffel("EiffelActivityTriggeredEvent", given{"/meta/source/uri": text(source), "/data/categories": w.pick(`["taskRun"]`, `["pipelineRun"]`, `["build"]`, `["testSuiteRun"]`)}, nil, to)
-		return
+		all = []target{{id: w.uuid('4')}}
 	}
-	names := []string{"pipelinerun.queued", "pipelinerun.started", "pipelinerun.finished", "build.queued", "build.finished", "taskrun.started", "taskrun.finished", "taskrun.finished",
-		"testcaserun.queued", "testcaserun.finished", "testcaserun.skipped", "testsuiterun.queued", "testsuiterun.started", "testsuiterun.finished"}
-	g := given{"/subject/id": text(all[len(all)-1-w.IntN(min(4, len(all)))].id), "/context/source": text(w.sources[0])}
-	name := w.pick(names...)
-	if strings.HasSuffix(name, ".finished") && w.chance(50) {
-		g["/subject/content/outcome"] = text("cancel")
+	about(w.pick(runNames[:len(runNames)-1]...), all[len(all)-1-w.IntN(min(4, len(all)))].id)
+}
+
+// crowd tells of so many of a kind that lists in the ledger come to their end: services in an environment, sources of an
+// id, deletions of an environment, events with one context id, targets of links.
+func crowd(w *world, to string) {
+	n := 20 + w.IntN(130)
+	kind := w.IntN(6)
+	for i := range n {
+		source := text(fmt.Sprintf("https://ci.example.com/%d", i))
+		switch kind {
+		case 0, 1:
+			w.cdevent("service.deployed", given{"/subject/id": text(fmt.Sprintf("service-%d", i)), "/subject/source": "", "/context/source": text(w.sources[0]),
+				"/subject/content/environment": `{"id":"prod"}`, "/subject/content/artifactId": text(fmt.Sprintf("pkg:oci/service-%d@1.%d.0", i%90, i))}, to)
+		case 2:
+			w.cdevent(w.pick("service.deployed", "environment.created", "pipelinerun.queued"), given{"/subject/id": text("shop"), "/subject/source": "", "/context/source": source,
+				"/subject/content/environment": `{"id":"prod","source":` + text(w.sources[0]) + `}`}, to)
+			if i > 20 {
+				return
+			}
+		case 3:
+			w.cdevent(w.pick("environment.deleted", "environment.deleted", "environment.created"), given{"/subject/id": text("prod"), "/subject/source": "", "/context/source": text(w.sources[0])}, to)
+		case 4:
+			w.cdevent(w.pick(allNames...), given{"/context/id": text("the same id"), "/context/source": source}, to)
+			if i > 14 {
+				return
+			}
+		case 5:
+			w.eiffel("EiffelSourceChangeCreatedEvent", given{}, nil, to)
+			if i == n-1 || i > 75 {
+				w.madeOf(to)
+				return
+			}
+		}
 	}
-	w.cdevent(name, g, to)
+	if kind < 2 {
+		w.cdevent("testcaserun.queued", given{"/subject/content/environment": `{"id":"prod","source":` + text(w.sources[0]) + `}`}, to)
+		w.cdevent("testcaserun.started", given{"/subject/content/environment": `{"id":"prod","source":` + text(w.sources[0]) + `}`}, to)
+		w.cdevent("testcaserun.finished", given{"/subject/content/environment": `{"id":"prod"}`}, to)
+	}
+}
+
+// madeOf tells an artifact that was made of changes, directly or by way of compositions and causes.
+func (w *world) madeOf(to string) {
+	changes := append(append([]target{}, w.targets["EiffelSourceChangeCreatedEvent"]...), w.targets["EiffelSourceChangeSubmittedEvent"]...)
+	var links []link
+	for _, c := range changes {
+		links = append(links, link{"ELEMENT", w.idOf(c)})
+	}
+	if len(links) > 3 && w.chance(50) {
+		links = links[:1+w.IntN(3)]
+	}
+	w.write(version("EiffelCompositionDefinedEvent", "4.0.0"), given{}, links, to)
+	cause := links[:min(len(links), w.IntN(4))]
+	last := w.targets["EiffelCompositionDefinedEvent"]
+	for range w.IntN(9) { // a chain of causes
+		id := w.write(version("EiffelActivityTriggeredEvent", "4.3.0"), given{}, []link{{"CAUSE", w.idOf(last[len(last)-1])}}, to)
+		cause = []link{{"CAUSE", id}}
+		last = []target{{id: id}}
+	}
+	var art []link
+	if w.chance(60) {
+		cds := w.targets["EiffelCompositionDefinedEvent"]
+		art = append(art, link{"COMPOSITION", w.idOf(cds[len(cds)-1])})
+	}
+	for _, c := range cause {
+		art = append(art, link{"CAUSE", c.target})
+	}
+	w.write(version("EiffelArtifactCreatedEvent", "3.3.0"), given{"/data/identity": text(w.purl())}, art, to)
+}
+
+func version(eiffelType, v string) *schema.Schema {
+	s, err := schema.ForEiffel(eiffelType, v)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// madeOfChanges tells two or three changes and what was made of them.
+func madeOfChanges(w *world, to string) {
+	for range 1 + w.IntN(3) {
+		w.eiffel(w.pick("EiffelSourceChangeCreatedEvent", "EiffelSourceChangeSubmittedEvent"), given{}, nil, to)
+	}
+	w.madeOf(to)
+}
+
+// ofOverlay tells an event for which the overlays have rows, in either protocol.
+func ofOverlay(w *world, to string) {
+	switch w.IntN(9) {
+	case 0, 1:
+		w.custom(w.pick("dev.cdeventsx.acme-release.shipped.1.0.0", "dev.cdeventsx.acme-release.withdrawn.1.0.0"), given{"/subject/id": text(w.subject("release")),
+			"/subject/content": `{"artifacts":[` + text(w.artifact()) + `,"pkg:oci/shop-admin@1.4.1","release notes"],"approvedBy":"Wile E."}`}, to)
+	case 2, 3:
+		g := given{"/data/name": text("released"), "/data/value": text(w.pick("SUCCESS", "FAILURE", "INCONCLUSIVE"))}
+		if w.chance(60) {
+			g["/data/customData"] = `[{"key":"release","value":` + w.pick(`"shop-2026.3"`, `7`, `""`) + `}]`
+		}
+		w.eiffel("EiffelConfidenceLevelModifiedEvent", g, []link{{"SUBJECT", w.target([]string{"EiffelArtifactCreatedEvent"})}}, to)
+	case 4:
+		w.eiffel("EiffelActivityTriggeredEvent", given{"/data/name": text(w.pick("deploy shop", "Deploy", "deploy cart to prod", "build")), "/data/categories": w.pick(`["deployment"]`, `[]`, `["build"]`),
+			"/data/customData": w.pick(`[{"key":"environment","value":"prod"}]`, `[]`, `[{"key":"environment","value":{"a":1}}]`)}, nil, to)
+	case 5:
+		t := w.pick("EiffelActivityStartedEvent", "EiffelActivityFinishedEvent", "EiffelActivityCanceledEvent")
+		w.eiffel(t, given{}, []link{{"ACTIVITY_EXECUTION", w.target([]string{"EiffelActivityTriggeredEvent"})}}, to)
+	case 6:
+		w.custom(generate.CustomType, given{"/subject/id": text(w.pick("thing-1", "thing-2")), "/context/source": text(w.pick("https://ci.example.com/a", "https://ci.example.com/b")),
+			"/subject/content": w.pick(`{"n":"1.50"}`, `{"n":1}`, `{}`, `{"n":null}`)}, to)
+	case 7:
+		w.eiffel("EiffelCompositionDefinedEvent", given{"/data/name": text(w.pick("thing-1", "all of it"))}, nil, to)
+	default:
+		id := w.eventID()
+		content := `{"outcome":` + text(w.pick("success", "failure", "odd", "cancel")) + `,"errors":"e","uri":"https://example.com/a","artifactId":` + text(w.artifact()) +
+			`,"environment":{"id":"prod"},"service":{"id":"shop"}}`
+		w.put([]byte(`{"context":{"specversion":"0.5.1","id":`+text(id)+`,"source":`+text(w.source())+`,"type":"dev.cdevents.deployment.`+w.pick("queued", "started", "finished")+
+			`.0.1.0","timestamp":`+text(w.timestamp())+`},"subject":{"id":`+text(w.subject("deployment"))+`,"content":`+w.pick(content, content, `{}`)+`}}`), to)
+		w.ids = append(w.ids, id)
+	}
 }
 
 // unknownEiffel tells an Eiffel event of a type or version that is not known.
