@@ -67,6 +67,7 @@ type Variant struct {
 	Fresh bool `json:"fresh,omitempty"` // each event has a ledger of its own
 	Back  bool `json:"back,omitempty"`  // every output goes back through an empty ledger and through the far bridge
 	Round bool `json:"round,omitempty"` // every output goes back through the same ledger, and what comes of it as well
+	Hurt  int  `json:"hurt,omitempty"`  // of the ledger's records, one of that many reads as damaged; 0: none
 	Each  bool `json:"each,omitempty"`  // the learned state is written after each event, not only at the end
 }
 
@@ -79,7 +80,7 @@ func (v Variant) String() string {
 	for _, flag := range []struct {
 		on   bool
 		name string
-	}{{v.Fresh, "fresh"}, {v.Back, "back"}, {v.Round, "round"}} {
+	}{{v.Fresh, "fresh"}, {v.Back, "back"}, {v.Round, "round"}, {v.Hurt > 0, "hurt"}} {
 		if flag.on {
 			out += " +" + flag.name
 		}

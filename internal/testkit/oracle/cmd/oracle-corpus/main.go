@@ -25,6 +25,7 @@ func write() error {
 	events := flag.Int("events", 100000, "how many events to generate")
 	seed := flag.Uint64("seed", 1, "the seed of the first generated stream")
 	full := flag.Bool("full", false, "run the examples with the full product of all settings")
+	examples := flag.Bool("examples", true, "write the examples and cases as well")
 	flag.Parse()
 	f, err := os.Create(*out)
 	if err != nil {
@@ -50,11 +51,20 @@ func write() error {
 		fmt.Fprintln(os.Stderr, note)
 	}
 	for i := range static {
+		if !*examples {
+			break
+		}
 		if err := w.Stream(&static[i]); err != nil {
 			return err
 		}
 	}
-	_, _ = events, seed
+	for n := *seed; *events > 0; n++ {
+		s := corpus.Generate(n)
+		*events -= len(s.Steps)
+		if err := w.Stream(&s); err != nil {
+			return err
+		}
+	}
 	if err := b.Flush(); err != nil {
 		return err
 	}

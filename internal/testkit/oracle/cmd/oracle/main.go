@@ -192,7 +192,7 @@ func build(o *options) (*drivers, error) {
 	}
 	_, noDriver := os.Stat(d.old)
 	_, noCorpus := os.Stat(d.corpus)
-	if o.corpus == "" && (noDriver != nil || noCorpus != nil) {
+	if noDriver != nil || noCorpus != nil {
 		if err := buildBase(o, base, kept, shared, d); err != nil {
 			os.RemoveAll(temp)
 			return nil, err
@@ -229,6 +229,9 @@ func buildBase(o *options, base, kept, shared string, d *drivers) error {
 	}
 	if _, err := output(tree, "go", "build", "-o", kept+string(filepath.Separator), "./"+folder+"/cmd/oracle-run", "./"+folder+"/cmd/oracle-corpus"); err != nil {
 		return err
+	}
+	if o.corpus != "" {
+		return nil
 	}
 	part := d.corpus + ".part"
 	args := []string{"-root", tree, "-shared", shared, "-out", part, "-events", fmt.Sprint(o.events), "-seed", fmt.Sprint(o.seed)}
