@@ -18,6 +18,7 @@ type account struct {
 	room        [4]uint64
 	losses      []Loss
 	diagnostics []Diagnostic
+	said        lookup[Diagnostic, struct{}]
 	moves       []Move
 	pointers    arena.Arena // of losses
 }
@@ -68,12 +69,11 @@ func (a *account) diagnose(code, format string, args ...any) {
 
 // note is diagnose for a message that is written already.
 func (a *account) note(code, message string) {
-	for i := range a.diagnostics {
-		if a.diagnostics[i].Code == code && a.diagnostics[i].Message == message {
-			return
-		}
+	d := Diagnostic{code, message}
+	if _, again := a.said.get(d); !again {
+		a.said.put(d, struct{}{})
+		a.diagnostics = append(a.diagnostics, d)
 	}
-	a.diagnostics = append(a.diagnostics, Diagnostic{code, message})
 }
 
 // mainOutput stands for the index of the event that the input itself becomes, until that is known.

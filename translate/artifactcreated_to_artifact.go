@@ -11,6 +11,7 @@ import (
 func (t *toCDEvents) artifactSubject() {
 	data := t.in.doc.Root().Get("data")
 	if identity := data.Get("identity"); identity.Exists() {
+		t.identifies(identity)
 		t.identity = identity.Str()
 		fidelity := Exact
 		if a, purl := parseArtifact(t.identity, true); !purl || a.text != t.identity {

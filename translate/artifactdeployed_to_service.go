@@ -94,6 +94,7 @@ func (t *toCDEvents) serviceID() string {
 	if v.Kind() != jsondoc.String || v.Str() == "" {
 		return ""
 	}
+	t.identifies(v)
 	t.move(v, "/subject/id", "custom data "+t.g.settings.ServiceIDKey, Exact)
 	t.move(entry.Get("key"), "/subject/id", "custom data "+t.g.settings.ServiceIDKey, OneWay)
 	return v.Str()

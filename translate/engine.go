@@ -56,6 +56,10 @@ func (g *Engine) translate(in *Event, known *recall) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if err := checkLengths(in); err != nil {
+		return Result{}, err
+	}
+	known.budget = newBudget(in)
 	if in.Protocol == CDEvents {
 		return g.translateToEiffel(in, s, known)
 	}

@@ -163,6 +163,9 @@ func readOriginal(v jsondoc.Value, want Protocol) (Event, string) {
 	if err != nil || original.Protocol != want {
 		return Event{}, "its original is no event of the other protocol"
 	}
+	if err := checkLengths(&original); err != nil {
+		return Event{}, "its original is identified by too long a text"
+	}
 	if _, findings := check(&original); len(findings) > 0 {
 		return Event{}, "its original is not valid: " + findings[0].Message
 	}

@@ -4,6 +4,7 @@ package translate
 // one of the version before, else one named by the event (section 2).
 func (t *toCDEvents) environmentSubject() {
 	name := t.in.doc.Root().At("data", "name")
+	t.identifies(name)
 	k := SubjectKey{Kind: kindEnvironment, Source: t.in.Source, ID: name.Str()}
 	if k.ID == "" {
 		k.ID = urnUUID + t.in.ID

@@ -6,6 +6,7 @@ import "github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 func (t *toCDEvents) ticketSubject() {
 	data := t.in.doc.Root().Get("data")
 	id, tracker := data.Get("id"), data.Get("tracker")
+	t.identifies(id, tracker)
 	t.subject = SubjectKey{Kind: kindTicket, Source: t.in.Source, ID: urnUUID + t.in.ID}
 	if id.Str() != "" {
 		t.subject.ID = id.Str()

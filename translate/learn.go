@@ -98,6 +98,7 @@ func (t *toEiffel) readReferences() {
 		if id, ok := uuidOfURN(v.Str()); ok {
 			t.artifact = t.artifactOfEvent(id)
 		} else {
+			t.identifies(v)
 			t.artifact = t.readArtifact(v.Str())
 		}
 	}

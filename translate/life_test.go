@@ -286,7 +286,7 @@ var odd = map[string]string{
 	"escapes":                      "nul\x00 bell\a tab\t line\n del\x7f sep\u2028",
 	"markup":                       "<a href='x'>&amp;</a>",
 	"json":                         `{"id":["x"]}`,
-	"a kilobyte":                   strings.Repeat("0123456789abcdef", 64),
+	"a thousand bytes":             strings.Repeat("0123456789", 100),
 	"version 7":                    "0190a0b0-0000-7000-8000-0000000000%02d",
 	"upper case":                   "6A1F0A3E-7D1C-4A52-9A43-0D4A6F0E1B%02d",
 	"nil":                          "00000000-0000-0000-0000-000000000000",

@@ -46,6 +46,9 @@ func (t *toEiffel) expect(g *Engine, in *Event, known *recall) {
 			known.expect(known.subjectQuery(subject))
 			continue
 		case l.Subject == kindArtifact:
+			if len(v.Str()) > maxID {
+				continue // the event is refused
+			}
 			a, _ := parseArtifact(v.Str(), g.settings.AllQualifiers)
 			k = a.subject()
 		default:

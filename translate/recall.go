@@ -21,7 +21,8 @@ type recall struct {
 	store reader // nil: only facts are known
 	facts *Facts
 	need  []Query
-	err   error // what reading the ledger came to
+	asked lookup[Query, struct{}] // what is in need
+	err   error                   // what reading the ledger came to
 
 	keys     arena.Arena
 	events   lookup[string, *EiffelEvent]
@@ -29,7 +30,8 @@ type recall struct {
 	contexts lookup[string, Contexts]
 	lines    []knownLine
 	batch    [batchSize + 1]Query
-	expected int      // how many of batch will be asked
+	expected int // how many of batch will be asked
+	budget   budget
 	account  *account // where damaged records are told of
 }
 
@@ -39,7 +41,7 @@ type knownLine struct {
 }
 
 // undecided tells whether something was asked for that is not known yet, so that the result is void.
-func (r *recall) undecided() bool { return len(r.need) > 0 || r.err != nil }
+func (r *recall) undecided() bool { return len(r.need) > 0 || r.err != nil || r.budget.spent() }
 
 // keep makes a question of a key that was written into the room for keys.
 func (r *recall) keep(kind FactKind, key []byte) Query {
@@ -66,7 +68,7 @@ func (r *recall) get(q Query) []byte {
 		r.need = append(r.need, q)
 		return nil
 	}
-	if r.err != nil {
+	if r.err != nil || !r.budget.spend(1) {
 		return nil
 	}
 	r.batch[r.expected] = q // behind what is expected, which is fetched later
@@ -94,7 +96,7 @@ func (r *recall) expect(q Query) {
 func (r *recall) fetch() {
 	n := r.expected
 	r.expected = 0
-	if n == 0 || r.err != nil {
+	if n == 0 || r.err != nil || !r.budget.spend(n) {
 		return
 	}
 	records, err := r.store.Read(r.ctx, r.batch[:n])

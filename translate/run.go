@@ -2,6 +2,7 @@ package translate
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,14 +22,14 @@ type run struct {
 
 	// replaying: the ledger knows the choices made for this event, and they are repeated.
 	replaying bool
-	decided   Decision
+	decided   lookup[string, string]
 	choices   Decision
 
 	believed bool   // the event's envelope or mark is believed
 	markAt   int    // index of its value in the event
 	markID   string // the id of the event that it came from, if a mark says so
 	stripped []byte // the event as it is carried, where that is not as it came
-	failure  error  // what an expression of an overlay came to that a judgement asked for
+	failure  error  // why the event cannot be translated, where that was found on the way
 }
 
 // start prepares the translation of an event by what is recalled of the ledger.
@@ -47,7 +48,10 @@ func (r *run) start(g *Engine, in *Event, known *recall) {
 			r.diagnose("ledger", "the record of the event's own choices is damaged and was ignored")
 			return
 		}
-		r.replaying, r.decided = true, d
+		r.replaying = true
+		for _, c := range slices.Backward(d) { // of two of a name the first counts
+			r.decided.put(c.Name, c.Value)
+		}
 	}
 }
 
@@ -57,6 +61,8 @@ func (r *run) result(row *rowText, returning Return, err error) (Result, error) 
 	switch {
 	case r.recall.err != nil:
 		return Result{}, r.recall.err
+	case r.budget.spent():
+		return Result{}, r.budget.tooCostly(r.in)
 	case len(r.need) > 0:
 		return Result{Need: r.need}, nil
 	case err != nil:
@@ -102,12 +108,7 @@ func choiceName(name string, number int) string {
 }
 
 func (r *run) chosen(name string) (string, bool) {
-	for _, c := range r.decided {
-		if c.Name == name {
-			return c.Value, true
-		}
-	}
-	return "", false
+	return r.decided.get(name)
 }
 
 // chooseSubject is choose for a subject of a kind, which its key stands for.
@@ -148,6 +149,13 @@ func (r *run) chooseKind(name string, standard SubjectKey, decide func() Subject
 // learn notes what the ledger must remember.
 func (r *run) learn(q Query, record []byte) {
 	r.learned = append(r.learned, Fact{Query: q, Record: record})
+}
+
+// refuse notes why the event cannot be translated; the first reason counts.
+func (r *run) refuse(err error) {
+	if r.failure == nil {
+		r.failure = err
+	}
 }
 
 func (r *run) miss(q Query, want, format string, args ...any) {
@@ -227,6 +235,9 @@ func (r *run) resolve(choice string, k SubjectKey) SubjectKey {
 
 // readArtifact reads an artifact's identity and says so if it is no purl.
 func (r *run) readArtifact(text string) *artifact {
+	if len(text) > maxID {
+		text = text[:maxID] // the event is refused
+	}
 	a, ok := parseArtifact(text, r.g.settings.AllQualifiers)
 	if !ok {
 		r.diagnose("not_a_purl", "the artifact id %q is no purl and was written as %s", shorten(text, 80), shorten(a.purl, 120))

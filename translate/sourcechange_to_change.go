@@ -29,6 +29,7 @@ func (t *toCDEvents) changeSubject() {
 		k.ID = hg.Str()
 		t.moveSubject(hg, OneWay)
 	}
+	t.identifies(data.At("change", "id"), data.At("gitIdentifier", "commitId"), data.At("hgIdentifier", "commitId"))
 	if t.in.Type == typeSCS {
 		if change := target(t.links, linkChange); change != "" {
 			t.subject = t.subjectOfTarget(change, k, "/subject/id", typeSCC)

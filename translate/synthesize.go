@@ -117,7 +117,9 @@ func (t *toEiffel) synthesize(eiffelType, id, role, source, subject string, data
 	}
 	e := Event{ID: id, Type: eiffelType, Version: output.version, Time: t.in.Time, Synthesized: true}
 	w := t.beginEiffel(&e, source, synthesizedRoom)
-	t.failWriting(writeMembers(w, data))
+	if err := writeMembers(w, data); err != nil {
+		t.refuse(t.invalidOutput("%v", err))
+	}
 	w.Name("customData")
 	w.Array()
 	beginEntry(w, carriedCDEvent)
@@ -172,7 +174,11 @@ func (g *Engine) subjectOfAnchor(in *Event) (SubjectKey, bool) {
 	case typeED:
 		k.Kind = kindEnvironment
 	case typeArtC:
-		a, _ := parseArtifact(data.Get("identity").Str(), g.settings.AllQualifiers)
+		identity := data.Get("identity").Str()
+		if len(identity) > maxID {
+			return SubjectKey{}, false
+		}
+		a, _ := parseArtifact(identity, g.settings.AllQualifiers)
 		k = a.subject()
 	case typeActT:
 		k.Kind, _, _ = g.activityKind(in)

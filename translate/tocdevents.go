@@ -31,7 +31,7 @@ func (g *Engine) translateToCDEvents(in *Event, known *recall) (Result, error) {
 	t.expect(in, t.links, known)
 	t.start(g, in, known)
 	if returning, done := t.giveBack(); done {
-		return t.result(nil, returning, nil)
+		return t.result(nil, returning, t.failure)
 	}
 	row, err := t.translate()
 	return t.result(row, NotReturning, err)

@@ -233,10 +233,8 @@ func (t *toCDEvents) writeCustomData(w *jsondoc.Writer, users *userData) error {
 // standsIn tells whether an entry is one that the bridge wrote beside its mark, for what an Eiffel event does not say
 // itself. These are the first of their keys; another of the same key is a user's.
 func (t *toCDEvents) standsIn(entry jsondoc.Value, key string, users *userData) bool {
-	if t.markID == "" || users.has(key) || entry.Index() != t.customEntry(key).Index() {
-		return false
-	}
-	return key == subjectKey || key == t.g.settings.ServiceIDKey && t.in.Type == typeArtD || key == signatureKey && t.name == "artifact.signed"
+	ours := key == subjectKey || key == t.g.settings.ServiceIDKey && t.in.Type == typeArtD || key == signatureKey && t.name == "artifact.signed"
+	return ours && t.markID != "" && !users.has(key) && entry.Index() == t.customEntry(key).Index()
 }
 
 // customEntry is the first entry of a key in the event's custom data.
@@ -256,6 +254,7 @@ func (t *toCDEvents) marked(k SubjectKey) SubjectKey {
 	}
 	subject := t.customEntry(subjectKey).Get("value")
 	if id := subject.Get("id").Str(); id != "" {
+		t.identifies(subject.Get("id"), subject.Get("source"))
 		k.ID = id
 		k.Source = t.in.Source
 		if source := subject.Get("source"); source.Kind() == jsondoc.String {

@@ -40,8 +40,10 @@ func (t *toCDEvents) write(content content, links []relation, users *userData) (
 	if t.out.full != "" {
 		s = nil // an overlay's type may have none
 	}
-	err := t.seal(&w, &e, s)
-	return e, err
+	if err := t.seal(&w, &e, s); err != nil {
+		return Event{}, err
+	}
+	return e, t.failure
 }
 
 func (t *toCDEvents) writeSubject(w *jsondoc.Writer, e *Event, content content) error {

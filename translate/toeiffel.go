@@ -21,6 +21,7 @@ type toEiffel struct {
 	linked  bool         // the event came from an Eiffel event, all of whose links it has
 	twin    *EiffelEvent // what the ledger knows of the very event, if another bridge made it before
 	links   []EiffelLink
+	have    linkIndex // of links
 
 	environment SubjectKey // that the content names, if any
 	artifact    *artifact  // that the event is about or deploys, if any
@@ -31,7 +32,7 @@ func (g *Engine) translateToEiffel(in *Event, s *schema.Schema, known *recall) (
 	t.expect(g, in, known)
 	t.start(g, in, known)
 	if returning, done := t.giveBack(); done {
-		return t.result(nil, returning, nil)
+		return t.result(nil, returning, t.failure)
 	}
 	t.readSubject()
 	t.linked = t.markID != "" && (s == nil || s.Has("/context/links"))

@@ -132,6 +132,7 @@ func (t *toEiffel) anchorTarget(l *rowLink) (to rowTarget) {
 		id, _ = uuidOfURN(t.in.Subject)
 	case l.Subject == kindArtifact:
 		to.says(v)
+		t.identifies(v)
 		if id, _ = uuidOfURN(v.Str()); id != "" {
 			t.artifact = t.artifactOfEvent(id)
 			break
@@ -249,6 +250,7 @@ func (t *toEiffel) namesEvent(l *rowLink, id string) bool {
 
 // readReference reads {id, source} of another subject; the source is the event's subject's where it has none.
 func (t *toEiffel) readReference(kind string, v jsondoc.Value) SubjectKey {
+	t.identifies(v.Get("id"), v.Get("source"))
 	k := SubjectKey{Kind: kind, Source: t.subject.Source, ID: v.Get("id").Str()}
 	if kindOf(t.name) == kindArtifact {
 		k.Source = t.ownSource() // an artifact's key has none
@@ -286,11 +288,12 @@ func (t *toEiffel) mergeLinks() {
 		}
 		i++
 	}
+	inContext := slices.ContainsFunc(t.links, func(have EiffelLink) bool { return have.Type == linkContext })
 	i = 0
 	for l := range links.Children() {
 		switch l.Get("linkType").Str() {
 		case "PATH":
-			t.mergePath(l, i)
+			t.mergePath(l, i, inContext)
 		case "END":
 			t.lose(l, "end_link")
 		}
@@ -334,13 +337,13 @@ func (t *toEiffel) mergeRelation(l jsondoc.Value, index int) {
 }
 
 // mergePath makes a PATH a CAUSE, unless something says already how the event came about.
-func (t *toEiffel) mergePath(l jsondoc.Value, index int) {
+func (t *toEiffel) mergePath(l jsondoc.Value, index int, inContext bool) {
 	contextID := l.At("from", "contextId")
 	if contextID.Str() == "" {
 		t.lose(l, "link_without_target")
 		return
 	}
-	if slices.ContainsFunc(t.links, func(have EiffelLink) bool { return have.Type == linkContext }) {
+	if inContext {
 		t.lose(l, "has_context")
 		return
 	}
@@ -445,13 +448,61 @@ func (t *toEiffel) illegal(linkType, target, targetType string, path bool) strin
 	if targetType != "" && rule.Targets != nil && !slices.Contains(rule.Targets, targetType) {
 		return "illegal_link_target"
 	}
-	for _, have := range t.links {
-		switch {
-		case have.Target == target && (have.Type == linkType || path):
-			return "duplicate_link"
-		case have.Type == linkType && !rule.Multiple:
-			return "single_link"
-		}
+	same, single := t.have.find(t.links, EiffelLink{Type: linkType, Target: target}, path)
+	switch {
+	case same >= 0 && (single < 0 || same <= single || rule.Multiple):
+		return "duplicate_link"
+	case single >= 0 && !rule.Multiple:
+		return "single_link"
 	}
 	return ""
+}
+
+// linkIndex finds the links that an event has; a list that is long is searched by maps.
+type linkIndex struct {
+	indexed          int // how many of the links are in the maps
+	byType, byTarget map[string]int
+	byTypeAndTarget  map[EiffelLink]int
+}
+
+// find gives the first link that is the same as the wanted one, or for a PATH any link to the same target, and the first one of
+// the same type; -1 for none.
+func (x *linkIndex) find(links []EiffelLink, want EiffelLink, path bool) (same, sameType int) {
+	same, sameType = -1, -1
+	if len(links) <= fewEntries {
+		for i, have := range links {
+			if same < 0 && have.Target == want.Target && (have.Type == want.Type || path) {
+				same = i
+			}
+			if sameType < 0 && have.Type == want.Type {
+				sameType = i
+			}
+		}
+		return same, sameType
+	}
+	if x.byType == nil {
+		x.byType, x.byTarget, x.byTypeAndTarget = map[string]int{}, map[string]int{}, map[EiffelLink]int{}
+	}
+	for ; x.indexed < len(links); x.indexed++ {
+		l := links[x.indexed]
+		setFirst(x.byType, l.Type, x.indexed)
+		setFirst(x.byTarget, l.Target, x.indexed)
+		setFirst(x.byTypeAndTarget, EiffelLink{Type: l.Type, Target: l.Target}, x.indexed)
+	}
+	if at, ok := x.byType[want.Type]; ok {
+		sameType = at
+	}
+	if at, ok := x.byTypeAndTarget[want]; ok {
+		same = at
+	}
+	if at, ok := x.byTarget[want.Target]; ok && path {
+		same = at
+	}
+	return same, sameType
+}
+
+func setFirst[K comparable](m map[K]int, key K, at int) {
+	if _, ok := m[key]; !ok {
+		m[key] = at
+	}
 }

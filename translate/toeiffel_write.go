@@ -55,16 +55,9 @@ func (t *toEiffel) endEiffel(w *jsondoc.Writer, e *Event, source string, links [
 	e.Protocol = Eiffel
 	e.Source = sourceOf(source, "", "")
 	if err := t.seal(w, e, t.g.eiffel[e.Type].schema); err != nil {
-		t.failWriting(err)
+		t.refuse(err)
 	}
 	return *e
-}
-
-// failWriting notes what is wrong with an event that was written; the first fault counts.
-func (t *toEiffel) failWriting(err error) {
-	if err != nil && t.failure == nil {
-		t.failure = err
-	}
 }
 
 // write makes the output event.

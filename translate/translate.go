@@ -158,6 +158,8 @@ const (
 	CodeNoMapping      = "no_mapping"        // the type has no counterpart, and the settings refuse such events
 	CodeMapping        = "mapping"           // an expression of an overlay cannot be evaluated for the event
 	CodeUnresolved     = "unresolved"        // a reference is unknown and the policy is to fail
+	CodeIDTooLong      = "id_too_long"       // something is identified by more than 1 KB of text
+	CodeTooCostly      = "too_costly"        // the event takes far more work than others of its size
 	CodeInvalidOutput  = "invalid_output"    // the translation itself broke a rule of the output's schema
 )
 

@@ -146,6 +146,16 @@ var normalisations = map[string]func(*record) bool{
 			return true
 		})
 	},
+	// A mark does not say by which rules it is read.
+	"mark-rules": func(r *record) bool {
+		return r.eachTree(func(n *jsontree.Node) bool {
+			if n.Kind != jsontree.Object || n.At("rules") == nil || n.At("event") == nil && n.At("id") == nil && n.At("synthesizedFor") == nil {
+				return false
+			}
+			n.Remove("rules")
+			return true
+		})
+	},
 	// The first runs of a line are left out.
 	"first-runs": func(r *record) bool {
 		return r.eachTree(func(n *jsontree.Node) bool {
