@@ -15,7 +15,7 @@ type account struct {
 	oneWay  bool // what the row writes is not read back
 
 	used        []uint64 // a bit per value of the input: it has a place of its own in the output
-	room        [4]uint64
+	room, cover [4]uint64
 	losses      []Loss
 	diagnostics []Diagnostic
 	said        lookup[Diagnostic, struct{}]
@@ -51,6 +51,9 @@ func (a *account) forget() {
 // lose notes that a value has no home in the output.
 func (a *account) lose(v jsondoc.Value, reason string) {
 	a.use(v)
+	if a.losses == nil {
+		a.losses = make([]Loss, 0, 4)
+	}
 	a.losses = append(a.losses, Loss{Pointer: a.pointer(v), Reason: reason, Carried: a.carry})
 }
 
@@ -118,8 +121,7 @@ func (a *account) loseRest() {
 // since what a value holds follows it.
 func (a *account) covered() []uint64 {
 	doc := a.in.doc
-	var room [4]uint64
-	covered := append(room[:0:4], a.used...)
+	covered := append(a.cover[:0], a.used...)
 	for i := doc.Len() - 1; i > 0; i-- {
 		if covered[i/64]&(1<<(i%64)) != 0 {
 			p := doc.ParentOf(i)

@@ -38,30 +38,28 @@ func (g *Engine) Settings() Settings { return g.settings }
 
 // Translate implements [Translator]: a CDEvent becomes Eiffel events and an Eiffel event a CDEvent.
 func (g *Engine) Translate(in Event, facts *Facts) (Result, error) {
-	return g.translate(&in, &recall{facts: facts})
+	return g.translate(in, source{facts: facts})
 }
 
 // ask is Translate with a ledger at hand: what the translation lacks is read when it is asked for, so that it is carried
 // out once. An error that is no *[EventError] is the ledger's.
-func (g *Engine) ask(ctx context.Context, in *Event, ledger reader) (Result, error) {
-	var facts Facts
-	return g.translate(in, &recall{ctx: ctx, store: ledger, facts: &facts})
+func (g *Engine) ask(ctx context.Context, in Event, ledger reader) (Result, error) {
+	return g.translate(in, source{ctx: ctx, store: ledger})
 }
 
-func (g *Engine) translate(in *Event, known *recall) (Result, error) {
+func (g *Engine) translate(in Event, from source) (Result, error) {
 	if in.doc == nil {
 		return Result{}, &EventError{Code: CodeNotEvent, Message: "the event was not decoded; use Decode"}
 	}
-	s, err := validate(in)
+	s, err := validate(&in)
 	if err != nil {
 		return Result{}, err
 	}
-	if err := checkLengths(in); err != nil {
+	if err := checkLengths(&in); err != nil {
 		return Result{}, err
 	}
-	known.budget = newBudget(in)
 	if in.Protocol == CDEvents {
-		return g.translateToEiffel(in, s, known)
+		return g.translateToEiffel(in, s, from)
 	}
-	return g.translateToCDEvents(in, known)
+	return g.translateToCDEvents(in, from)
 }

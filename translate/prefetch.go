@@ -8,12 +8,13 @@ import (
 // What a translation will ask follows nearly all from the event and its row. It is asked in one go before the translation
 // begins; a question that comes up later is asked then. To expect too much or too little costs time and changes nothing.
 
-// expect asks what the event's row will look at.
-func (t *toEiffel) expect(g *Engine, in *Event, known *recall) {
-	if known.store == nil {
+// expectReferences asks what the event's row will look at.
+func (t *toEiffel) expectReferences() {
+	if t.store == nil {
 		return
 	}
-	known.expect(known.contextQuery(in.ID))
+	g, in := t.g, t.in
+	t.expect(t.contextQuery(in.ID))
 	root := in.doc.Root()
 	for l := root.Get("context").Get("links").First(); l.Exists(); l = l.Next() {
 		end := l.Get("target")
@@ -21,9 +22,9 @@ func (t *toEiffel) expect(g *Engine, in *Event, known *recall) {
 			end = l.Get("from")
 		}
 		if id := end.Get("contextId").Str(); id != "" {
-			known.expect(known.contextQuery(id))
+			t.expect(t.contextQuery(id))
 			if schema.IsEiffelID(id) {
-				known.expect(known.eventQuery(id))
+				t.expect(t.eventQuery(id))
 			}
 		}
 	}
@@ -31,7 +32,7 @@ func (t *toEiffel) expect(g *Engine, in *Event, known *recall) {
 	row := rows[len(rows)-1]
 	subject := g.subjectOf(in)
 	if row.ID == mappings.IDAnchor || len(rows) > 1 || row.Learns == mappings.LearnRemoval {
-		known.expect(known.subjectQuery(subject))
+		t.expect(t.subjectQuery(subject))
 	}
 	var environment SubjectKey
 	for i := range row.links {
@@ -43,7 +44,7 @@ func (t *toEiffel) expect(g *Engine, in *Event, known *recall) {
 		k := SubjectKey{Kind: l.Subject, Source: subject.Source, ID: v.Get("id").Str()}
 		switch {
 		case l.own:
-			known.expect(known.subjectQuery(subject))
+			t.expect(t.subjectQuery(subject))
 			continue
 		case l.Subject == kindArtifact:
 			if len(v.Str()) > maxID {
@@ -55,44 +56,44 @@ func (t *toEiffel) expect(g *Engine, in *Event, known *recall) {
 			if source := v.Get("source").Str(); source != "" {
 				k.Source = source
 			}
-			known.expect(known.aliasQuery(k))
+			t.expect(t.aliasQuery(k))
 		}
-		known.expect(known.subjectQuery(k))
+		t.expect(t.subjectQuery(k))
 		if l.Subject == kindEnvironment {
 			environment = k
 		}
 	}
 	if row.Learns == mappings.LearnIncarnation && environment.ID != "" {
-		known.expect(known.lineQuery(subject, environment))
+		t.expect(t.lineQuery(subject, environment))
 	}
-	known.fetch()
+	t.fetch()
 }
 
-// expect asks what is known of the events that the event names.
-func (t *toCDEvents) expect(in *Event, links []EiffelLink, known *recall) {
-	if known.store == nil {
+// expectTargets asks what is known of the events that the event links to.
+func (t *toCDEvents) expectTargets() {
+	if t.store == nil {
 		return
 	}
-	known.expect(known.contextQuery(in.ID))
-	if madeID(in.ID) {
-		known.expect(known.eventQuery(in.ID))
+	t.expect(t.contextQuery(t.in.ID))
+	if madeID(t.in.ID) {
+		t.expect(t.eventQuery(t.in.ID))
 	}
-	for i := range links {
-		known.expect(known.eventQuery(links[i].Target))
+	for i := range t.links {
+		t.expect(t.eventQuery(t.links[i].Target))
 	}
-	known.fetch()
+	t.fetch()
 }
 
-// expectIncarnation asks what decides about a deployment whose artifact and environment are known.
+// expectIncarnation asks what decides about a deployment whose artifact and environment are t.
 func (t *toCDEvents) expectIncarnation(named bool) {
 	if t.store == nil {
 		return
 	}
 	if !named {
-		t.recall.expect(t.packageQuery(t.environment, t.artifact.pkg))
+		t.expect(t.packageQuery(t.environment, t.artifact.pkg))
 	}
-	t.recall.expect(t.serviceQuery(t.environment, t.subject.ID))
-	t.recall.expect(t.subjectQuery(t.environment))
-	t.recall.expect(t.lineQuery(t.subject, t.environment))
+	t.expect(t.serviceQuery(t.environment, t.subject.ID))
+	t.expect(t.subjectQuery(t.environment))
+	t.expect(t.lineQuery(t.subject, t.environment))
 	t.fetch()
 }

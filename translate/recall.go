@@ -12,14 +12,20 @@ type reader interface {
 	Read(ctx context.Context, queries []Query) ([][]byte, error)
 }
 
+// source is where a translation knows the ledger from: facts that the caller has, or the store itself.
+type source struct {
+	ctx   context.Context
+	store reader // nil: only facts are known
+	facts *Facts
+}
+
 // recall is what one translation knows of the ledger. Each record is read once and decoded once.
 //
 // With a ledger, a translation that lacks a record reads it and goes on. Without one it notes the question and goes on as
 // if the ledger had nothing, to find out what else it will ask; all that it decides from then on is void.
 type recall struct {
-	ctx   context.Context
-	store reader // nil: only facts are known
-	facts *Facts
+	source
+	read  Facts // from the store
 	need  []Query
 	asked lookup[Query, struct{}] // what is in need
 	err   error                   // what reading the ledger came to

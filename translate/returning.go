@@ -133,7 +133,8 @@ func (t *toCDEvents) giveBack() (returning Return, done bool) {
 func (t *toCDEvents) learnOriginal(e *envelope, restored bool) {
 	s, _ := schemaOf(&e.original)
 	forth := &toEiffel{name: nameOf(&e.original, s)}
-	forth.start(t.g, &e.original, t.recall)
+	forth.prepareWithin(&t.run, e.original)
+	forth.recallChoices()
 	forth.readSubject()
 	forth.id = t.in.ID
 	forth.row = forth.returningRow(t.in.Type)

@@ -16,6 +16,9 @@ type run struct {
 	*recall
 	account
 
+	event   Event
+	records recall // unless the translation is part of another
+
 	events  []Event // what the event becomes
 	missing []Missing
 	learned []Fact
@@ -32,13 +35,25 @@ type run struct {
 	failure  error  // why the event cannot be translated, where that was found on the way
 }
 
-// start prepares the translation of an event by what is recalled of the ledger.
-func (r *run) start(g *Engine, in *Event, known *recall) {
-	r.g, r.recall = g, known
-	r.account.start(in, &g.settings)
-	if known.account == nil {
-		known.account = &r.account
+// prepare begins the translation of an event.
+func (r *run) prepare(g *Engine, in Event, from source) {
+	r.g, r.event, r.recall = g, in, &r.records
+	r.account.start(&r.event, &g.settings)
+	r.records.source, r.records.budget, r.records.account = from, newBudget(&r.event), &r.account
+	if r.records.facts == nil {
+		r.records.facts = &r.records.read
 	}
+}
+
+// prepareWithin begins the translation of an event that another carries: they share what they know.
+func (r *run) prepareWithin(outer *run, in Event) {
+	r.g, r.event, r.recall = outer.g, in, outer.recall
+	r.account.start(&r.event, &r.g.settings)
+}
+
+// recallChoices finds out whether the event came before, and what was chosen then.
+func (r *run) recallChoices() {
+	in := r.in
 	if len(r.contextsOf(in.ID)) == 0 {
 		return // whatever is decided about an event is learned together with its context id
 	}
@@ -148,6 +163,9 @@ func (r *run) chooseKind(name string, standard SubjectKey, decide func() Subject
 
 // learn notes what the ledger must remember.
 func (r *run) learn(q Query, record []byte) {
+	if r.learned == nil {
+		r.learned = make([]Fact, 0, 6)
+	}
 	r.learned = append(r.learned, Fact{Query: q, Record: record})
 }
 

@@ -23,7 +23,7 @@ const maxRounds = 16
 
 // asker is a translator that reads what it lacks itself, so that it need not be asked again.
 type asker interface {
-	ask(ctx context.Context, in *Event, ledger reader) (Result, error)
+	ask(ctx context.Context, in Event, ledger reader) (Result, error)
 }
 
 // Ask translates one event with what the ledger knows, without teaching it anything. An [Engine] reads the ledger while it
@@ -32,7 +32,7 @@ func Ask(ctx context.Context, t Translator, ledger interface {
 	Read(ctx context.Context, queries []Query) ([][]byte, error)
 }, in Event) (Result, error) {
 	if a, ok := t.(asker); ok {
-		result, err := a.ask(ctx, &in, ledger)
+		result, err := a.ask(ctx, in, ledger)
 		var refused *EventError
 		if err != nil && !errors.As(err, &refused) {
 			return Result{}, fmt.Errorf("event %s: read the ledger: %w", shorten(in.ID, 80), err)

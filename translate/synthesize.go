@@ -116,7 +116,7 @@ func (t *toEiffel) synthesize(eiffelType, id, role, source, subject string, data
 		return
 	}
 	e := Event{ID: id, Type: eiffelType, Version: output.version, Time: t.in.Time, Synthesized: true}
-	w := t.beginEiffel(&e, source, synthesizedRoom)
+	w := t.beginEiffel(&e, source, synthesizedRoom, 8)
 	if err := writeMembers(w, data); err != nil {
 		t.refuse(t.invalidOutput("%v", err))
 	}

@@ -26,10 +26,11 @@ type toCDEvents struct {
 	unresolved  bool // ARTIFACT or ENVIRONMENT of a deployment is unknown
 }
 
-func (g *Engine) translateToCDEvents(in *Event, known *recall) (Result, error) {
-	t := &toCDEvents{links: linksOf(in)}
-	t.expect(in, t.links, known)
-	t.start(g, in, known)
+func (g *Engine) translateToCDEvents(in Event, from source) (Result, error) {
+	t := &toCDEvents{links: linksOf(&in)}
+	t.prepare(g, in, from)
+	t.expectTargets()
+	t.recallChoices()
 	if returning, done := t.giveBack(); done {
 		return t.result(nil, returning, t.failure)
 	}

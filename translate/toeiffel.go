@@ -12,7 +12,6 @@ import (
 // toEiffel is the translation of one CDEvent.
 type toEiffel struct {
 	run
-	known   recall
 	row     *rowToEiffel
 	name    string // subject.predicate
 	subject SubjectKey
@@ -27,10 +26,11 @@ type toEiffel struct {
 	artifact    *artifact  // that the event is about or deploys, if any
 }
 
-func (g *Engine) translateToEiffel(in *Event, s *schema.Schema, known *recall) (Result, error) {
-	t := &toEiffel{name: nameOf(in, s)}
-	t.expect(g, in, known)
-	t.start(g, in, known)
+func (g *Engine) translateToEiffel(in Event, s *schema.Schema, from source) (Result, error) {
+	t := &toEiffel{name: nameOf(&in, s)}
+	t.prepare(g, in, from)
+	t.expectReferences()
+	t.recallChoices()
 	if returning, done := t.giveBack(); done {
 		return t.result(nil, returning, t.failure)
 	}
