@@ -188,16 +188,18 @@ func (t *toCDEvents) pipelineRunReference() []byte {
 	})
 }
 
-// reference writes {id, source} of a subject whose key a choice gives; nil for none. A choice that is no key is an id.
+// reference writes {id, source} of a subject whose key a choice gives, for the content's member of the choice's name; nil for
+// none. A choice that is no key is an id.
 func (t *toCDEvents) reference(name, standard string, decide func() string) []byte {
 	choice := t.choose(name, standard, decide)
 	if choice == "" {
 		return nil
 	}
+	at := "/subject/content/" + name
 	if k, ok := subjectOfKey("", choice); ok {
-		return appendReference(k)
+		return t.appendReference(at, k)
 	}
-	return appendReference(SubjectKey{ID: choice})
+	return t.appendReference(at, SubjectKey{ID: choice})
 }
 
 // outcome is how a run or a test ended. Of a test the verdict decides, and only where that is inconclusive the conclusion.

@@ -119,7 +119,7 @@ func (t *toCDEvents) environmentReference() []byte {
 	if t.environment.ID == "" {
 		return nil
 	}
-	return appendReference(t.environment)
+	return t.appendReference("/subject/content/environment", t.environment)
 }
 
 // artifactID is the purl of what was deployed, as its ArtC writes it.

@@ -250,6 +250,11 @@ func (r *run) lose(v jsondoc.Value, reason string) {
 	r.result.Losses = append(r.result.Losses, Loss{Pointer: v.Pointer(), Reason: reason, Carried: r.g.settings.Carry == CarryOriginal})
 }
 
+// tooDeep tells whether a value is nested too deeply to stand within that many objects and arrays of the output.
+func (r *run) tooDeep(v jsondoc.Value, levels int) bool {
+	return r.in.doc.Depth()+levels > jsondoc.MaxDepth && v.Depth()+levels > jsondoc.MaxDepth
+}
+
 // use notes that a value has found its place.
 func (r *run) use(v jsondoc.Value) {
 	if v.Exists() {

@@ -12,7 +12,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
-// seeds are the events of the cases and, where the specifications are at hand, their examples.
+// seeds are the events of the cases, values that fit badly among them, and, where the specifications are at hand, their examples.
 func seeds(f *testing.F) []string {
 	f.Helper()
 	out := append(life(f), natives(f)...)
@@ -22,6 +22,9 @@ func seeds(f *testing.F) []string {
 				out = append(out, st.text)
 			}
 		}
+	}
+	for _, c := range readFitting(f) {
+		out = append(out, c.in...)
 	}
 	if specsFolder(f) != "" {
 		for _, text := range specExamples(f) {

@@ -217,8 +217,15 @@ func (t *toCDEvents) makeLinks() ([]byte, error) {
 			kind = "TRIGGER"
 		}
 		id := l.Get("target").Str()
-		if id == t.in.ID {
+		switch {
+		case id == t.in.ID:
 			t.lose(l, "link_to_itself")
+			continue
+		case id == "": // in an event of a version that takes any text for a target
+			t.lose(l, "link_without_target")
+			continue
+		case kind == "": // in an event without link rules, or of a newer version
+			t.lose(l, "link_without_type")
 			continue
 		}
 		to, rule := "/context/links/"+strconv.Itoa(n), "RELATION of kind "+kind

@@ -91,7 +91,7 @@ func (t *toCDEvents) testEnvironment() []byte {
 	case unknown:
 		return t.placeholder(at, id)
 	}
-	return appendReference(t.environment)
+	return t.appendReference(at, t.environment)
 }
 
 // testSuiteRunReference is the test suite run in whose CONTEXT a test case stands, as the event or its TestCaseTriggered

@@ -296,6 +296,9 @@ func (t *toCDEvents) makeContent() ([]byte, error) {
 	root := t.in.doc.Root()
 	if isCustom(t.name) {
 		data := root.Get("data")
+		if t.tooDeep(data, 2) { // below the event and the subject
+			return t.shallowContent(data), nil
+		}
 		t.move(data, "/subject/content", "custom event: content is data", OneWay)
 		for entry := range data.Get("customData").Children() {
 			if t.ownEntry(entry) {
@@ -332,6 +335,39 @@ func (t *toCDEvents) makeContent() ([]byte, error) {
 	return append(b, '}'), nil
 }
 
+// shallowContent is the content of a custom event without the members of data, and without the entries of its custom data,
+// that are nested too deeply to stand there.
+func (t *toCDEvents) shallowContent(data jsondoc.Value) []byte {
+	b := []byte{'{'}
+	for v := range data.Children() {
+		raw := v.Raw()
+		switch {
+		case v.Key() == "customData" && v.Kind() == jsondoc.Array: // each entry by itself
+			raw = jsondoc.AppendWithout(nil, v, func(entry jsondoc.Value) bool {
+				if t.ownEntry(entry) {
+					return true
+				}
+				if t.tooDeep(entry, 4) {
+					t.lose(entry, "too_deep")
+					return true
+				}
+				t.move(entry, "/subject/content/customData", "custom event: content is data", OneWay)
+				return false
+			})
+		case t.tooDeep(v, 3):
+			t.lose(v, "too_deep")
+			continue
+		default:
+			t.move(v, "/subject/content/"+jsondoc.EscapePointer(v.Key()), "custom event: content is data", OneWay)
+		}
+		if len(b) > 1 {
+			b = append(b, ',')
+		}
+		b = append(append(jsondoc.AppendString(b, v.Key()), ':'), raw...)
+	}
+	return append(b, '}')
+}
+
 // makeField gives a member's value, nil for none.
 func (t *toCDEvents) makeField(f *field[toCDEvents], at string) ([]byte, error) {
 	if f.Value != nil {
@@ -343,10 +379,12 @@ func (t *toCDEvents) makeField(f *field[toCDEvents], at string) ([]byte, error) 
 	for _, p := range f.From {
 		v := t.in.doc.Root().Pointed(p)
 		switch {
-		case v.Kind() != jsondoc.String, v.Str() == "", f.vocabulary == nil && !t.schema.Allows(at, v.Str()):
+		case v.Kind() != jsondoc.String, v.Str() == "":
 			continue
 		case f.Format == "uri" && !isURI(v.Str()), f.Format == "uri-reference" && !isURIReference(v.Str()):
 			t.lose(v, "not_a_uri")
+			continue
+		case f.vocabulary == nil && !t.schema.Allows(at, v.Str()):
 			continue
 		case f.vocabulary != nil:
 			word, known := f.vocabulary.cdevents(v.Str(), t.schema.Enum(at))
@@ -407,15 +445,24 @@ func replaceMember(object jsondoc.Value, name string, value []byte) []byte {
 	return append(b, '}')
 }
 
-// appendReference writes {id, source} of a subject.
-func appendReference(k SubjectKey) []byte {
+// appendReference writes {id, source} of a subject, for a place in the CDEvent.
+func (t *toCDEvents) appendReference(at string, k SubjectKey) []byte {
 	b := append([]byte(nil), `{"id":`...)
 	b = jsondoc.AppendString(b, k.ID)
 	if k.Source != "" {
 		b = append(b, `,"source":`...)
-		b = jsondoc.AppendString(b, k.Source)
+		b = jsondoc.AppendString(b, t.sourceAt(at+"/source", k.Source))
 	}
 	return append(b, '}')
+}
+
+// sourceAt is a subject's source as it can stand at a place in the CDEvent. The sources of tests and those in marks are free
+// text: where the schema wants a URI reference and the source is none, it is percent-encoded.
+func (t *toCDEvents) sourceAt(at, source string) string {
+	if t.schema.Allows(at, source) {
+		return source
+	}
+	return escapeURI(source)
 }
 
 // customData is the CDEvent's custom data: the carried original or the mark, and without carrying the user's own.
@@ -524,8 +571,8 @@ func (t *toCDEvents) marked(k SubjectKey) SubjectKey {
 	if id := subject.Get("id").Str(); id != "" {
 		k.ID = id
 		k.Source = t.in.Source
-		if source := subject.Get("source"); source.Kind() == jsondoc.String {
-			k.Source = source.Str()
+		if source := subject.Get("source").Str(); source != "" {
+			k.Source = source
 		}
 	}
 	return k
@@ -573,7 +620,7 @@ func (t *toCDEvents) write(content, links, custom []byte) (Event, error) {
 		source = t.marked(SubjectKey{Source: t.in.Source}).Source
 	}
 	b = append(b, `,"source":`...)
-	b = jsondoc.AppendString(b, source)
+	b = jsondoc.AppendString(b, t.sourceAt("/subject/source", source))
 	if t.schemaHas("/subject/type") {
 		b = append(b, `,"type":`...)
 		b = jsondoc.AppendString(b, t.subjectType())

@@ -798,6 +798,10 @@ func (t *toEiffel) customData() ([]byte, error) {
 				t.lose(v, "envelope")
 				continue
 			}
+			if t.tooDeep(v, 4) { // below the event, data, customData and the entry
+				t.lose(v, "too_deep")
+				continue
+			}
 			t.move(v, entry(v.Key(), v.Raw()), "custom data, one entry per key", Exact)
 		}
 		if contentType := root.Get("customDataContentType"); contentType.Str() == "application/json" {
