@@ -57,6 +57,11 @@ func (a *account) lose(v jsondoc.Value, reason string) {
 	a.losses = append(a.losses, Loss{Pointer: a.pointer(v), Reason: reason, Carried: a.carry})
 }
 
+// tooDeep tells whether a value is nested too deeply to stand within that many objects and arrays of the output.
+func (a *account) tooDeep(v jsondoc.Value, levels int) bool {
+	return a.in.doc.Depth()+levels > jsondoc.MaxDepth && v.Depth()+levels > jsondoc.MaxDepth
+}
+
 // pointer is the pointer of a value; it shares its memory with those of the other losses.
 func (a *account) pointer(v jsondoc.Value) string {
 	return a.pointers.Keep(v.AppendPointer(a.pointers.Room(usualPointer)))
@@ -136,7 +141,7 @@ func (a *account) loseWithin(v jsondoc.Value, covered []uint64) {
 	switch {
 	case a.isUsed(v), v.Kind() >= jsondoc.Array && v.Empty(): // a home, or nothing to lose
 	case covered[i/64]&(1<<(i%64)) != 0:
-		for c := v.First(); c.Exists(); c = c.Next() {
+		for c := v.FirstChild(); c.Exists(); c = c.NextSibling() {
 			a.loseWithin(c, covered)
 		}
 	default:

@@ -164,11 +164,11 @@ func (t *toCDEvents) activityName(*place) []byte {
 }
 
 // pipelineRunReference is the pipeline run in whose CONTEXT a task run stands, as the event or its ActivityTriggered says.
-func (t *toCDEvents) pipelineRunReference(*place) []byte {
+func (t *toCDEvents) pipelineRunReference(at *place) []byte {
 	if t.subject.Kind != kindTaskRun {
 		return nil
 	}
-	return t.reference("pipelineRun", "", func() string {
+	return t.reference(at, "pipelineRun", "", func() string {
 		contexts := targets(t.links, linkContext)
 		if triggered := t.eiffelEvent(target(t.links, linkActivity)); triggered != nil {
 			contexts = append(contexts, targets(triggered.Links, linkContext)...)
@@ -183,15 +183,15 @@ func (t *toCDEvents) pipelineRunReference(*place) []byte {
 }
 
 // reference writes {id, source} of a subject whose key a choice gives; nil for none. A choice that is no key is an id.
-func (t *toCDEvents) reference(name, standard string, decide func() string) []byte {
+func (t *toCDEvents) reference(at *place, name, standard string, decide func() string) []byte {
 	choice := t.choose(name, standard, decide)
 	if choice == "" {
 		return nil
 	}
 	if k, ok := subjectOfKey("", choice); ok {
-		return appendReference(k)
+		return t.appendReference(at, k)
 	}
-	return appendReference(SubjectKey{ID: choice})
+	return t.appendReference(at, SubjectKey{ID: choice})
 }
 
 // outcome is how a run or a test ended. Of a test the verdict decides, and only where that is inconclusive the conclusion.

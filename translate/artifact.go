@@ -94,7 +94,7 @@ func anyArtifact(text string, allQualifiers bool) (artifact, bool) {
 	}
 	a := artifact{purl: p.ToString(), typ: p.Type, version: p.Version, digest: isDigest(p.Version)}
 	a.text = text
-	if !ok {
+	if !ok || !strings.HasPrefix(text, "pkg:") { // the scheme of a purl has no case, that of an Eiffel identity has
 		a.text = a.purl
 	}
 	a.name = p.Namespace + "/" + p.Name

@@ -71,7 +71,7 @@ func (t *toCDEvents) changeReference(at *place) []byte {
 	k, known := subjectOfKey(kindChange, choice)
 	switch {
 	case known:
-		return appendReference(k)
+		return t.appendReference(at, k)
 	case choice != "":
 		return t.placeholder(at, choice)
 	}

@@ -116,11 +116,11 @@ func (t *toCDEvents) incarnationName() string {
 }
 
 // environmentReference writes the environment that a service lives in.
-func (t *toCDEvents) environmentReference(*place) []byte {
+func (t *toCDEvents) environmentReference(at *place) []byte {
 	if t.environment.ID == "" {
 		return nil
 	}
-	return appendReference(t.environment)
+	return t.appendReference(at, t.environment)
 }
 
 // artifactID is the purl of what was deployed, as its ArtC writes it.

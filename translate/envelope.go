@@ -49,7 +49,7 @@ func isEnvelope(v jsondoc.Value) bool {
 		return false
 	}
 	says, made := 0, false
-	for c := v.First(); c.Exists(); c = c.Next() {
+	for c := v.FirstChild(); c.Exists(); c = c.NextSibling() {
 		ok := false
 		switch c.Key() {
 		case "event":
@@ -218,7 +218,7 @@ func (g *Engine) envelopeOfCDEvent(in *Event) (envelope, string) {
 // original.
 func (g *Engine) envelopeOfEiffel(in *Event) (envelope, string) {
 	entries := in.doc.Root().Get("data").Get("customData")
-	for entry := entries.First(); entry.Exists(); entry = entry.Next() {
+	for entry := entries.FirstChild(); entry.Exists(); entry = entry.NextSibling() {
 		if entry.Get("key").Str() != carriedCDEvent {
 			continue
 		}

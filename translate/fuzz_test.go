@@ -16,7 +16,8 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
-// seeds are the events of the cases, and the examples of the specifications or of this repository.
+// seeds are the events of the cases, values that fit badly among them, and the examples of the specifications or of this
+// repository.
 func seeds(f *testing.F) []string {
 	f.Helper()
 	out := append(life(f), natives(f)...)
@@ -29,6 +30,9 @@ func seeds(f *testing.F) []string {
 	}
 	for _, e := range specs.Examples(f) {
 		out = append(out, string(e.JSON))
+	}
+	for _, c := range readFitting(f) {
+		out = append(out, c.in...)
 	}
 	return out
 }

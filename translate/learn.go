@@ -41,7 +41,7 @@ func pairOf(in *Event, e *envelope) *pair {
 func linksOf(e *Event) []EiffelLink {
 	array := e.doc.Root().Get("links")
 	links := make([]EiffelLink, 0, array.Len())
-	for l := array.First(); l.Exists(); l = l.Next() {
+	for l := array.FirstChild(); l.Exists(); l = l.NextSibling() {
 		links = append(links, EiffelLink{Type: l.Get("type").Str(), Target: l.Get("target").Str(), DomainID: l.Get("domainId").Str()})
 	}
 	return links

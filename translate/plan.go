@@ -71,6 +71,7 @@ type cdeventOutput struct {
 	content []place // of the row's fields, in their order; not named where the event has none
 
 	specversion, chainID, links, subjectType bool // members that not all versions have
+	subjectSource                            schema.Place
 }
 
 // field is a member that a row writes, bound for a direction.
@@ -317,6 +318,7 @@ func (g *Engine) newCDEventOutput(row *rowToCDEvents, key string) *cdeventOutput
 		o.content = append(o.content, p)
 	}
 	o.specversion, o.chainID = o.schema.Has("/context/specversion"), o.schema.Has("/context/chainId")
+	o.subjectSource = o.schema.Place("/subject/source")
 	o.links, o.subjectType = o.schema.Has("/context/links"), o.schema.Has("/subject/type")
 	return o
 }

@@ -16,7 +16,7 @@ func (t *toEiffel) expectReferences() {
 	g, in := t.g, t.in
 	t.expect(t.contextQuery(in.ID))
 	root := in.doc.Root()
-	for l := root.Get("context").Get("links").First(); l.Exists(); l = l.Next() {
+	for l := root.Get("context").Get("links").FirstChild(); l.Exists(); l = l.NextSibling() {
 		end := l.Get("target")
 		if !end.Exists() {
 			end = l.Get("from")

@@ -1,10 +1,10 @@
 package translate
 
 import (
-	"net/url"
 	"strings"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 )
 
 // sourceFromMeta derives a CDEvents source from meta.source: its uri, else its domain, else its host, else the protocol
@@ -26,30 +26,16 @@ func sourceOf(uri, domainID, host string) string {
 	return "urn:eiffel"
 }
 
-// isURIReference and isURI judge as the CDEvents schemas' formats do, but for characters that no URI has.
+// isURIReference and isURI judge as the formats of the CDEvents schemas do, and refuse besides what has characters that no
+// URI has.
 func isURIReference(s string) bool {
-	_, ok := parseURI(s)
-	return ok
+	return !strings.ContainsAny(s, foreignToURIs) && schema.IsURIReference(s)
 }
 
-func isURI(s string) bool {
-	u, ok := parseURI(s)
-	return ok && u.IsAbs()
-}
+func isURI(s string) bool { return !strings.ContainsAny(s, foreignToURIs) && schema.IsURI(s) }
 
 // foreignToURIs are printable characters that have no place in a URI (RFC 3986, section 2), though many parsers take them.
 const foreignToURIs = " \"<>^`{|}\\"
-
-func parseURI(s string) (*url.URL, bool) {
-	if strings.ContainsAny(s, foreignToURIs) {
-		return nil, false
-	}
-	u, err := url.Parse(s)
-	if err != nil {
-		return nil, false
-	}
-	return u, true
-}
 
 // escapeURI gives free text as a URI reference: as it is where it is one, else with every character that has no place
 // in a URI percent-encoded.

@@ -22,8 +22,10 @@ func (t *toCDEvents) changeSubject() {
 		k.ID = commit.Str()
 		t.moveSubject(commit, OneWay)
 	case revision.Exists():
-		n, _ := revision.Int()
-		k.ID = strconv.FormatInt(n, 10)
+		k.ID = string(revision.Raw())
+		if n, ok := revision.Int(); ok {
+			k.ID = strconv.FormatInt(n, 10)
+		}
 		t.moveSubject(revision, OneWay)
 	case hg.Str() != "":
 		k.ID = hg.Str()
@@ -59,7 +61,7 @@ func (t *toCDEvents) repositoryReference(at *place) []byte {
 		for _, name := range []string{"repoName", "repoUri"} {
 			if v := data.At(system, name); v.Str() != "" {
 				t.move(v, at.at+"/id", "judgement repository", OneWay)
-				return appendReference(SubjectKey{ID: v.Str()})
+				return t.appendReference(at, SubjectKey{ID: v.Str()})
 			}
 		}
 	}

@@ -90,13 +90,13 @@ func (t *toCDEvents) testEnvironment(at *place) []byte {
 	case unknown:
 		return t.placeholder(at, id)
 	}
-	return appendReference(t.environment)
+	return t.appendReference(at, t.environment)
 }
 
 // testSuiteRunReference is the test suite run in whose CONTEXT a test case stands, as the event or its TestCaseTriggered
 // says.
-func (t *toCDEvents) testSuiteRunReference(*place) []byte {
-	return t.reference("testSuiteRun", "", func() string {
+func (t *toCDEvents) testSuiteRunReference(at *place) []byte {
+	return t.reference(at, "testSuiteRun", "", func() string {
 		contexts := targets(t.links, linkContext)
 		if triggered := target(t.links, linkTestCase); triggered != "" {
 			if known := t.eiffelEvent(triggered); known != nil {

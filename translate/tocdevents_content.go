@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 )
 
@@ -41,7 +42,10 @@ func (t *toCDEvents) makeContent() (content, error) {
 // dataWithoutMark is the content of a custom event: data, but for entries of custom data that are ours.
 func (t *toCDEvents) dataWithoutMark() value {
 	data := t.in.doc.Root().Get("data")
-	t.move(data, "/subject/content", "custom event: content is data", OneWay)
+	if t.tooDeep(data, 2) { // below the event and the subject
+		return value{raw: t.shallowContent(data)}
+	}
+	t.move(data, "/subject/content", customContent, OneWay)
 	custom := data.Get("customData")
 	for entry := range custom.Children() {
 		if t.ownEntry(entry) {
@@ -50,6 +54,42 @@ func (t *toCDEvents) dataWithoutMark() value {
 		}
 	}
 	return value{doc: data}
+}
+
+// customContent is the rule of a custom event's content.
+const customContent = "custom event: content is data"
+
+// shallowContent is the content of a custom event without the members of data, and without the entries of its custom data,
+// that are nested too deeply to stand there.
+func (t *toCDEvents) shallowContent(data jsondoc.Value) []byte {
+	b := []byte{'{'}
+	for v := range data.Children() {
+		raw := v.Raw()
+		switch {
+		case v.Key() == "customData" && v.Kind() == jsondoc.Array: // each entry by itself
+			raw = jsondoc.AppendWithout(nil, v, func(entry jsondoc.Value) bool {
+				if t.ownEntry(entry) {
+					return true
+				}
+				if t.tooDeep(entry, 4) {
+					t.lose(entry, "too_deep")
+					return true
+				}
+				t.move(entry, "/subject/content/customData", customContent, OneWay)
+				return false
+			})
+		case t.tooDeep(v, 3):
+			t.lose(v, "too_deep")
+			continue
+		default:
+			t.move(v, "/subject/content/"+jsondoc.EscapePointer(v.Key()), customContent, OneWay)
+		}
+		if len(b) > 1 {
+			b = append(b, ',')
+		}
+		b = append(append(jsondoc.AppendString(b, v.Key()), ':'), raw...)
+	}
+	return append(b, '}')
 }
 
 // makeField gives a member's value.
@@ -64,10 +104,12 @@ func (t *toCDEvents) makeField(f *field[toCDEvents], at *place) (value, error) {
 		v := t.in.doc.Root().Follow(p)
 		text := v.Str()
 		switch {
-		case text == "", f.vocabulary == nil && !at.Allows(text):
+		case text == "":
 			continue
 		case f.Format == "uri" && !isURI(text), f.Format == "uri-reference" && !isURIReference(text):
 			t.lose(v, "not_a_uri")
+			continue
+		case f.vocabulary == nil && !at.Allows(text):
 			continue
 		case f.vocabulary != nil:
 			word, known := f.vocabulary.cdevents(text, at.Enum())
@@ -102,7 +144,7 @@ func (t *toCDEvents) placeholder(at *place, id string) []byte {
 	t.move(jsondoc.Value{}, at.at, "the id of the event that would know", OneWay)
 	t.diagnose("filled_in", "%s is required and unknown; it was filled with the id %s of the event that would know", strings.ReplaceAll(at.at[1:], "/", "."), id)
 	text := jsondoc.AppendString(nil, urnUUID+id)
-	if at.Has("id") {
+	if at.Member("id").Named() {
 		return append(append([]byte(`{"id":`), text...), '}')
 	}
 	return text
@@ -128,15 +170,24 @@ func replaceMember(object jsondoc.Value, name string, value []byte) []byte {
 	return append(b, '}')
 }
 
-// appendReference writes {id, source} of a subject.
-func appendReference(k SubjectKey) []byte {
+// appendReference writes {id, source} of a subject, for a place in the CDEvent.
+func (t *toCDEvents) appendReference(at *place, k SubjectKey) []byte {
 	b := append([]byte(nil), `{"id":`...)
 	b = jsondoc.AppendString(b, k.ID)
 	if k.Source != "" {
 		b = append(b, `,"source":`...)
-		b = jsondoc.AppendString(b, k.Source)
+		b = jsondoc.AppendString(b, sourceAt(at.Member("source"), k.Source))
 	}
 	return append(b, '}')
+}
+
+// sourceAt is a subject's source as it can stand at a place in the CDEvent. The sources of tests and those in marks are free
+// text: where the schema wants a URI reference and the source is none, it is percent-encoded.
+func sourceAt(at schema.Place, source string) string {
+	if at.Allows(source) {
+		return source
+	}
+	return escapeURI(source)
 }
 
 // userData is the user's own custom data by key, in the order in which the keys came.
@@ -257,8 +308,8 @@ func (t *toCDEvents) marked(k SubjectKey) SubjectKey {
 		t.identifies(subject.Get("id"), subject.Get("source"))
 		k.ID = id
 		k.Source = t.in.Source
-		if source := subject.Get("source"); source.Kind() == jsondoc.String {
-			k.Source = source.Str()
+		if source := subject.Get("source").Str(); source != "" {
+			k.Source = source
 		}
 	}
 	return k

@@ -22,14 +22,23 @@ func (t *toCDEvents) makeLinks() ([]relation, error) {
 		return nil, nil
 	}
 	relations := make([]relation, 0, len(t.links)+len(t.row.Links))
-	for l := links.First(); l.Exists(); l = l.Next() {
+	for l := links.FirstChild(); l.Exists(); l = l.NextSibling() {
 		kind := l.Get("type").Str()
 		if kind == linkCause {
 			kind = "TRIGGER"
 		}
 		id := l.Get("target").Str()
-		if id == t.in.ID {
-			t.lose(l, "link_to_itself")
+		reason := ""
+		switch {
+		case id == t.in.ID:
+			reason = "link_to_itself"
+		case id == "": // in an event of a version that takes any text for a target
+			reason = "link_without_target"
+		case kind == "": // in an event without link rules, or of a newer version
+			reason = "link_without_type"
+		}
+		if reason != "" {
+			t.lose(l, reason)
 			continue
 		}
 		n := len(relations)

@@ -58,7 +58,7 @@ func (t *toCDEvents) writeSubject(w *jsondoc.Writer, e *Event, content content) 
 	w.Name("subject")
 	w.Object()
 	w.Member("id", e.Subject)
-	w.Member("source", source)
+	w.Member("source", sourceAt(t.out.subjectSource, source))
 	if t.out.subjectType {
 		w.Member("type", t.subjectType())
 	}

@@ -140,6 +140,10 @@ func (t *toEiffel) customData() ([]entry, error) {
 				t.lose(v, "envelope")
 				continue
 			}
+			if t.tooDeep(v, 4) { // below the event, data, customData and the entry
+				t.lose(v, "too_deep")
+				continue
+			}
 			t.move(v, t.entryPointer(len(entries)), "custom data, one entry per key", Exact)
 			entries = append(entries, entry{v.Key(), value{doc: v}})
 		}

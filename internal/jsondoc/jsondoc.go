@@ -238,17 +238,6 @@ func (v Value) Children() iter.Seq[Value] {
 	}
 }
 
-// First is the first member or element, Missing if there is none.
-func (v Value) First() Value { return v.first() }
-
-// Next is the member or element after this one, Missing behind the last.
-func (v Value) Next() Value {
-	if v.d == nil {
-		return Value{}
-	}
-	return v.nextSibling()
-}
-
 // Len is the number of members or elements.
 func (v Value) Len() int {
 	n := 0

@@ -154,6 +154,11 @@ func TestWalk(t *testing.T) {
 	if raw := d.Root().Get("").RawKey(); raw == nil || len(raw) != 0 {
 		t.Errorf("an empty name: %v", raw)
 	}
+	for pointer, want := range map[string]int{"": 4, "/a": 3, "/a/b": 2, "/a/b/1": 1, "/c": 0, "/nothing": 0} {
+		if got := d.Root().Pointed(pointer).Depth(); got != want {
+			t.Errorf("%q is %d deep, want %d", pointer, got, want)
+		}
+	}
 	var none jsondoc.Value
 	if none.FirstChild().Exists() || none.NextSibling().Exists() || none.RawKey() != nil || d.Root().RawKey() != nil {
 		t.Error("what is not there has neighbours or a name")

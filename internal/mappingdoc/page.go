@@ -556,6 +556,9 @@ func reasonText(reason string) string {
 		"link_to_itself":      "the link would lead to the event itself",
 		"unknown_target":      "nobody knows the target",
 		"not_in_spec":         "this version of CDEvents does not have it",
+		"link_without_target": "the link names no target",
+		"link_without_type":   "the link has no type",
+		"too_deep":            "nested too deeply for the place where it would stand",
 	}[reason]
 	if text == "" {
 		text = strings.ReplaceAll(reason, "_", " ")

@@ -31,14 +31,19 @@ func (p Place) Allows(text string) bool {
 		return true
 	case p.n.enum != nil:
 		return slices.Contains(p.n.enum, text)
-	case len(text) >= p.n.min*utf8.UTFMax:
-		return true
+	case len(text) < p.n.min*utf8.UTFMax && utf8.RuneCountInString(text) < p.n.min:
+		return false
 	}
-	return utf8.RuneCountInString(text) >= p.n.min
+	return p.n.check == anyString || stringKinds[p.n.check].is([]byte(text))
 }
 
 // Enum is [Schema.Enum] for the place. It must not be changed.
 func (p Place) Enum() []string { return p.s.enum(p.n) }
 
-// Has tells whether the schema names the member of that name within the place.
-func (p Place) Has(name string) bool { return p.n != nil && find(p.n, "/"+name) != nil }
+// Member is the place of the member of that name within this one.
+func (p Place) Member(name string) Place {
+	if p.n == nil {
+		return Place{}
+	}
+	return Place{s: p.s, n: find(p.n, "/"+name)}
+}

@@ -298,8 +298,8 @@ func (s *Schema) IsText(pointer string) bool {
 	return n != nil && (n.op == opString || n.op == opType || n.op == opVersion)
 }
 
-// Allows tells whether the string at a JSON pointer may be s, as far as its length goes and the words that are allowed.
-// It is true for what is no string, and for what the schema does not name.
+// Allows tells whether the string at a JSON pointer may be text: by its length, the words that are allowed, its pattern and
+// its format. It is true for what is no string, and for what the schema does not name.
 func (s *Schema) Allows(pointer, text string) bool { return s.Place(pointer).Allows(text) }
 
 // Enum is what the schema allows at a JSON pointer if that is a closed list of words ("/data/outcome/conclusion"), nil if
@@ -395,3 +395,10 @@ func (s *Schema) Validate(d *jsondoc.Document) []Finding {
 
 // IsEiffelID tells whether a text is an id as Eiffel has it: a lower-case UUID of version 1 to 5 (RFC 4122).
 func IsEiffelID(s string) bool { return isEiffelID(s) }
+
+// IsURI tells whether a text is an absolute URI, and IsURIReference whether it is a URI reference, as the formats uri and
+// uri-reference of the schemas judge (RFC 3986). Both take some characters that no URI has, such as a space in a path.
+func IsURI(s string) bool { return isURI(s) }
+
+// IsURIReference is described at [IsURI].
+func IsURIReference(s string) bool { return isURIReference(s) }

@@ -160,6 +160,39 @@ func TestHas(t *testing.T) {
 	}
 }
 
+func TestAllows(t *testing.T) {
+	s, err := ForCDEvent("dev.cdevents.pipelinerun.started.0.2.0", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := ForEiffel("EiffelArtifactCreatedEvent", "3.3.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		s             *Schema
+		pointer, text string
+		want          bool
+	}{
+		{s, "/context/source", "/ci", true},
+		{s, "/context/source", "", false},
+		{s, "/context/source", "%zz", false},
+		{s, "/context/schemaUri", "/ci", false},
+		{s, "/subject/type", "pipelineRun", true},
+		{s, "/subject/type", "pipelinerun", false},
+		{s, "/subject/nothing", "", true},
+		{s, "/subject/content", "x", true},
+		{e, "/data/identity", "pkg:npm/a", true},
+		{e, "/data/identity", "PKG:npm/a", false},
+		{e, "/data/implements/0", "npm/a", false},
+		{e, "/links/0/target", "x", false},
+	} {
+		if got := c.s.Allows(c.pointer, c.text); got != c.want {
+			t.Errorf("%s %s %q: %v", c.s.Type(), c.pointer, c.text, got)
+		}
+	}
+}
+
 func TestMembers(t *testing.T) {
 	s, err := ForEiffel("EiffelActivityFinishedEvent", "3.4.0")
 	if err != nil {

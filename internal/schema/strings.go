@@ -32,8 +32,8 @@ var stringKinds = [...]struct {
 }{
 	{"string", "type", "a string", func([]byte) bool { return true }},
 	{"date-time", "format", "a date and time (RFC 3339)", isDateTime},
-	{"uri", "format", "an absolute URI", isURI},
-	{"uri-reference", "format", "a URI reference", isURIReference},
+	{"uri", "format", "an absolute URI", isURI[[]byte]},
+	{"uri-reference", "format", "a URI reference", isURIReference[[]byte]},
 	{"eiffel-id", "pattern", "a lower-case UUID of version 1 to 5", isEiffelID[[]byte]},
 	{"purl", "pattern", "a package URL (pkg:...)", func(s []byte) bool { return len(s) >= 4 && string(s[:4]) == "pkg:" }},
 	{"hex", "pattern", "lower-case hexadecimal", isHex},
@@ -262,7 +262,7 @@ func twoDigits(a, b byte) (int, bool) {
 
 // plainURL tells whether s is of the kind that most are: an optional http(s)://host[:port] and characters that mean the
 // same wherever they are. Anything else is for the general rules.
-func plainURL(s []byte) (absolute, plain bool) {
+func plainURL[T string | []byte](s T) (absolute, plain bool) {
 	rest := s
 	if len(rest) > 8 && string(rest[:4]) == "http" {
 		switch {
@@ -291,7 +291,8 @@ func plainURL(s []byte) (absolute, plain bool) {
 	} else if len(rest) > 1 && rest[0] == '/' && rest[1] == '/' {
 		return false, false
 	}
-	for _, c := range rest {
+	for i := range len(rest) {
+		c := rest[i]
 		if !isLetter(c) && !isDigit(c) && c != '/' && c != '-' && c != '.' && c != '_' && c != '~' {
 			return absolute, false
 		}
@@ -299,7 +300,7 @@ func plainURL(s []byte) (absolute, plain bool) {
 	return absolute, true
 }
 
-func isURI(s []byte) bool {
+func isURI[T string | []byte](s T) bool {
 	if absolute, plain := plainURL(s); plain {
 		return absolute
 	}
@@ -307,7 +308,7 @@ func isURI(s []byte) bool {
 	return ok && u.IsAbs()
 }
 
-func isURIReference(s []byte) bool {
+func isURIReference[T string | []byte](s T) bool {
 	if _, plain := plainURL(s); plain {
 		return true
 	}

@@ -1,7 +1,9 @@
 package schema
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -81,6 +83,45 @@ func TestStringChecks(t *testing.T) {
 	}
 }
 
+// TestURIs holds the judges of URIs, which the translation asks too, to a validator.
+func TestURIs(t *testing.T) {
+	text, err := os.ReadFile("testdata/uris.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	schemas := kindSchemas(t)
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(line)
+		if len(words) == 0 || words[0] == "#" {
+			continue
+		}
+		n++
+		quoted := line[strings.IndexByte(line, '"'):]
+		var s string
+		if err := json.Unmarshal([]byte(quoted), &s); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		verdict := "none"
+		switch {
+		case IsURI(s):
+			verdict = "uri"
+		case IsURIReference(s):
+			verdict = "reference"
+		}
+		if verdict != words[0] {
+			t.Errorf("%q: %s, want %s", s, verdict, words[0])
+		}
+		uri, reference := schemas[absoluteURI].Validate(s) == nil, schemas[uriReference].Validate(s) == nil
+		if uri != (verdict == "uri") || reference != (verdict != "none") {
+			t.Errorf("%q: %s, but the validator says %v of a URI and %v of a reference", s, verdict, uri, reference)
+		}
+	}
+	if n < 40 {
+		t.Errorf("%d texts", n)
+	}
+}
+
 func FuzzStringChecks(f *testing.F) {
 	for _, s := range oddStrings {
 		f.Add(s)
@@ -93,8 +134,8 @@ func FuzzStringChecks(f *testing.F) {
 				t.Errorf("%s %q: %v, want %v", k.name, s, got, want)
 			}
 		}
-		if IsEiffelID(s) != isEiffelID([]byte(s)) {
-			t.Errorf("IsEiffelID(%q)", s)
+		if IsEiffelID(s) != isEiffelID([]byte(s)) || IsURI(s) != isURI([]byte(s)) || IsURIReference(s) != isURIReference([]byte(s)) {
+			t.Errorf("%q is judged otherwise as text than as bytes", s)
 		}
 	})
 }
