@@ -468,7 +468,10 @@ var schemes = map[string][]string{
 	"pypi":          {"pypi"},
 	"gem":           {"gem"},
 	"nuget":         {"nuget"},
-	"semver":        {"npm", "cargo", "helm", "golang", "generic", "oci", "docker", "unheard-of"},
+	"apk":           {"apk"},
+	"composer":      {"composer"},
+	"pub":           {"pub"},
+	"semver":        {"npm", "cargo", "pub", "helm", "golang", "generic", "oci", "docker", "unheard-of"},
 	"semver-strict": {"npm", "cargo", "helm", "golang", "generic", "oci", "docker"},
 	"semver-build":  {"npm", "cargo", "helm", "golang", "generic", "nuget"},
 	"semver-v":      {"npm", "helm", "golang", "generic", "oci", "docker"},
@@ -477,6 +480,9 @@ var schemes = map[string][]string{
 	"generic":       {"generic", "oci", "docker", "unheard-of"},
 	"generic-build": {"generic", "oci", "docker"},
 	"oci":           {"oci", "docker"},
+
+	"maven-vectors":    {"maven"},
+	"composer-vectors": {"composer"},
 }
 
 // TestSchemesDecideThePredicate deploys every two versions that a scheme's published cases order, in both orders. Where

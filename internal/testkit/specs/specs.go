@@ -6,9 +6,12 @@
 package specs
 
 import (
+	"bytes"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,20 +78,10 @@ func Examples(t testing.TB) []Example {
 			patterns = append(patterns, "cdevents/v"+spec+"/conformance/*.json")
 		}
 		for _, pattern := range patterns {
-			files, err := filepath.Glob(filepath.Join(folder, filepath.FromSlash(pattern)))
-			if err != nil || len(files) == 0 {
-				t.Fatalf("no files %s in %s: %v", pattern, folder, err)
-			}
-			for _, file := range files {
-				text, err := os.ReadFile(file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				name, err := filepath.Rel(folder, file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				out = append(out, Example{filepath.ToSlash(name), text})
+			files := map[string][]byte{}
+			readAll(t, files, folder, pattern, "")
+			for _, name := range slices.Sorted(maps.Keys(files)) {
+				out = append(out, Example{name, files[name]})
 			}
 		}
 	} else {
@@ -112,8 +105,8 @@ func Examples(t testing.TB) []Example {
 func Modules(t testing.TB) string {
 	t.Helper()
 	folder := t.TempDir()
-	write := func(text []byte, path ...string) {
-		file := filepath.Join(append([]string{folder}, path...)...)
+	for name, text := range fromModules(t) {
+		file := filepath.Join(folder, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
 			t.Fatal(err)
 		}
@@ -121,41 +114,74 @@ func Modules(t testing.TB) string {
 			t.Fatal(err)
 		}
 	}
+	return folder
+}
 
+// Schemas are the texts of all schemas by their file's name in the folder of the specifications ("eiffel/schemas/TYPE/1.0.0.json",
+// "cdevents/v0.5.1/schemas/NAME.json"), and eiffel/links.json. Where the specifications are not at hand, they are those of
+// [Modules].
+func Schemas(t testing.TB) map[string][]byte {
+	t.Helper()
+	folder := Folder(t)
+	if folder == "" {
+		return fromModules(t)
+	}
+	out := map[string][]byte{}
+	patterns := []string{"eiffel/links.json", "eiffel/schemas/*/*.json"}
 	for _, spec := range CDEvents {
-		count := 0
-		for id, text := range cdeventsapi.SchemasById {
-			name, ok := strings.CutPrefix(id, "https://cdevents.dev/"+spec+"/schema/")
-			if !ok {
-				continue
-			}
-			count++
-			write([]byte(text), "cdevents", "v"+spec, "schemas", filepath.FromSlash(name)+".json")
-		}
-		if count == 0 {
-			t.Fatalf("the SDK has no schemas of CDEvents %s", spec)
+		patterns = append(patterns, "cdevents/v"+spec+"/schemas/*.json")
+		if spec != CDEvents[0] {
+			patterns = append(patterns, "cdevents/v"+spec+"/schemas/links/*.json")
 		}
 	}
+	for _, pattern := range patterns {
+		readAll(t, out, folder, pattern, "")
+	}
+	return out
+}
 
-	const module = "github.com/eiffel-community/eiffelevents-sdk-go"
-	var stderr strings.Builder
-	cmd := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module)
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	dir := strings.TrimSpace(string(out))
-	if err != nil || dir == "" {
-		t.Fatalf("%s is not in the module cache (go mod download brings it): %v %s", module, err, stderr.String())
-	}
-	files, err := filepath.Glob(filepath.Join(dir, "validator", "schemas", "*", "*.json"))
+// readAll reads the files of a pattern below a folder, of which there must be some.
+func readAll(t testing.TB, into map[string][]byte, folder, pattern, prefix string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, filepath.FromSlash(pattern)))
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no schemas of Eiffel in %s: %v", dir, err)
+		t.Fatalf("no files %s in %s: %v", pattern, folder, err)
 	}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(text, "eiffel", "schemas", filepath.Base(filepath.Dir(file)), filepath.Base(file))
+		name, err := filepath.Rel(folder, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		into[prefix+filepath.ToSlash(name)] = text
 	}
-	return folder
+}
+
+func fromModules(t testing.TB) map[string][]byte {
+	t.Helper()
+	out := map[string][]byte{}
+	for _, spec := range CDEvents {
+		before := len(out)
+		for id, text := range cdeventsapi.SchemasById {
+			if name, ok := strings.CutPrefix(id, "https://cdevents.dev/"+spec+"/schema/"); ok {
+				out["cdevents/v"+spec+"/schemas/"+name+".json"] = []byte(text)
+			}
+		}
+		if len(out) == before {
+			t.Fatalf("the SDK has no schemas of CDEvents %s", spec)
+		}
+	}
+	const module = "github.com/eiffel-community/eiffelevents-sdk-go"
+	var stderr strings.Builder
+	cmd := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module)
+	cmd.Stderr = &stderr
+	dir, err := cmd.Output()
+	if err != nil || len(bytes.TrimSpace(dir)) == 0 {
+		t.Fatalf("%s is not in the module cache (go mod download brings it): %v %s", module, err, stderr.String())
+	}
+	readAll(t, out, filepath.Join(string(bytes.TrimSpace(dir)), "validator"), "schemas/*/*.json", "eiffel/")
+	return out
 }
