@@ -10,8 +10,6 @@ import (
 // TestConfigurationOfTheOtherSide has a CDEvent that says, by a link, with which configuration it deployed: the
 // deployment that it became has that configuration, and so the next one is compared with it (section 5, rule 2).
 func TestConfigurationOfTheOtherSide(t *testing.T) {
-
-	// but the line does not learn it.
 	engine := newEngine(t, translate.Settings{})
 	steps := parseScenarios(t, "configuration", `case x
 ED prod at 09:01

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -34,27 +33,6 @@ type slow struct{}
 func (slow) Translate(in translate.Event, _ *translate.Facts) (translate.Result, error) {
 	time.Sleep(500 * time.Millisecond)
 	return translate.Result{}, nil
-}
-
-// TestDependencies keeps the SDK small.
-func TestDependencies(t *testing.T) {
-	if _, err := exec.LookPath("go"); err != nil {
-		t.Skip("the go command is not at hand to list dependencies")
-	}
-	out, err := exec.Command("go", "list", "-deps", ".").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	unwanted := []string{
-		"github.com/rabbitmq/", "github.com/cdevents/", "github.com/cloudevents/", "github.com/eiffel-community/", "cel.dev/", "github.com/hashicorp/",
-		"github.com/cockroachdb/", "github.com/prometheus/", "github.com/spf13/", "net/http/pprof", "go.etcd.io/",
-		"github.com/eiffelbridge/eiffelbridge/daemon", "github.com/eiffelbridge/eiffelbridge/plugins/host",
-	}
-	for dep := range strings.FieldsSeq(string(out)) {
-		if slices.ContainsFunc(unwanted, func(u string) bool { return strings.HasPrefix(dep, u) }) {
-			t.Errorf("the SDK depends on %s", dep)
-		}
-	}
 }
 
 // TestByHand says what the program is when somebody starts it.

@@ -1,0 +1,101 @@
+package translate_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/eiffelbridge/eiffelbridge/mappings"
+	"github.com/eiffelbridge/eiffelbridge/mappings/overlay"
+	"github.com/eiffelbridge/eiffelbridge/translate"
+)
+
+// knownFaults are what the translation does not do as it should, each with the smallest input. An entry says what is wrong,
+// as an error. One that finds nothing wrong any more belongs into the test that its comment names.
+var knownFaults = map[string]func(t *testing.T) error{
+	// TestSynthesizedTranslatesIntoNothing: the composition's id is looked for among 20 minor versions of 10 patches each.
+	"a composition made up for version 0.20.0 comes back": func(t *testing.T) error { return compositionComesBack(t, nil, "0.20.0") },
+	"a composition made up for version 0.3.10 comes back": func(t *testing.T) error { return compositionComesBack(t, nil, "0.3.10") },
+
+	// TestSynthesizedTranslatesIntoNothing: and only for the types of the catalogue.
+	"a composition made up for an overlay's row comes back": func(t *testing.T) error {
+		catalogue, err := overlay.Parse(nil, "overlay.yaml", []byte(`version: 1
+to_eiffel:
+  - cdevent: acme-smoke.queued
+    eiffel: EiffelTestCaseTriggeredEvent
+    id: event
+    links:
+      - {type: IUT, target: tested, required: true}
+    data:
+      - {to: /testCase/tracker, const: t}
+      - {to: /testCase/id, value: event.subject.id}
+`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return compositionComesBack(t, catalogue, "")
+	},
+
+	// FuzzToCDEvents: what is a URI is judged twice, and not alike.
+	"an environment at a link-local address is refused as invalid output": func(t *testing.T) error {
+		_, err := newSession(t, translate.Settings{}).Translate(context.Background(), []byte(
+			`{"meta":{"id":"`+uuid(1)+`","type":"EiffelEnvironmentDefinedEvent","version":"3.3.0","time":1},"data":{"name":"lab","uri":"http://[fe80::1%25en0]/"},"links":[]}`))
+		return err
+	},
+
+	// TestExtendedRow: of a type with two rows, only one has the member.
+	"build.queued cannot be extended":         cannotBeExtended("build.queued", "/executionType", "AUTOMATED"),
+	"pipelinerun.queued cannot be extended":   cannotBeExtended("pipelinerun.queued", "/executionType", "AUTOMATED"),
+	"testcaserun.queued cannot be extended":   cannotBeExtended("testcaserun.queued", "/executionType", "AUTOMATED"),
+	"testsuiterun.queued cannot be extended":  cannotBeExtended("testsuiterun.queued", "/executionType", "AUTOMATED"),
+	"testsuiterun.started cannot be extended": cannotBeExtended("testsuiterun.started", "/name", "n"),
+	"pipelinerun.finished cannot be extended": cannotBeExtended("pipelinerun.finished", "/outcome/description", "d"),
+	"taskrun.finished cannot be extended":     cannotBeExtended("taskrun.finished", "/outcome/description", "d"),
+}
+
+func TestKnownFaults(t *testing.T) {
+	for name, find := range knownFaults {
+		t.Run(name, func(t *testing.T) {
+			err := find(t)
+			if err == nil {
+				t.Fatal("is no fault any more: remove it from knownFaults, and let the test that its comment names find it")
+			}
+			t.Log(err)
+		})
+	}
+}
+
+// compositionComesBack has an event that needs a composition, which is made up, and translates that back.
+func compositionComesBack(t *testing.T, catalogue *mappings.Catalogue, version string) error {
+	t.Helper()
+	text := `{"context":{"specversion":"0.5.1","id":"e","source":"/s","type":"dev.cdevents.testcaserun.queued.` + version + `","timestamp":"2026-03-01T09:00:00Z"},` +
+		`"subject":{"id":"t","content":{"environment":{"id":"lab"}}}}`
+	if catalogue != nil {
+		text = strings.NewReplacer("dev.cdevents.testcaserun.queued.", "dev.cdeventsx.acme-smoke.queued.0.1.0").Replace(text)
+	}
+	made, back := madeUp(t, newEngine(t, translate.Settings{Catalogue: catalogue}), text)
+	compositions := 0
+	for i, e := range made {
+		if e.Type != "EiffelCompositionDefinedEvent" {
+			continue
+		}
+		compositions++
+		if len(back[i]) != 0 {
+			return fmt.Errorf("%s\ntranslates back into\n%s", e.JSON, texts(back[i]))
+		}
+	}
+	if compositions == 0 {
+		t.Fatal("no composition was made up")
+	}
+	return nil
+}
+
+// cannotBeExtended has an overlay that extends a type by a member of its Eiffel event's data.
+func cannotBeExtended(name, to, value string) func(t *testing.T) error {
+	constant := "const: '" + value + "'"
+	return func(*testing.T) error {
+		_, err := overlay.Parse(nil, "overlay.yaml", fmt.Appendf(nil, "version: 1\nto_eiffel:\n  - {cdevent: %s, extend: true, data: [{to: %s, %s}]}\n", name, to, constant))
+		return err
+	}
+}
