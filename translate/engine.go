@@ -401,11 +401,10 @@ func (r *run) set(q Query) Set {
 	return s
 }
 
-func (r *run) line(service, environment SubjectKey) *ledger.LineView {
-	l, err := ledger.ViewLine(r.get(lineQuery(service, environment)))
+func (r *run) line(service, environment SubjectKey) *ledger.History {
+	l, err := ledger.OpenHistory(r.get, service, environment)
 	if err != nil {
 		r.diagnose("ledger", "the line of service %q in environment %q is damaged and was ignored", service.ID, environment.ID)
-		return &ledger.LineView{}
 	}
 	return l
 }

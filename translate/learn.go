@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
@@ -194,16 +195,13 @@ func (r *run) learnEntry(p *pair, e Entry) {
 		return // which line it is stays unknown
 	}
 	known := r.line(p.subject, p.environment)
-	delta := Line{Entries: []Entry{e}}
 	if !e.Removed {
-		entry := &delta.Entries[0]
-		entry.Artifact = p.artifact.purl
+		e.Artifact = p.artifact.purl
 		if p.artifact.key != p.artifact.purl {
-			entry.Key = p.artifact.key
+			e.Key = p.artifact.key
 		}
-		delta.FirstRuns = []FirstRun{{Artifact: p.artifact.key, Stamp: e.Stamp}}
 	}
-	r.learn(lineQuery(p.subject, p.environment), delta.Encode())
+	r.result.Learned = known.Append(r.result.Learned, e)
 	if known.Empty() {
 		r.learn(runsQuery(p.environment), Set{p.subject.Key()}.Encode())
 		service := Subject{Environments: []SubjectKey{p.environment}}
@@ -211,7 +209,10 @@ func (r *run) learnEntry(p *pair, e Entry) {
 		r.learn(nameQuery(p.subject.Kind, p.subject.ID), Set{p.subject.Source}.Encode())
 		r.learn(serviceQuery(p.environment, p.subject.ID), Set{p.subject.Source}.Encode())
 	}
-	if !e.Removed && !ran(known, p.artifact.pkg) {
-		r.learn(packageQuery(p.environment, p.artifact.pkg), Set{p.subject.Key()}.Encode())
+	if !e.Removed {
+		q := packageQuery(p.environment, p.artifact.pkg)
+		if services := r.set(q); len(services) < SetSize(q.Kind) && !slices.Contains(services, p.subject.Key()) {
+			r.learn(q, Set{p.subject.Key()}.Encode())
+		}
 	}
 }

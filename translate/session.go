@@ -23,7 +23,7 @@ const maxRounds = 16
 // Ask translates one event with what the ledger knows, without teaching it anything: it answers [Result.Need] until
 // there is none.
 func Ask(ctx context.Context, t Translator, ledger interface {
-	Read(ctx context.Context, queries []Query) ([][]byte, error)
+	Read(ctx context.Context, queries []Query) ([]Record, error)
 }, in Event) (Result, error) {
 	var facts Facts
 	for range maxRounds {
@@ -39,7 +39,7 @@ func Ask(ctx context.Context, t Translator, ledger interface {
 			return Result{}, fmt.Errorf("event %s: read the ledger: %w", shorten(in.ID, 80), err)
 		}
 		for i, q := range result.Need {
-			facts.Add(q, records[i])
+			facts.Add(q, records[i].Bytes)
 		}
 	}
 	return Result{}, fmt.Errorf("event %s: the translator still asks after %d rounds", shorten(in.ID, 80), maxRounds)
