@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +19,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // fakeClock stands still until it is moved.
@@ -296,7 +296,7 @@ func newFakeStore() *fakeStore {
 	return &fakeStore{Store: ledger.NewMemory(), entered: make(chan struct{}, 1000)}
 }
 
-func (f *fakeStore) Read(ctx context.Context, q []translate.Query) ([][]byte, error) {
+func (f *fakeStore) Read(ctx context.Context, q []translate.Query) ([]translate.Record, error) {
 	f.mu.Lock()
 	err := f.readErr
 	f.mu.Unlock()
@@ -356,17 +356,19 @@ func lineQuery(subject string) translate.Query {
 	return translate.Query{Kind: translate.LineFact, Key: fmt.Sprintf(`["","%s","","env"]`, subject)}
 }
 
-// answer looks a query up; facts are private to the translators of package translate, so it takes reflection.
-func answer(facts *translate.Facts, q translate.Query) ([]byte, bool) {
-	list := reflect.ValueOf(facts).Elem().FieldByName("answers")
-	for i := list.Len() - 1; i >= 0; i-- {
-		f := list.Index(i)
-		query := f.FieldByName("Query")
-		if translate.FactKind(query.FieldByName("Kind").Uint()) == q.Kind && query.FieldByName("Key").String() == q.Key {
-			return f.FieldByName("Record").Bytes(), true
+// historyOf is the history of a subject as the facts know it; what they lack is noted in need.
+func historyOf(facts *translate.Facts, subject string, need *[]translate.Query) *records.History {
+	h, err := records.OpenLine(func(q translate.Query) []byte {
+		record, ok := facts.Get(q)
+		if !ok {
+			*need = append(*need, q)
 		}
+		return record
+	}, lineQuery(subject).Key)
+	if err != nil {
+		panic(err)
 	}
-	return nil, false
+	return h
 }
 
 func (f *fakeTranslator) Translate(in translate.Event, facts *translate.Facts) (translate.Result, error) {
@@ -392,41 +394,23 @@ func (f *fakeTranslator) Translate(in translate.Event, facts *translate.Facts) (
 	if strings.Contains(commands, "bare") { // it neither reads nor learns
 		return translate.Result{Events: []translate.Event{{Protocol: translate.Eiffel, ID: id, Subject: in.Subject, Time: in.Time, JSON: fmt.Appendf(nil, `{"id":%q}`, id)}}}, nil
 	}
-	queries := []translate.Query{lineQuery(in.Subject)}
-	for _, other := range []string{needs, reads} {
-		if other != "" {
-			queries = append(queries, lineQuery(other))
-		}
-	}
+	own := translate.Stamp{Time: in.Time, ID: id}
 	var need []translate.Query
-	lines := map[string]*translate.Line{}
-	for _, q := range queries {
-		record, ok := answer(facts, q)
-		if !ok {
-			need = append(need, q)
+	lines := map[string]*records.History{}
+	var after [3]string // the entries behind which it stands
+	for i, subject := range []string{in.Subject, needs, reads} {
+		if i > 0 && subject == "" {
 			continue
 		}
-		line, err := translate.DecodeLine(record)
-		if err != nil {
-			return translate.Result{}, err
-		}
-		lines[q.Key] = line
+		lines[subject] = historyOf(facts, subject, &need)
+		last, _ := lines[subject].LastBefore(&translate.Subject{}, own)
+		after[i] = last.ID
 	}
+	entry := translate.Entry{Stamp: own, Artifact: "pkg:generic/" + id + "@1"}
+	result := translate.Result{Learned: lines[in.Subject].Append(nil, entry)}
 	if len(need) > 0 {
 		return translate.Result{Need: need}, nil
 	}
-	own := translate.Stamp{Time: in.Time, ID: id}
-	behind := func(line *translate.Line) string {
-		last := ""
-		for _, e := range line.Entries {
-			if e.Stamp.Before(own) {
-				last = e.ID
-			}
-		}
-		return last
-	}
-	delta := translate.Line{Entries: []translate.Entry{{Stamp: own, Artifact: "pkg:generic/" + id + "@1"}}}
-	result := translate.Result{Learned: []translate.Fact{{Query: lineQuery(in.Subject), Record: delta.Encode()}}}
 	if strings.Contains(commands, "drop") {
 		result.Returning = translate.Dropped
 		return result, nil
@@ -434,16 +418,15 @@ func (f *fakeTranslator) Translate(in translate.Event, facts *translate.Facts) (
 	if strings.Contains(commands, "learn") {
 		return result, nil
 	}
-	text := fmt.Sprintf(`{"id":%q,"behind":%q`, id, behind(lines[lineQuery(in.Subject).Key]))
+	text := fmt.Sprintf(`{"id":%q,"behind":%q`, id, after[0])
 	if reads != "" {
-		text += fmt.Sprintf(`,"saw":%q`, behind(lines[lineQuery(reads).Key]))
+		text += fmt.Sprintf(`,"saw":%q`, after[2])
 	}
 	if needs != "" {
-		line := lines[lineQuery(needs).Key]
-		if len(line.Entries) == 0 {
+		if lines[needs].Empty() {
 			result.Missing = []translate.Missing{{Query: lineQuery(needs), Want: "CAUSE", Name: needs}}
 		}
-		text += fmt.Sprintf(`,"needed":%q`, behind(line))
+		text += fmt.Sprintf(`,"needed":%q`, after[1])
 	}
 	if strings.Contains(commands, "anchor") {
 		result.Events = append(result.Events, translate.Event{Protocol: translate.Eiffel, ID: "anchor-" + id, Synthesized: true, JSON: []byte(`{"anchor":true}`)})

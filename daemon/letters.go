@@ -125,7 +125,7 @@ func (m letterMemory) Known(ctx context.Context, keys ...deadletters.MemoryKey) 
 	}
 	records, err := m.store.Read(ctx, queries)
 	for _, r := range records {
-		if r != nil {
+		if r.Bytes != nil {
 			return true, err
 		}
 	}

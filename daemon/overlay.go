@@ -5,10 +5,12 @@ import (
 	"fmt"
 
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
-// overlay lies over the ledger: what transactions in flight have read and learned, by key, in their order. It is guarded
-// by its sequencer's lock.
+// overlay lies over the ledger: what transactions in flight have read and learned, by key, in their order. The key that ranges are
+// asked of, which no record has, is read with each of them and written with each record beneath it. It is guarded by its
+// sequencer's lock.
 type overlay map[translate.Query][]access
 
 // access is what one transaction did with one key. A transaction has one access per key at most.
@@ -19,11 +21,24 @@ type access struct {
 
 // write is what a transaction learned about a key.
 type write struct {
-	deltas [][]byte
-	base   []byte // what the transaction saw before it wrote, if based
-	based  bool
-	full   []byte // base with the deltas merged, if merged
-	merged bool
+	number  uint64 // no other write of this process has it
+	deltas  []translate.Fact
+	base    []byte // what the transaction saw before it wrote, if based
+	based   bool
+	full    []byte // base with the deltas merged, if merged
+	merged  bool
+	beneath []translate.Query // of the key of ranges: the records that were written
+}
+
+// pending marks the revision of what is not in the store yet: the number of the write that it comes of. As soon as the store has it
+// its revision is the store's.
+const pending = 1 << 63
+
+func (w *write) revision(record []byte) uint64 {
+	if record == nil {
+		return 0
+	}
+	return pending | w.number
 }
 
 // before gives the last write to a key by a transaction that comes before t.
@@ -107,30 +122,42 @@ type view struct {
 }
 
 // Read implements the reader that [translate.Ask] wants.
-func (v *view) Read(ctx context.Context, queries []translate.Query) ([][]byte, error) {
+func (v *view) Read(ctx context.Context, queries []translate.Query) ([]translate.Record, error) {
 	out, err := v.read(ctx, queries)
 	if err != nil {
 		v.err = err
 		return nil, err
 	}
 	for i, q := range queries {
+		if q.IsRange() {
+			v.s.overlay.note(rangeKey(q), v.t, nil)
+			continue
+		}
 		v.s.overlay.note(q, v.t, nil)
-		v.seen[q] = out[i]
+		v.seen[q] = out[i].Bytes
 	}
 	return out, nil
 }
 
-func (v *view) read(ctx context.Context, queries []translate.Query) ([][]byte, error) {
-	out := make([][]byte, len(queries))
+// rangeKey is what the overlay has for the ranges of a key.
+func rangeKey(q translate.Query) translate.Query { return translate.Query{Kind: q.Kind, Key: q.Key} }
+
+func (v *view) read(ctx context.Context, queries []translate.Query) ([]translate.Record, error) {
+	out := make([]translate.Record, len(queries))
 	var ask []translate.Query
 	var at []int
 	for i, q := range queries {
+		if q.IsRange() {
+			changes, _ := v.changes(q)
+			ask, at = append(ask, q.Beneath(changes)), append(at, i)
+			continue
+		}
 		if a := v.s.overlay.before(q, v.t); a != nil && (a.write.merged || a.write.based) {
 			record, err := a.write.record(q)
 			if err != nil {
 				return nil, err
 			}
-			out[i] = record
+			out[i] = translate.Record{Bytes: record, Revision: a.write.revision(record)}
 			continue
 		}
 		ask, at = append(ask, q), append(at, i)
@@ -138,12 +165,24 @@ func (v *view) read(ctx context.Context, queries []translate.Query) ([][]byte, e
 	if len(ask) == 0 {
 		return out, nil
 	}
-	records, err := v.s.store.Read(ctx, ask)
+	answers, err := v.s.store.Read(ctx, ask)
 	if err != nil {
 		return nil, err
 	}
 	for n, q := range ask {
-		record := records[n]
+		if q.IsRange() {
+			q = queries[at[n]]
+			r := answers[n]
+			if changes, last := v.changes(q); last != nil {
+				if r.Bytes, err = records.Over(q, r.Bytes, changes); err != nil {
+					return nil, &damagedError{q, err}
+				}
+				r.Revision = last.revision(r.Bytes)
+			}
+			out[at[n]] = r
+			continue
+		}
+		record, revision := answers[n].Bytes, answers[n].Revision
 		// A delta that was committed meanwhile is merged twice here, which is the same as once (translate.Merge).
 		for _, a := range v.s.overlay[q] {
 			if a.by.seq >= v.t.seq {
@@ -158,10 +197,41 @@ func (v *view) read(ctx context.Context, queries []translate.Query) ([][]byte, e
 			if record, err = a.write.record(q); err != nil {
 				return nil, err
 			}
+			revision = a.write.revision(record)
 		}
-		out[at[n]] = record
+		out[at[n]] = translate.Record{Bytes: record, Revision: revision}
 	}
 	return out, nil
+}
+
+// changes are what the predecessors of the transaction learned of the records that a range may have, and the write of the last
+// of them; nil if none did.
+func (v *view) changes(q translate.Query) (facts []translate.Fact, last *write) {
+	for _, a := range v.s.overlay[rangeKey(q)] {
+		if a.by.seq >= v.t.seq {
+			break
+		}
+		if a.write == nil {
+			continue
+		}
+		last = a.write
+		for _, key := range a.write.beneath {
+			if w := v.s.overlay.writeOf(key, a.by); w != nil {
+				facts = append(facts, w.deltas...)
+			}
+		}
+	}
+	return facts, last
+}
+
+// writeOf is the write of a key by a transaction; nil if there is none.
+func (o overlay) writeOf(q translate.Query, t *transaction) *write {
+	for _, a := range o[q] {
+		if a.by == t {
+			return a.write
+		}
+	}
+	return nil
 }
 
 // record is what the key holds after the write.
@@ -171,8 +241,12 @@ func (w *write) record(q translate.Query) ([]byte, error) {
 	}
 	full := w.base
 	for _, delta := range w.deltas {
+		if delta.Forget {
+			full = nil
+			continue
+		}
 		var err error
-		if full, err = translate.Merge(q.Kind, full, delta); err != nil {
+		if full, err = translate.Merge(q.Kind, full, delta.Record); err != nil {
 			return nil, &damagedError{q, err}
 		}
 	}

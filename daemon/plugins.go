@@ -478,7 +478,7 @@ func (r *relay) enter(c *consultation) {
 type peek struct{ s *sequencer }
 
 // Read implements the reader that [translate.Ask] wants.
-func (p peek) Read(ctx context.Context, queries []translate.Query) ([][]byte, error) {
+func (p peek) Read(ctx context.Context, queries []translate.Query) ([]translate.Record, error) {
 	p.s.mu.Lock()
 	defer p.s.unlock()
 	v := &view{s: p.s, t: &transaction{seq: p.s.next + 1}, seen: map[translate.Query][]byte{}}

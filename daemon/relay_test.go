@@ -207,8 +207,8 @@ func TestPermanentFailure(t *testing.T) {
 			t.Errorf("dead letters: %+v", letters)
 		}
 		records, _ := g.store.Store.Read(t.Context(), []translate.Query{lineQuery("shop")})
-		if line, _ := translate.DecodeLine(records[0]); len(line.Entries) != 1 || line.Entries[0].ID != "b" {
-			t.Errorf("the ledger learned %+v", line)
+		if head, _ := translate.DecodeHead(records[0].Bytes); head.Entries != 1 || head.Last.ID != "b" {
+			t.Errorf("the ledger learned %+v", head)
 		}
 	})
 }
@@ -318,8 +318,8 @@ func TestParkedSurvivesARestart(t *testing.T) {
 	}
 	// What a waits for becomes known while nobody looks.
 	g.clock.advance(10 * time.Second)
-	delta := translate.Line{Entries: []translate.Entry{{Stamp: translate.Stamp{Time: 0, ID: "c"}}}}
-	if err := g.store.Store.Apply(t.Context(), []translate.Fact{{Query: lineQuery("cart"), Record: delta.Encode()}}); err != nil {
+	line := translate.Line{Entries: []translate.Entry{{Stamp: translate.Stamp{Time: 0, ID: "c"}}}}
+	if err := g.store.Store.Apply(t.Context(), line.Facts(lineQuery("cart").Key)); err != nil {
 		t.Fatal(err)
 	}
 	g.start(waits)
@@ -876,7 +876,7 @@ func (f translatorFunc) Translate(in translate.Event, facts *translate.Facts) (t
 	var need []translate.Query
 	var saw []string
 	writes := f(in.ID, func(subject string) bool {
-		record, ok := answer(facts, lineQuery(subject))
+		record, ok := facts.Get(lineQuery(subject))
 		if !ok {
 			need = append(need, lineQuery(subject))
 		}
@@ -890,7 +890,7 @@ func (f translatorFunc) Translate(in translate.Event, facts *translate.Facts) (t
 	}
 	result := translate.Result{Events: []translate.Event{{ID: in.ID, JSON: []byte(fmt.Sprintf("%q", saw))}}}
 	if writes != "" {
-		delta := translate.Line{Entries: []translate.Entry{{Stamp: translate.Stamp{ID: in.ID}}}}
+		delta := translate.Head{Entries: 1, Last: translate.Entry{Stamp: translate.Stamp{ID: in.ID}}}
 		result.Learned = []translate.Fact{{Query: lineQuery(writes), Record: delta.Encode()}}
 	}
 	return result, nil

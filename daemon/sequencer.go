@@ -58,6 +58,7 @@ type sequencer struct {
 	after    []func() // what to do once the lock is free
 	next     uint64
 	overlay  overlay
+	writes   uint64 // how many transactions made so far
 	inFlight map[eventKey]*transaction
 	all      map[*transaction]struct{} // everything that is not finished
 	idle     chan struct{}             // closed while there is nothing
@@ -374,7 +375,11 @@ func (s *sequencer) translate(t *transaction) {
 			if record, ok := v.seen[f.Query]; ok && !w.based {
 				w.base, w.based = record, true
 			}
-			w.deltas = append(w.deltas, f.Record)
+			if p, ok := f.Query.Parent(); ok && len(w.deltas) == 0 {
+				above := s.writeOf(t, p)
+				above.beneath = append(above.beneath, f.Query)
+			}
+			w.deltas = append(w.deltas, f)
 		}
 		if len(result.Events) > 0 {
 			s.overlay.lineUp(t, result.Events)
@@ -410,12 +415,11 @@ func isDamaged(err error) bool {
 
 // writeOf is the transaction's write of a key, made if it is the first.
 func (s *sequencer) writeOf(t *transaction, q translate.Query) *write {
-	for _, a := range s.overlay[q] {
-		if a.by == t && a.write != nil {
-			return a.write
-		}
+	if w := s.overlay.writeOf(q, t); w != nil {
+		return w
 	}
-	w := &write{}
+	s.writes++
+	w := &write{number: s.writes}
 	s.overlay.note(q, t, w)
 	return w
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // Decorator edits what a translator made of an event. Like a translator it is deterministic, is safe for concurrent use,
@@ -160,7 +161,15 @@ func CheckFact(f Fact) error {
 	if err != nil || doc.Root().Kind() != jsondoc.Array || !bytes.Equal(doc.Bytes(), []byte(f.Query.Key)) {
 		return fmt.Errorf("the key %q is no compact JSON array", shorten(f.Query.Key, 80))
 	}
-	if _, err := Merge(f.Query.Kind, nil, f.Record); err != nil {
+	switch {
+	case f.Query.IsRange():
+		return fmt.Errorf("the query of %s %s has a range", f.Query.Kind, shorten(f.Query.Key, 80))
+	case f.Forget && (!f.Query.Kind.Ranged() || len(f.Record) > 0):
+		return fmt.Errorf("%s %s is not forgotten, or has a record besides", f.Query.Kind, shorten(f.Query.Key, 80))
+	case f.Forget, f.Query.Kind == LineFact && ledger.IsLine(f.Record):
+		return nil
+	}
+	if _, err := Merge(f.Query.Kind, []byte{}, f.Record); err != nil {
 		return fmt.Errorf("the record of %s %s: %w", f.Query.Kind, shorten(f.Query.Key, 80), err)
 	}
 	return nil

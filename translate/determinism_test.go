@@ -17,9 +17,9 @@ func outcome(r translate.Result, err error) string {
 	}
 	var b bytes.Buffer
 	b.WriteString(texts(r.Events))
-	fmt.Fprintf(&b, "need %q\nmissing %+v\nlosses %+v\ndiagnostics %+v\nmoves %+v\nreturning %d\n", r.Need, r.Missing, r.Losses, r.Diagnostics, r.Moves, r.Returning)
+	fmt.Fprintf(&b, "need %+v\nmissing %+v\nlosses %+v\ndiagnostics %+v\nmoves %+v\nreturning %d\n", r.Need, r.Missing, r.Losses, r.Diagnostics, r.Moves, r.Returning)
 	for _, f := range r.Learned {
-		fmt.Fprintf(&b, "learned %q %x\n", f.Query, f.Record)
+		fmt.Fprintf(&b, "learned %+v %x %t\n", f.Query, f.Record, f.Forget)
 	}
 	return b.String()
 }
@@ -198,11 +198,11 @@ type guardedLedger struct {
 	copies [][]byte
 }
 
-func (l *guardedLedger) Read(ctx context.Context, queries []translate.Query) ([][]byte, error) {
+func (l *guardedLedger) Read(ctx context.Context, queries []translate.Query) ([]translate.Record, error) {
 	records, err := l.MemoryLedger.Read(ctx, queries)
 	for _, r := range records {
-		l.given = append(l.given, r)
-		l.copies = append(l.copies, bytes.Clone(r))
+		l.given = append(l.given, r.Bytes)
+		l.copies = append(l.copies, bytes.Clone(r.Bytes))
 	}
 	return records, err
 }

@@ -624,14 +624,16 @@ func recordOf(rt *rapid.T, kind translate.FactKind) []byte {
 		}
 		return d.Encode()
 	case translate.LineFact:
-		l := &translate.Line{}
-		e := translate.Entry{Stamp: stamp(), Removed: flag("removed")}
+		h := &translate.Head{Entries: uint64(1 + count("entries")), Epoch: uint64(count("epoch")), Last: translate.Entry{Stamp: stamp(), Artifact: some("artifact")}}
+		return h.Encode()
+	case translate.EntryFact:
+		e := &translate.Entry{Removed: flag("removed")}
 		if !e.Removed {
 			e.Artifact, e.Key, e.Config = some("artifact"), text("key"), text("config")
-			l.FirstRuns = []translate.FirstRun{{Artifact: e.ArtifactKey(), Stamp: e.Stamp}}
 		}
-		l.Entries = []translate.Entry{e}
-		return l.Encode()
+		return e.Encode()
+	case translate.FirstRunFact:
+		return stamp().Encode()
 	}
 	return translate.Set{text("member")}.Encode()
 }
@@ -691,9 +693,13 @@ func fillerOf(rt *rapid.T, kind translate.FactKind) []byte {
 	case translate.DecisionFact:
 		return translate.Decision{{Name: fmt.Sprint(n), Value: "v"}}.Encode()
 	case translate.LineFact:
-		artifact := fmt.Sprint("pkg:generic/x@", n%20)
-		l := &translate.Line{Entries: []translate.Entry{{Stamp: stamp, Artifact: artifact}}, FirstRuns: []translate.FirstRun{{Artifact: artifact, Stamp: stamp}}}
-		return l.Encode()
+		h := &translate.Head{Entries: uint64(n), Last: translate.Entry{Stamp: stamp}}
+		return h.Encode()
+	case translate.EntryFact:
+		e := &translate.Entry{Artifact: fmt.Sprint("pkg:generic/x@", n)}
+		return e.Encode()
+	case translate.FirstRunFact:
+		return stamp.Encode()
 	}
 	return translate.Set{fmt.Sprint(n)}.Encode()
 }

@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
@@ -196,16 +197,13 @@ func (r *run) learnEntry(p *pair, e Entry) {
 		return // which line it is stays unknown
 	}
 	known := r.line(p.subject, p.environment)
-	delta := Line{Entries: []Entry{e}}
 	if !e.Removed {
-		entry := &delta.Entries[0]
-		entry.Artifact = p.artifact.purl
+		e.Artifact = p.artifact.purl
 		if p.artifact.key != p.artifact.purl {
-			entry.Key = p.artifact.key
+			e.Key = p.artifact.key
 		}
-		delta.FirstRuns = []FirstRun{{Artifact: p.artifact.key, Stamp: e.Stamp}}
 	}
-	r.learn(r.lineQuery(p.subject, p.environment), delta.Encode())
+	r.learned = known.Append(r.learned, e)
 	if known.Empty() {
 		r.learn(r.runsQuery(p.environment), Set{p.subject.Key()}.Encode())
 		service := Subject{Environments: []SubjectKey{p.environment}}
@@ -213,7 +211,10 @@ func (r *run) learnEntry(p *pair, e Entry) {
 		r.learn(r.nameQuery(p.subject.Kind, p.subject.ID), Set{p.subject.Source}.Encode())
 		r.learn(r.serviceQuery(p.environment, p.subject.ID), Set{p.subject.Source}.Encode())
 	}
-	if !e.Removed && !ran(known, p.artifact.pkg) {
-		r.learn(r.packageQuery(p.environment, p.artifact.pkg), Set{p.subject.Key()}.Encode())
+	if !e.Removed {
+		q := r.packageQuery(p.environment, p.artifact.pkg)
+		if services := r.set(q); len(services) < SetSize(q.Kind) && !slices.Contains(services, p.subject.Key()) {
+			r.learn(q, Set{p.subject.Key()}.Encode())
+		}
 	}
 }

@@ -15,10 +15,13 @@ type (
 	Fact         = ledger.Fact
 	FactKind     = ledger.FactKind
 	FirstRun     = ledger.FirstRun
+	Head         = ledger.Head
 	Ledger       = ledger.Ledger
 	Line         = ledger.Line
 	MemoryLedger = ledger.Memory
 	Query        = ledger.Query
+	Range        = ledger.Range
+	Record       = ledger.Record
 	Set          = ledger.Set
 	Stamp        = ledger.Stamp
 	Subject      = ledger.Subject
@@ -34,6 +37,8 @@ const (
 	ContextFact  = ledger.ContextFact
 	DecisionFact = ledger.DecisionFact
 	LineFact     = ledger.LineFact
+	EntryFact    = ledger.EntryFact
+	FirstRunFact = ledger.FirstRunFact
 	PackageFact  = ledger.PackageFact
 	ServiceFact  = ledger.ServiceFact
 	RunsFact     = ledger.RunsFact
@@ -82,6 +87,15 @@ func DecodeDecision(record []byte) (Decision, error) { return ledger.DecodeDecis
 // DecodeLine is [ledger.DecodeLine].
 func DecodeLine(record []byte) (*Line, error) { return ledger.DecodeLine(record) }
 
+// DecodeHead is [ledger.DecodeHead].
+func DecodeHead(record []byte) (*Head, error) { return ledger.DecodeHead(record) }
+
+// DecodeEntry is [ledger.DecodeEntry].
+func DecodeEntry(s Stamp, record []byte) (*Entry, error) { return ledger.DecodeEntry(s, record) }
+
+// DecodeStamp is [ledger.DecodeStamp].
+func DecodeStamp(record []byte) (Stamp, error) { return ledger.DecodeStamp(record) }
+
 // DecodeSet is [ledger.DecodeSet].
 func DecodeSet(record []byte) (Set, error) { return ledger.DecodeSet(record) }
 
@@ -129,14 +143,4 @@ func fill(s *string, with string) {
 	if *s == "" {
 		*s = with
 	}
-}
-
-// ran tells whether the line knows an artifact of that package.
-func ran(l *ledger.LineView, pkg string) bool {
-	for text := range l.Artifacts() {
-		if a, _ := parseArtifact(text, false); a.pkg == pkg {
-			return true
-		}
-	}
-	return false
 }

@@ -9,7 +9,7 @@ import (
 
 // reader is the part of a [Ledger] that a translation asks.
 type reader interface {
-	Read(ctx context.Context, queries []Query) ([][]byte, error)
+	Read(ctx context.Context, queries []Query) ([]Record, error)
 }
 
 // source is where a translation knows the ledger from: facts that the caller has, or the store itself.
@@ -43,7 +43,7 @@ type recall struct {
 
 type knownLine struct {
 	service, environment SubjectKey
-	line                 *ledger.LineView
+	line                 *ledger.History
 }
 
 // undecided tells whether something was asked for that is not known yet, so that the result is void.
@@ -83,8 +83,8 @@ func (r *recall) get(q Query) []byte {
 		r.err = err
 		return nil
 	}
-	r.facts.Add(q, records[0])
-	return records[0]
+	r.facts.Add(q, records[0].Bytes)
+	return records[0].Bytes
 }
 
 // expect notes a question that the translation will ask, for the next fetch. Without a ledger there is nothing to gain.
@@ -111,7 +111,7 @@ func (r *recall) fetch() {
 		return
 	}
 	for i, q := range r.batch[:n] {
-		r.facts.Add(q, records[i])
+		r.facts.Add(q, records[i].Bytes)
 	}
 }
 
@@ -168,16 +168,15 @@ func (r *recall) set(q Query) Set {
 	return s
 }
 
-func (r *recall) line(service, environment SubjectKey) *ledger.LineView {
+func (r *recall) line(service, environment SubjectKey) *ledger.History {
 	for i := range r.lines {
 		if l := &r.lines[i]; l.service == service && l.environment == environment {
 			return l.line
 		}
 	}
-	l, err := ledger.ViewLine(r.get(r.lineQuery(service, environment)))
+	l, err := ledger.OpenLine(r.get, r.lineQuery(service, environment).Key)
 	if err != nil {
 		r.account.diagnose("ledger", "the line of service %q in environment %q is damaged and was ignored", service.ID, environment.ID)
-		l = &ledger.LineView{}
 	}
 	r.lines = append(r.lines, knownLine{service, environment, l})
 	return l

@@ -31,7 +31,7 @@ func TestExpired(t *testing.T) {
 	}
 	get := func(q translate.Query) ([]byte, error) {
 		records, err := s.Read(context.Background(), []translate.Query{q})
-		return records[0], err
+		return records[0].Bytes, err
 	}
 	// With its subject gone, a name goes as well.
 	forgotten := func(kind, id string) func(translate.Query) ([]byte, error) {

@@ -29,7 +29,7 @@ type asker interface {
 // Ask translates one event with what the ledger knows, without teaching it anything. An [Engine] reads the ledger while it
 // translates; any other translator is asked again with the answers to its [Result.Need], until there is none.
 func Ask(ctx context.Context, t Translator, ledger interface {
-	Read(ctx context.Context, queries []Query) ([][]byte, error)
+	Read(ctx context.Context, queries []Query) ([]Record, error)
 }, in Event) (Result, error) {
 	if a, ok := t.(asker); ok {
 		result, err := a.ask(ctx, in, ledger)
@@ -53,7 +53,7 @@ func Ask(ctx context.Context, t Translator, ledger interface {
 			return Result{}, fmt.Errorf("event %s: read the ledger: %w", shorten(in.ID, 80), err)
 		}
 		for i, q := range result.Need {
-			facts.Add(q, records[i])
+			facts.Add(q, records[i].Bytes)
 		}
 	}
 	return Result{}, fmt.Errorf("event %s: the translator still asks after %d rounds", shorten(in.ID, 80), maxRounds)

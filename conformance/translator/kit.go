@@ -288,8 +288,8 @@ func ask(tr translate.Translator, ledger translate.Ledger, text []byte) step {
 			return s
 		}
 		for i, q := range s.result.Need {
-			facts.Add(q, bytes.Clone(records[i])) // what a translator does to it must not reach the ledger
-			s.facts = append(s.facts, translate.Fact{Query: q, Record: records[i]})
+			facts.Add(q, bytes.Clone(records[i].Bytes)) // what a translator does to it must not reach the ledger
+			s.facts = append(s.facts, translate.Fact{Query: q, Record: records[i].Bytes})
 		}
 	}
 	s.err = fmt.Errorf("it still asks after %d rounds", maxRounds)

@@ -1,4 +1,4 @@
-// Package board tells what runs where, and what ran there before, from the ledger's lines.
+// Package board tells what runs where, and what ran there before, from the histories in the ledger.
 package board
 
 import (
@@ -12,6 +12,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // Name identifies a service or an environment.
@@ -44,7 +45,7 @@ type Service struct {
 	Since       time.Time `json:"since"`              // UTC
 	EventID     string    `json:"event_id"`           // the Eiffel event that says so
 	Status      string    `json:"status"`
-	History     []Event   `json:"history"` // oldest first; the ledger keeps the last hundred
+	History     []Event   `json:"history"` // oldest first; the ledger keeps the last hundred at least
 }
 
 // Event is one thing that happened to a service.
@@ -58,7 +59,7 @@ type Event struct {
 
 // Reader is the part of a ledger that the board needs.
 type Reader interface {
-	Read(ctx context.Context, queries []translate.Query) ([][]byte, error)
+	Read(ctx context.Context, queries []translate.Query) ([]translate.Record, error)
 	Scan(ctx context.Context, kind translate.FactKind, f func(key string, record []byte) error) error
 }
 
@@ -66,19 +67,30 @@ type Reader interface {
 func Board(ctx context.Context, ledger Reader) ([]Service, error) {
 	type row struct {
 		service, environment Name
-		line                 *translate.Line
+		entries              []translate.Entry
 	}
 	var rows []row
-	err := ledger.Scan(ctx, translate.LineFact, func(key string, record []byte) error {
-		parts, ok := translate.ParseKey(key)
-		if !ok || len(parts) != 4 {
-			return fmt.Errorf("the ledger has a line with the key %q", key)
+	line := "" // of the last row; the entries of a line come one after the other, oldest first
+	err := ledger.Scan(ctx, translate.EntryFact, func(key string, record []byte) error {
+		q, ok := translate.Query{Kind: translate.EntryFact, Key: key}.Parent()
+		parts, valid := translate.ParseKey(key)
+		if !ok || !valid || len(parts) != 5 {
+			return fmt.Errorf("the ledger has an entry with the key %q", key)
 		}
-		line, err := translate.DecodeLine(record)
+		stamp, ok := records.ParseStamp(parts[4])
+		if !ok {
+			return fmt.Errorf("the ledger has an entry with the key %q", key)
+		}
+		entry, err := translate.DecodeEntry(stamp, record)
 		if err != nil {
-			return fmt.Errorf("the ledger's line %s: %w", key, err)
+			return fmt.Errorf("the ledger's entry %s: %w", key, err)
 		}
-		rows = append(rows, row{Name{ID: parts[1], Source: parts[0]}, Name{ID: parts[3], Source: parts[2]}, line})
+		if len(rows) == 0 || q.Key != line {
+			line = q.Key
+			rows = append(rows, row{service: Name{ID: parts[1], Source: parts[0]}, environment: Name{ID: parts[3], Source: parts[2]}})
+		}
+		last := &rows[len(rows)-1]
+		last.entries = append(last.entries, *entry)
 		return nil
 	})
 	if err != nil {
@@ -94,7 +106,7 @@ func Board(ctx context.Context, ledger Reader) ([]Service, error) {
 			}
 			closures[r.environment] = closed
 		}
-		if s, ok := service(r.line, closed); ok {
+		if s, ok := service(r.entries, closed); ok {
 			s.Service, s.Environment = r.service, r.environment
 			services = append(services, s)
 		}
@@ -114,22 +126,22 @@ func less(a, b Name) bool { return a.ID < b.ID || a.ID == b.ID && a.Source < b.S
 // closuresOf tells when an environment was deleted.
 func closuresOf(ctx context.Context, ledger Reader, environment Name) ([]translate.Stamp, error) {
 	q := translate.Query{Kind: translate.SubjectFact, Key: key("environment", environment.Source, environment.ID)}
-	records, err := ledger.Read(ctx, []translate.Query{q})
+	answers, err := ledger.Read(ctx, []translate.Query{q})
 	if err != nil {
 		return nil, err
 	}
-	if len(records) != 1 {
+	if len(answers) != 1 {
 		return nil, errors.New("the ledger did not answer")
 	}
-	subject, err := translate.DecodeSubject(records[0])
+	subject, err := translate.DecodeSubject(answers[0].Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("the ledger's environment %s: %w", q.Key, err)
 	}
 	return subject.Closures, nil
 }
 
-// service plays a line and the deletions of its environment through.
-func service(line *translate.Line, closed []translate.Stamp) (Service, bool) {
+// service plays a history and the deletions of its environment through.
+func service(entries []translate.Entry, closed []translate.Stamp) (Service, bool) {
 	var s Service
 	running := false
 	end := func(at translate.Stamp, what string) {
@@ -151,7 +163,7 @@ func service(line *translate.Line, closed []translate.Stamp) (Service, bool) {
 			next++
 		}
 	}
-	for _, e := range line.Entries {
+	for _, e := range entries {
 		upTo(&e.Stamp)
 		if e.Removed {
 			end(e.Stamp, Removal)

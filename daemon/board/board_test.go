@@ -31,7 +31,7 @@ func TestBoard(t *testing.T) {
 		Query: translate.Query{Kind: translate.SubjectFact, Key: `["environment","/e","test <\"1\">"]`}, Record: environment.Encode(),
 	}}
 	for key, line := range lines {
-		facts = append(facts, translate.Fact{Query: translate.Query{Kind: translate.LineFact, Key: key}, Record: line.Encode()})
+		facts = append(facts, line.Facts(key)...)
 	}
 	if err := l.Apply(t.Context(), facts); err != nil {
 		t.Fatal(err)
@@ -58,8 +58,9 @@ func TestBoard(t *testing.T) {
 
 func TestDamagedLedger(t *testing.T) {
 	for _, f := range []translate.Fact{
-		{Query: translate.Query{Kind: translate.LineFact, Key: `["a"]`}},
-		{Query: translate.Query{Kind: translate.LineFact, Key: `["a","b","c","d"]`}, Record: []byte{0xff}},
+		{Query: translate.Query{Kind: translate.EntryFact, Key: `["a"]`}},
+		{Query: translate.Query{Kind: translate.EntryFact, Key: `["a","b","c","d","e"]`}},
+		{Query: translate.Query{Kind: translate.EntryFact, Key: `["a","b","c","d","8000000000000000e"]`}, Record: []byte{0xff}},
 	} {
 		l := translate.NewMemoryLedger()
 		if err := l.Apply(t.Context(), []translate.Fact{f}); err != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // Finding is something that is not right in a ledger.
@@ -91,26 +92,24 @@ func checkRecord(q translate.Query, record []byte) (problems []string) {
 			}
 		}
 	case translate.LineFact:
-		l, err := translate.DecodeLine(record)
+		h, err := translate.DecodeHead(record)
 		if err != nil {
 			return []string{err.Error()}
 		}
-		if len(l.Entries) == 0 || len(l.Entries) > translate.LineLength {
-			found("it has %d entries; one to %d are right", len(l.Entries), translate.LineLength)
+		if h.Entries == 0 || h.Entries > records.LineMost {
+			found("it has %d entries; one to %d are right", h.Entries, records.LineMost)
 		}
-		for i := range l.Entries {
-			if i > 0 && !l.Entries[i-1].Before(l.Entries[i].Stamp) {
-				found("entry %d is out of order", i)
-			}
-			if !l.Entries[i].Removed && l.Entries[i].Artifact == "" {
-				found("entry %d is a deployment without an artifact", i)
-			}
+		checkEntry(&h.Last, found)
+	case translate.EntryFact:
+		s, ok := records.ParseStamp(parts[4])
+		if !ok {
+			return []string{"the last part of the key is no time and id"}
 		}
-		for i, r := range l.FirstRuns {
-			if slices.ContainsFunc(l.FirstRuns[:i], func(o translate.FirstRun) bool { return o.Artifact == r.Artifact }) {
-				found("the first run of %s is there twice", r.Artifact)
-			}
+		e, err := translate.DecodeEntry(s, record)
+		if err != nil {
+			return []string{err.Error()}
 		}
+		checkEntry(e, found)
 	case translate.NameFact, translate.AliasFact, translate.PackageFact, translate.ServiceFact, translate.RunsFact:
 		set, err := translate.DecodeSet(record)
 		if err != nil {
@@ -130,11 +129,20 @@ func checkRecord(q translate.Query, record []byte) (problems []string) {
 			}
 		}
 	default:
-		if _, err := c.toJSON(record); err != nil {
+		if _, err := c.toJSON(q.Key, record); err != nil {
 			found("%v", err)
 		}
 	}
 	return problems
+}
+
+func checkEntry(e *translate.Entry, found func(format string, args ...any)) {
+	if e.ID == "" {
+		found("an entry has no id")
+	}
+	if !e.Removed && e.Artifact == "" {
+		found("an entry is a deployment without an artifact")
+	}
 }
 
 type checker struct {
@@ -148,11 +156,11 @@ func (c *checker) found(q translate.Query, format string, args ...any) {
 }
 
 func (c *checker) read(kind translate.FactKind, parts ...string) ([]byte, error) {
-	records, err := c.store.Read(c.ctx, []translate.Query{{Kind: kind, Key: joinKey(parts...)}})
+	answers, err := c.store.Read(c.ctx, []translate.Query{{Kind: kind, Key: joinKey(parts...)}})
 	if err != nil {
 		return nil, err
 	}
-	return records[0], nil
+	return answers[0].Bytes, nil
 }
 
 // wantMember notes when a set does not have a member that it should; a full set may lack it.
@@ -194,6 +202,9 @@ func (c *checker) compare(q translate.Query, record []byte) error {
 			}
 		}
 	case translate.LineFact:
+		if err := c.compareHead(q, record); err != nil {
+			return err
+		}
 		service, environment := parts[:2], parts[2:]
 		known, err := c.read(translate.SubjectFact, "service", service[0], service[1])
 		if err != nil {
@@ -206,6 +217,8 @@ func (c *checker) compare(q translate.Query, record []byte) error {
 			return err
 		}
 		return c.wantMember(q, service[0], translate.ServiceFact, environment[0], environment[1], service[1])
+	case translate.EntryFact, translate.FirstRunFact:
+		return c.wantRecord(q, translate.LineFact, parts[:4]...)
 	case translate.PackageFact, translate.ServiceFact, translate.RunsFact:
 		set, err := translate.DecodeSet(record)
 		if err != nil {
@@ -220,6 +233,36 @@ func (c *checker) compare(q translate.Query, record []byte) error {
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// compareHead checks a head against the entries.
+func (c *checker) compareHead(q translate.Query, record []byte) error {
+	h, err := translate.DecodeHead(record)
+	if err != nil {
+		return nil
+	}
+	var failed error
+	history, err := records.OpenLine(func(q translate.Query) []byte {
+		answers, err := c.store.Read(c.ctx, []translate.Query{q})
+		if err != nil {
+			failed = err
+			return nil
+		}
+		return answers[0].Bytes
+	}, q.Key)
+	if err != nil || failed != nil {
+		return failed
+	}
+	entries := history.Whole().Entries
+	switch {
+	case failed != nil:
+		return failed
+	case uint64(len(entries)) != h.Entries:
+		c.found(q, "it says that there are %d entries, and there are %d", h.Entries, len(entries))
+	case len(entries) > 0 && entries[len(entries)-1] != h.Last:
+		c.found(q, "its last entry is not the last one")
 	}
 	return nil
 }

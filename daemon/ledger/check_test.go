@@ -13,6 +13,8 @@ import (
 
 func TestCheckFinds(t *testing.T) {
 	stamp := func(n int64) translate.Stamp { return translate.Stamp{Time: n, ID: "e"} }
+	removal := translate.Entry{Stamp: stamp(2), Removed: true}
+	fullLine := lineOf(fullBatch())
 	for _, c := range []struct {
 		fact translate.Fact // put into a sound ledger, or in place of a record there
 		want string
@@ -30,10 +32,20 @@ func TestCheckFinds(t *testing.T) {
 		{translate.Fact{Query: query(translate.NameFact, "ticket", "a"), Record: translate.Set{}.Encode()}, "0 members"},
 		{translate.Fact{Query: query(translate.NameFact, "ticket", "a"), Record: translate.Set{"s", "s"}.Encode()}, "twice"},
 		{translate.Fact{Query: query(translate.AliasFact, "ticket", "x", "a"), Record: translate.Set{"s"}.Encode()}, `subject ["ticket","s","a"] is missing`},
-		{translate.Fact{Query: query(translate.LineFact, "s", "a", "s", "e"), Record: (&translate.Line{}).Encode()}, "0 entries"},
-		{translate.Fact{Query: query(translate.LineFact, "s", "a", "s", "e"), Record: (&translate.Line{Entries: []translate.Entry{{Stamp: stamp(2)}}}).Encode()}, "without an artifact"},
-		{translate.Fact{Query: query(translate.LineFact, "s", "a", "s", "e"), Record: (&translate.Line{Entries: []translate.Entry{{Stamp: stamp(2), Removed: true}, {Stamp: stamp(1), Removed: true}}}).Encode()}, "entry 1 is out of order"},
-		{translate.Fact{Query: query(translate.LineFact, "s", "a", "s", "e"), Record: (&translate.Line{Entries: []translate.Entry{{Stamp: stamp(2), Removed: true}}}).Encode()}, "does not name the environment"},
+		{translate.Fact{Query: query(translate.LineFact, "s", "a", "s", "e"), Record: (&translate.Head{}).Encode()}, "0 entries"},
+		{translate.Fact{Query: query(translate.LineFact, "s", "a", "s", "e"), Record: (&translate.Head{Entries: 151, Last: removal}).Encode()}, "151 entries"},
+		{translate.Fact{Query: query(translate.LineFact, "s", "a", "s", "e"), Record: (&translate.Head{Entries: 1, Last: translate.Entry{Stamp: stamp(2)}}).Encode()}, "without an artifact"},
+		{translate.Fact{Query: query(translate.LineFact, "s", "a", "s", "e"), Record: (&translate.Head{Entries: 1, Last: translate.Entry{Removed: true}}).Encode()}, "no id"},
+		{translate.Fact{Query: query(translate.LineFact, "s", "a", "s", "e"), Record: (&translate.Line{Entries: []translate.Entry{removal}}).Encode()}, "damaged"},
+		{translate.Fact{Query: query(translate.LineFact, "s", "a", "s", "e"), Record: (&translate.Head{Entries: 1, Last: removal}).Encode()}, "does not name the environment"},
+		{translate.Fact{Query: query(translate.LineFact, "s", "a", "s", "e"), Record: (&translate.Head{Entries: 1, Last: removal}).Encode()}, "there are 1 entries, and there are 0"},
+		{translate.Fact{Query: fullLine, Record: (&translate.Head{Entries: 3, Epoch: 1, Last: removal}).Encode()}, "there are 3 entries, and there are 2"},
+		{translate.Fact{Query: fullLine, Record: (&translate.Head{Entries: 2, Last: translate.Entry{Stamp: stamp(3), Removed: true}}).Encode()}, "not the last one"},
+		{translate.Fact{Query: query(translate.EntryFact, "s", "a", "s", "e", "0"), Record: []byte{}}, "no time and id"},
+		{translate.Fact{Query: query(translate.EntryFact, "s", "a", "s", "e", stamp(2).Text()), Record: []byte{}}, "without an artifact"},
+		{translate.Fact{Query: query(translate.EntryFact, "s", "a", "s", "e", stamp(2).Text()), Record: []byte{0x12, 0x7f}}, "damaged"},
+		{translate.Fact{Query: query(translate.EntryFact, "s", "a", "s", "e", stamp(2).Text()), Record: removal.Encode()}, `line ["s","a","s","e"] is missing`},
+		{translate.Fact{Query: query(translate.FirstRunFact, "s", "a", "s", "e", "pkg"), Record: stamp(2).Encode()}, `line ["s","a","s","e"] is missing`},
 		{translate.Fact{Query: query(translate.PackageFact, "s", "e", "pkg"), Record: translate.Set{"x"}.Encode()}, "no key of a service"},
 		{translate.Fact{Query: query(translate.PackageFact, "s", "e", "pkg"), Record: translate.Set{`["s","a"]`}.Encode()}, `line ["s","a","s","e"] is missing`},
 		{translate.Fact{Query: query(translate.ServiceFact, "s", "e", "a"), Record: translate.Set{"s"}.Encode()}, `line ["s","a","s","e"] is missing`},
@@ -52,6 +64,11 @@ func TestCheckFinds(t *testing.T) {
 			t.Errorf("%s %s: findings %v, want %q", c.fact.Query.Kind, c.fact.Query.Key, findings, c.want)
 		}
 	}
+}
+
+// lineOf is the line that a batch has.
+func lineOf(b Batch) translate.Query {
+	return b.Facts[slices.IndexFunc(b.Facts, func(f translate.Fact) bool { return f.Query.Kind == translate.LineFact })].Query
 }
 
 // TestCheckTakesWhatTranslationsWrite feeds an event of every type, of either protocol, and checks the ledger after each.

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -27,24 +28,35 @@ const (
 	metaPrefix   = 'M'
 )
 
-// sweptKey holds the day of the last complete sweep, as a value of its own.
-const sweptKey = string(metaPrefix) + "swept"
+// What the ledger knows of itself, as values without a record.
+const (
+	sweptKey    = string(metaPrefix) + "swept"    // the day of the last complete sweep
+	reservedKey = string(metaPrefix) + "reserved" // the revision up to which they are taken
+	forgotKey   = string(metaPrefix) + "forgot"   // and a kind: the revision in which something of it was last forgotten
+)
 
-// dayBytes is how much of a value says on which day since 1970 it was last written; the record follows. Two bytes
-// reach to the year 2149.
+// dayBytes is how much of a value says on which day since 1970 it was last written. Two bytes reach to the year 2149.
+// Behind them is a varint, the number of the commit that changed the record last, and then the record.
 const dayBytes = 2
 
-func appendValue(b []byte, day uint32, record []byte) []byte {
-	b = binary.LittleEndian.AppendUint16(b, uint16(min(day, 1<<16-1)))
-	return append(b, record...)
+func appendValue(b []byte, d dated) []byte {
+	b = binary.LittleEndian.AppendUint16(b, uint16(min(d.day, 1<<16-1)))
+	b = binary.AppendUvarint(b, d.revision)
+	return append(b, d.record...)
 }
 
 func splitValue(value []byte) (dated, error) {
 	if len(value) < dayBytes {
-		return dated{}, errors.New("a value is too short")
+		return dated{}, errShort
 	}
-	return dated{value[dayBytes:], uint32(binary.LittleEndian.Uint16(value))}, nil
+	revision, size := binary.Uvarint(value[dayBytes:])
+	if size <= 0 {
+		return dated{}, errShort
+	}
+	return dated{value[dayBytes+size:], uint32(binary.LittleEndian.Uint16(value)), revision}, nil
 }
+
+var errShort = errors.New("a value is too short")
 
 // The sizes below keep the relay's load within about 60 MB; larger ones gain little at its rates. Whatever stands in
 // the log is read again when the ledger is opened, so the memtable also bounds that time.
@@ -69,7 +81,7 @@ func engineOptions(fs vfs.FS, log *engineLog, readOnly bool) *pebble.Options {
 		MemTableStopWritesThreshold: 4,
 		CacheSize:                   blockCache,
 		MaxOpenFiles:                openFiles,
-		Merger:                      &pebble.Merger{Name: "eiffelbridge.translate.1", Merge: newUnion},
+		Merger:                      &pebble.Merger{Name: "eiffelbridge.translate.2", Merge: newUnion},
 	}
 	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
 	for i := range o.Levels {
@@ -120,7 +132,11 @@ func (u *union) merge(older, newer []byte) {
 	if err == nil {
 		var record []byte
 		if record, err = translate.Merge(u.kind, old.record, delta.record); err == nil {
-			u.value = appendValue(make([]byte, 0, dayBytes+len(record)), max(old.day, delta.day), record)
+			merged := dated{record, max(old.day, delta.day), delta.revision}
+			if bytes.Equal(record, old.record) {
+				merged.revision = old.revision
+			}
+			u.value = appendValue(make([]byte, 0, dayBytes+binary.MaxVarintLen64+len(record)), merged)
 			return
 		}
 	}
@@ -310,8 +326,45 @@ func (s *File) openEngine(create bool) (err error) {
 			err = fmt.Errorf("%v", r)
 		}
 	}()
-	o := engineOptions(s.fs, s.log, s.opts.ReadOnly)
+	o := engineOptions(s.fs, s.log, s.opts.ReadOnly && !create)
 	o.ErrorIfNotExists, o.ErrorIfExists = !create, create
 	s.db, err = pebble.Open(filepath.Join(s.path, engineName), o)
 	return err
+}
+
+// revisionBlock is how many revisions are taken at once: so many are lost at most when the ledger is opened anew.
+const revisionBlock = 1 << 16
+
+// readRevisions finds out which revisions were given already. Where a damaged table hides that, the ledger goes on with higher
+// ones than it can have given so far: the time in microseconds.
+func (s *File) readRevisions() {
+	beyond := uint64(time.Now().UnixMicro())
+	read := func(key string) uint64 {
+		d, err := s.meta(key)
+		if err != nil {
+			s.opts.Logger.Error("the ledger cannot read which revisions it gave", "path", s.path, "error", err)
+			return beyond
+		}
+		return d.revision
+	}
+	s.revision = read(reservedKey)
+	for _, kind := range translate.FactKinds() {
+		s.forgot[kind] = read(forgotKey + string(byte(kind)))
+		s.revision = max(s.revision, s.forgot[kind])
+	}
+	s.reserved = s.revision
+}
+
+// meta reads what the ledger knows of itself.
+func (s *File) meta(key string) (dated, error) {
+	value, closer, err := s.db.Get([]byte(key))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return dated{}, nil
+	}
+	if err != nil {
+		return dated{}, s.failure(err)
+	}
+	d, err := splitValue(value)
+	d.record = nil
+	return d, errors.Join(err, closer.Close())
 }

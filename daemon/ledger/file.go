@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // What happens to an open ledger. Errors of a [File] match these with errors.Is.
@@ -45,6 +46,11 @@ type File struct {
 	order  sync.RWMutex
 	broken atomic.Pointer[error]
 
+	// What a batch changes has a revision of its own, in the order of batches. All of it is guarded by order.
+	revision uint64                        // of the last batch
+	reserved uint64                        // up to which nobody else will give them, once the next batch is written
+	forgot   map[translate.FactKind]uint64 // the revision in which something of a kind was last forgotten
+
 	// Batches are numbered as they are applied; the log keeps that order, so that when one is durable, all before are.
 	applied uint64        // guarded by order
 	durable atomic.Uint64 // the highest that is known to be durable
@@ -65,7 +71,7 @@ type File struct {
 var _ Store = (*File)(nil)
 
 func newFile(path string, opts Options, disk vfs.FS) *File {
-	s := &File{path: path, opts: opts, cache: newCache(recordCache)}
+	s := &File{path: path, opts: opts, cache: newCache(recordCache), forgot: map[translate.FactKind]uint64{}}
 	s.closing, s.beginEnd = context.WithCancel(context.Background())
 	s.fs = &patientFS{FS: disk, stop: make(chan struct{}), log: opts.Logger, pause: 200 * time.Millisecond}
 	s.log = &engineLog{log: opts.Logger, fatal: make(chan struct{}), trouble: make(chan error, 1)}
@@ -199,8 +205,44 @@ func (s *File) fetch(q translate.Query) (dated, error) {
 	return d, nil
 }
 
+// fetchRange gives the last records of a range. The caller holds order.
+func (s *File) fetchRange(ctx context.Context, q translate.Query) (r translate.Record, err error) {
+	if !q.Kind.Ranged() {
+		return translate.Record{}, nil
+	}
+	var lowRoom, highRoom [256]byte
+	from, to := q.Bounds()
+	low := append(append(lowRoom[:0], byte(q.Kind)), from...)
+	high := append(append(highRoom[:0], byte(q.Kind)), to...)
+	iter, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: low, UpperBound: high})
+	if err != nil {
+		return translate.Record{}, s.failure(err)
+	}
+	defer func() {
+		if closed := iter.Close(); closed != nil && err == nil {
+			r, err = translate.Record{}, s.failure(closed)
+		}
+	}()
+	n := 0
+	for ok := iter.Last(); ok && n < q.Range.Limit; ok = iter.Prev() {
+		value, err := iter.ValueAndErr()
+		if err != nil {
+			return translate.Record{}, s.failure(err)
+		}
+		key := string(iter.Key()[1:])
+		d, err := splitValue(value)
+		if err != nil {
+			return translate.Record{}, s.failure(fmt.Errorf("%s %s: %w", q.Kind, key, err))
+		}
+		r.Bytes = records.AppendRecord(r.Bytes, q.Name(key), d.record)
+		r.Revision = max(r.Revision, d.revision, s.forgot[q.Kind])
+		n++
+	}
+	return r, nil
+}
+
 // Read implements [translate.Ledger].
-func (s *File) Read(ctx context.Context, queries []translate.Query) ([][]byte, error) {
+func (s *File) Read(ctx context.Context, queries []translate.Query) ([]translate.Record, error) {
 	if err := s.enter(); err != nil {
 		return nil, err
 	}
@@ -208,15 +250,23 @@ func (s *File) Read(ctx context.Context, queries []translate.Query) ([][]byte, e
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	out := make([][]byte, len(queries))
+	out := make([]translate.Record, len(queries))
 	s.order.RLock()
 	defer s.order.RUnlock()
 	for i, q := range queries {
+		if q.IsRange() {
+			r, err := s.fetchRange(ctx, q)
+			if err != nil {
+				return nil, err
+			}
+			out[i] = r
+			continue
+		}
 		d, err := s.fetch(q)
 		if err != nil {
 			return nil, err
 		}
-		out[i] = d.record
+		out[i] = translate.Record{Bytes: d.record, Revision: d.revision}
 	}
 	return out, nil
 }
@@ -290,7 +340,11 @@ func (s *File) breakDown(err error) error {
 // rule, so a look would be in vain; the engine merges what was written twice. Records of the other kinds grow all the
 // time: they are merged here, or the engine would have ever more to merge at each read.
 func blind(kind translate.FactKind) bool {
-	return kind == translate.EventFact || kind == translate.ContextFact || kind == translate.DecisionFact
+	switch kind {
+	case translate.EventFact, translate.ContextFact, translate.DecisionFact, translate.EntryFact:
+		return true
+	}
+	return false
 }
 
 // warm brings what a batch changes into the cache, so that it need not be fetched while everyone else waits.
@@ -317,7 +371,9 @@ func (s *File) apply(batch *pebble.Batch, b Batch) (number uint64, err error) {
 	if broken := s.broken.Load(); broken != nil {
 		return 0, *broken
 	}
+	revision := s.revision + 1
 	pending := make(map[translate.Query]dated, len(b.Facts))
+	forgot := map[translate.FactKind]bool{}
 	var room []byte
 	var replaced []translate.Query
 	for _, f := range b.Facts {
@@ -325,8 +381,19 @@ func (s *File) apply(batch *pebble.Batch, b Batch) (number uint64, err error) {
 		if !ok {
 			old, ok = s.cache.get(f.Query)
 		}
+		if f.Forget {
+			if ok && old.record == nil {
+				continue
+			}
+			pending[f.Query] = dated{}
+			forgot[f.Query.Kind] = true
+			if err := batch.Delete(appendKey(nil, f.Query), nil); err != nil {
+				return 0, err
+			}
+			continue
+		}
 		if !ok && blind(f.Query.Kind) {
-			room = appendValue(room[:0], today, f.Record)
+			room = appendValue(room[:0], dated{f.Record, today, revision})
 			if err := batch.Merge(appendKey(nil, f.Query), room, nil); err != nil {
 				return 0, err
 			}
@@ -341,12 +408,15 @@ func (s *File) apply(batch *pebble.Batch, b Batch) (number uint64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		merged := dated{record, today}
-		if old.record != nil && bytes.Equal(record, old.record) && (old.day == today || !translate.Ages(f.Query.Kind)) {
-			continue
+		merged := dated{record, today, revision}
+		if old.record != nil && bytes.Equal(record, old.record) {
+			if old.day == today || !translate.Ages(f.Query.Kind) {
+				continue
+			}
+			merged.revision = old.revision
 		}
 		pending[f.Query] = merged
-		room = appendValue(room[:0], today, record)
+		room = appendValue(room[:0], merged)
 		if err := batch.Set(appendKey(nil, f.Query), room, nil); err != nil {
 			return 0, err
 		}
@@ -357,7 +427,7 @@ func (s *File) apply(batch *pebble.Batch, b Batch) (number uint64, err error) {
 		}
 	}
 	for _, p := range b.Park {
-		room = appendValue(room[:0], today, p.Record)
+		room = appendValue(room[:0], dated{record: p.Record, day: today})
 		if err := batch.Set(append([]byte{parkedPrefix}, p.Key...), room, nil); err != nil {
 			return 0, err
 		}
@@ -371,8 +441,16 @@ func (s *File) apply(batch *pebble.Batch, b Batch) (number uint64, err error) {
 			return 0, err
 		}
 	}
+	reserved, err := s.reserve(batch, revision, forgot)
+	if err != nil {
+		return 0, err
+	}
 	if err := s.applyBatch(batch); err != nil {
 		return 0, err
+	}
+	s.revision, s.reserved = revision, reserved
+	for kind := range forgot {
+		s.forgot[kind] = revision
 	}
 	for q, d := range pending {
 		s.cache.add(q, d)
@@ -380,6 +458,19 @@ func (s *File) apply(batch *pebble.Batch, b Batch) (number uint64, err error) {
 	s.opts.tellReplaced(replaced)
 	s.applied++
 	return s.applied, nil
+}
+
+// reserve has the batch say what it takes of the revisions.
+func (s *File) reserve(batch *pebble.Batch, revision uint64, forgot map[translate.FactKind]bool) (reserved uint64, err error) {
+	reserved = s.reserved
+	if revision > reserved {
+		reserved = revision + revisionBlock
+		err = batch.Set([]byte(reservedKey), appendValue(nil, dated{revision: reserved}), nil)
+	}
+	for kind := range forgot {
+		err = errors.Join(err, batch.Set([]byte(forgotKey+string(byte(kind))), appendValue(nil, dated{revision: revision}), nil))
+	}
+	return reserved, err
 }
 
 // applyBatch turns the engine's panics into errors; it panics when its log cannot be written.

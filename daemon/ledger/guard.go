@@ -62,9 +62,9 @@ func (f *guardedFile) guard() error {
 	return f.fs.Rename(name+tempSuffix, name)
 }
 
-// checkGuard says whether the manifest is as long as it was. It touches nothing.
-func checkGuard(path string) error {
-	folder := filepath.Join(path, engineName)
+// checkGuard says whether the manifest of the engine in that folder is as long as it was. It touches nothing.
+func checkGuard(path, engine string) error {
+	folder := filepath.Join(path, engine)
 	text, err := os.ReadFile(filepath.Join(folder, guardName))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil // written by a version before the guard, or never changed; or the engine has no folder, and says so
@@ -75,7 +75,7 @@ func checkGuard(path string) error {
 	var name string
 	var size int64
 	if n, err := fmt.Sscanf(string(text), "%s %d\n", &name, &size); n != 2 || err != nil || !strings.HasPrefix(name, manifestPrefix) || filepath.Base(name) != name {
-		return &OpenError{Path: path, Reason: Damaged, Detail: "its file " + filepath.Join(engineName, guardName) + " is not readable"}
+		return &OpenError{Path: path, Reason: Damaged, Detail: "its file " + filepath.Join(engine, guardName) + " is not readable"}
 	}
 	info, err := os.Stat(filepath.Join(folder, name))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -85,7 +85,7 @@ func checkGuard(path string) error {
 		return fmt.Errorf("open ledger: %w", err)
 	}
 	if info.Size() < size {
-		return &OpenError{Path: path, Reason: Damaged, Detail: fmt.Sprintf("its file %s is cut off: it has %d bytes of %d", filepath.Join(engineName, name), info.Size(), size)}
+		return &OpenError{Path: path, Reason: Damaged, Detail: fmt.Sprintf("its file %s is cut off: it has %d bytes of %d", filepath.Join(engine, name), info.Size(), size)}
 	}
 	return nil
 }

@@ -1,11 +1,13 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"sort"
 	"sync"
 
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // Memory is a [Store] that forgets everything when the process ends.
@@ -14,15 +16,20 @@ type Memory struct {
 
 	mu      sync.RWMutex
 	records map[translate.Query]dated
+	index   records.Index
 	parked  map[string][]byte
 	swept   uint32 // the day of the last sweep
 	closed  bool
+
+	revision uint64                        // of the last commit
+	forgot   map[translate.FactKind]uint64 // when something of a kind was last forgotten
 }
 
-// dated is a record and the day on which it was last written.
+// dated is a record, the day on which it was last written, and the number of the commit that changed it last.
 type dated struct {
-	record []byte
-	day    uint32
+	record   []byte
+	day      uint32
+	revision uint64
 }
 
 var _ Store = (*Memory)(nil)
@@ -37,20 +44,31 @@ func NewMemoryWith(opts Options) *Memory {
 		opts:    opts,
 		records: map[translate.Query]dated{},
 		parked:  map[string][]byte{},
+		forgot:  map[translate.FactKind]uint64{},
 		swept:   day(opts.Now()),
 	}
 }
 
 // Read implements [translate.Ledger].
-func (m *Memory) Read(ctx context.Context, queries []translate.Query) ([][]byte, error) {
-	out := make([][]byte, len(queries))
+func (m *Memory) Read(ctx context.Context, queries []translate.Query) ([]translate.Record, error) {
+	out := make([]translate.Record, len(queries))
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if m.closed {
 		return nil, ErrClosed
 	}
 	for i, q := range queries {
-		out[i] = m.records[q].record
+		if !q.IsRange() {
+			d := m.records[q]
+			out[i] = translate.Record{Bytes: d.record, Revision: d.revision}
+			continue
+		}
+		r := &out[i]
+		for key := range m.index.Keys(q) {
+			d := m.records[translate.Query{Kind: q.Kind, Key: key}]
+			r.Bytes = records.AppendRecord(r.Bytes, q.Name(key), d.record)
+			r.Revision = max(r.Revision, d.revision, m.forgot[q.Kind])
+		}
 	}
 	return out, nil
 }
@@ -77,6 +95,10 @@ func (m *Memory) Commit(ctx context.Context, b Batch) error {
 	merged := make(map[translate.Query]dated, len(b.Facts))
 	var replaced []translate.Query
 	for _, f := range b.Facts {
+		if f.Forget {
+			merged[f.Query] = dated{}
+			continue
+		}
 		old, ok := merged[f.Query]
 		if !ok {
 			old = m.records[f.Query]
@@ -85,10 +107,23 @@ func (m *Memory) Commit(ctx context.Context, b Batch) error {
 		if err != nil {
 			return err
 		}
-		merged[f.Query] = dated{record, today}
+		merged[f.Query] = dated{record: record, day: today}
 	}
+	m.revision++
 	for q, d := range merged {
-		m.records[q] = d
+		old, known := m.records[q]
+		switch {
+		case d.record == nil && known:
+			m.remove(q)
+			m.forgot[q.Kind] = m.revision
+		case d.record == nil:
+		default:
+			if d.revision = m.revision; known && bytes.Equal(old.record, d.record) {
+				d.revision = old.revision
+			}
+			m.records[q] = d
+			m.index.Add(q)
+		}
 	}
 	m.opts.tellReplaced(replaced)
 	for _, key := range b.Unpark {
@@ -186,9 +221,14 @@ func (m *Memory) sweep(ctx context.Context) (int, error) {
 		}
 	}
 	for _, q := range gone {
-		delete(m.records, q)
+		m.remove(q)
 	}
 	return len(gone), nil
+}
+
+func (m *Memory) remove(q translate.Query) {
+	delete(m.records, q)
+	m.index.Remove(q)
 }
 
 // Stats implements [Store].

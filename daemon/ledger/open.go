@@ -64,12 +64,13 @@ func (e *OpenError) Is(target error) bool { return target == ErrDamaged && e.Rea
 const (
 	markerName = "LEDGER" // says that the folder is ours, and in which format
 	lockName   = "LOCK"   // locked while the ledger is open; holds the process id of who writes
-	engineName = "db"     // the engine's own folder
+	engineName = "engine" // the engine's own folder
 	tempSuffix = ".tmp"
 )
 
-// formatVersion counts up when an earlier version of this program could not read what this one writes.
-const formatVersion = 1
+// formatVersion counts up when an earlier version of this program could not read what this one writes. Since version 2 a history
+// is a record for each entry, and every record has a revision; see convert.
+const formatVersion = 2
 
 const markerMagic = "eiffelbridge ledger"
 
@@ -79,15 +80,18 @@ type state int
 const (
 	absent  state = iota // there is nothing, or an empty folder
 	partial              // begun and never finished, so nothing was ever stored in it
+	older                // of format 1
 	ready
 )
 
-func markerText(s state) []byte {
+func markerText(s state) []byte { return markerOf(s, formatVersion) }
+
+func markerOf(s state, version int) []byte {
 	word := "partial"
 	if s == ready {
 		word = "ready"
 	}
-	return fmt.Appendf(nil, "%s\nformat %d\n%s\n", markerMagic, formatVersion, word)
+	return fmt.Appendf(nil, "%s\nformat %d\n%s\n", markerMagic, version, word)
 }
 
 // inspect finds out what is at a path and touches nothing.
@@ -126,7 +130,7 @@ func inspect(path string) (state, error) {
 func parseMarker(path string, text []byte) (state, error) {
 	lines := strings.Split(string(text), "\n")
 	if lines[0] != markerMagic {
-		if _, err := os.Lstat(filepath.Join(path, engineName)); err == nil || len(bytes.Trim(text, "\x00")) == 0 {
+		if hasEngine(path) || len(bytes.Trim(text, "\x00")) == 0 {
 			return 0, &OpenError{Path: path, Reason: Damaged, Detail: "its file " + markerName + " is not readable"}
 		}
 		return 0, &OpenError{Path: path, Reason: Foreign, Detail: "has a file " + markerName + " that is not ours"}
@@ -143,10 +147,21 @@ func parseMarker(path string, text []byte) (state, error) {
 	switch {
 	case bytes.Equal(text, markerText(ready)):
 		return ready, nil
-	case bytes.Equal(text, markerText(partial)):
+	case bytes.Equal(text, markerText(partial)), bytes.Equal(text, markerOf(partial, 1)):
 		return partial, nil
+	case bytes.Equal(text, markerOf(ready, 1)):
+		return older, nil
 	}
 	return 0, &OpenError{Path: path, Reason: Damaged, Detail: "its file " + markerName + " is not readable"}
+}
+
+func hasEngine(path string) bool {
+	for _, name := range []string{engineName, oldEngineName} {
+		if _, err := os.Lstat(filepath.Join(path, name)); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // inspectUnmarked judges a folder without a marker.
@@ -155,23 +170,24 @@ func inspectUnmarked(path string) (state, error) {
 	if err != nil {
 		return 0, fmt.Errorf("open ledger: %w", err)
 	}
-	var lock, engine bool
+	var lock bool
+	var engine string
 	for _, e := range entries {
 		switch e.Name() {
 		case lockName:
 			lock = true
-		case engineName:
-			engine = true
+		case engineName, oldEngineName:
+			engine = e.Name()
 		case markerName + tempSuffix:
 		default:
 			return 0, &OpenError{Path: path, Reason: Foreign, Detail: fmt.Sprintf("is a folder of something else (it has %q)", e.Name())}
 		}
 	}
 	switch {
-	case engine && lock:
+	case engine != "" && lock:
 		return 0, &OpenError{Path: path, Reason: Damaged, Detail: "its file " + markerName + " is missing"}
-	case engine:
-		return 0, &OpenError{Path: path, Reason: Foreign, Detail: fmt.Sprintf("is a folder of something else (it has %q)", engineName)}
+	case engine != "":
+		return 0, &OpenError{Path: path, Reason: Foreign, Detail: fmt.Sprintf("is a folder of something else (it has %q)", engine)}
 	}
 	return absent, nil
 }
@@ -242,7 +258,7 @@ func open(path string, opts Options, disk vfs.FS) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if found != ready && opts.MustExist {
+	if found < older && opts.MustExist {
 		return nil, fmt.Errorf("open ledger %s: %w", path, fs.ErrNotExist)
 	}
 	if found == absent {
@@ -274,6 +290,9 @@ func openLocked(path string, opts Options, disk vfs.FS) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if found == older {
+		return openConverted(path, opts, disk)
+	}
 	if found != ready {
 		if opts.MustExist {
 			return nil, fmt.Errorf("open ledger %s: %w", path, fs.ErrNotExist)
@@ -282,12 +301,14 @@ func openLocked(path string, opts Options, disk vfs.FS) (*File, error) {
 			return nil, fmt.Errorf("create ledger: %w", err)
 		}
 		// What a creation left behind that never came to its end holds nothing that anyone was promised.
-		if err := os.RemoveAll(filepath.Join(path, engineName)); err != nil {
-			return nil, fmt.Errorf("create ledger: %w", err)
+		for _, name := range []string{engineName, oldEngineName} {
+			if err := os.RemoveAll(filepath.Join(path, name)); err != nil {
+				return nil, fmt.Errorf("create ledger: %w", err)
+			}
 		}
 	}
 	if found == ready {
-		if err := checkGuard(path); err != nil {
+		if err := checkGuard(path, engineName); err != nil {
 			return nil, err
 		}
 	}
@@ -300,6 +321,10 @@ func openLocked(path string, opts Options, disk vfs.FS) (*File, error) {
 			_ = f.db.Close()
 			return nil, fmt.Errorf("create ledger: %w", err)
 		}
+	}
+	f.readRevisions()
+	if !opts.ReadOnly {
+		f.removeOld() // a crash may have come between the marker and this
 	}
 	return f, nil
 }

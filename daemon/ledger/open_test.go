@@ -120,7 +120,7 @@ func TestOpenForeign(t *testing.T) {
 
 func TestOpenNewer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger")
-	write(t, filepath.Join(path, markerName), markerMagic+"\nformat 2\nsharded\nmore\n")
+	write(t, filepath.Join(path, markerName), markerMagic+"\nformat 3\nsharded\nmore\n")
 	before := tree(t, path)
 	_, err := Open(path, Options{})
 	wantReason(t, err, Newer)

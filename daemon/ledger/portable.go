@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -14,16 +16,20 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // A dump is JSON lines: a header, then the records in the order of their kinds and keys, then what is parked.
 //
-//	{"format":"eiffelbridge-ledger","version":1}
+//	{"format":"eiffelbridge-ledger","version":2}
 //	{"kind":"subject","key":["service","https://ci","shop"],"value":{...}}
 //	{"kind":"parked","key":"7f3...","record":"<base64>"}
+//
+// In version 1 a line has its whole history as its value; in version 2 there is a line of the dump for each entry and each
+// first run.
 const (
 	dumpFormat  = "eiffelbridge-ledger"
-	dumpVersion = 1
+	dumpVersion = 2
 	parkedKind  = "parked"
 
 	// maxDumpLine bounds a line, and so the memory that an import takes.
@@ -60,29 +66,75 @@ func dumpOptions() json.Options {
 // codec turns the records of a kind into JSON and back.
 type codec struct {
 	parts    int // of a key
-	toJSON   func(record []byte) ([]byte, error)
-	fromJSON func(value []byte) (record []byte, err error)
+	toJSON   func(key string, record []byte) ([]byte, error)
+	fromJSON func(parts []string, value []byte) (record []byte, err error)
 }
 
 func newCodec[T interface{ Encode() []byte }](parts int, decode func([]byte) (T, error)) codec {
 	return codec{
 		parts: parts,
-		toJSON: func(record []byte) ([]byte, error) {
+		toJSON: func(_ string, record []byte) ([]byte, error) {
 			v, err := decode(record)
 			if err != nil {
 				return nil, err
 			}
 			return json.Marshal(v, dumpOptions())
 		},
-		fromJSON: func(value []byte) ([]byte, error) {
+		fromJSON: func(_ []string, value []byte) ([]byte, error) {
 			var v T
-			if len(value) == 0 || value[0] != '{' && value[0] != '[' {
-				return nil, errors.New("the value is neither an object nor an array")
-			}
-			if err := json.Unmarshal(value, &v, dumpOptions()); err != nil {
+			if err := readValue(value, &v); err != nil {
 				return nil, err
 			}
 			return append([]byte{}, v.Encode()...), nil
+		},
+	}
+}
+
+func readValue(value []byte, v any) error {
+	if len(value) == 0 || value[0] != '{' && value[0] != '[' {
+		return errors.New("the value is neither an object nor an array")
+	}
+	return json.Unmarshal(value, v, dumpOptions())
+}
+
+// entryCodec writes the stamp of an entry, which its record does not repeat, so that people can read it.
+func entryCodec() codec {
+	stampOf := func(parts []string) (translate.Stamp, error) {
+		if s, ok := records.ParseStamp(parts[len(parts)-1]); ok {
+			return s, nil
+		}
+		return translate.Stamp{}, errors.New("the last part of the key is no time and id")
+	}
+	return codec{
+		parts: 5,
+		toJSON: func(key string, record []byte) ([]byte, error) {
+			parts, ok := translate.ParseKey(key)
+			if !ok || len(parts) == 0 {
+				return nil, errors.New("the key is no array of strings")
+			}
+			s, err := stampOf(parts)
+			if err != nil {
+				return nil, err
+			}
+			e, err := translate.DecodeEntry(s, record)
+			if err != nil {
+				return nil, err
+			}
+			return json.Marshal(e, dumpOptions())
+		},
+		fromJSON: func(parts []string, value []byte) ([]byte, error) {
+			var e translate.Entry
+			if err := readValue(value, &e); err != nil {
+				return nil, err
+			}
+			if len(parts) > 0 {
+				if s, err := stampOf(parts); err != nil {
+					return nil, err
+				} else if s != e.Stamp {
+					return nil, errors.New("the time and id are not those of the key")
+				}
+			}
+			return e.Encode(), nil
 		},
 	}
 }
@@ -102,7 +154,11 @@ func codecOf(kind translate.FactKind) (codec, error) {
 	case translate.DecisionFact:
 		return newCodec(4, translate.DecodeDecision), nil
 	case translate.LineFact:
-		return newCodec(4, translate.DecodeLine), nil
+		return newCodec(4, translate.DecodeHead), nil
+	case translate.EntryFact:
+		return entryCodec(), nil
+	case translate.FirstRunFact:
+		return newCodec(5, translate.DecodeStamp), nil
 	}
 	return codec{}, fmt.Errorf("unknown %s", kind)
 }
@@ -142,7 +198,7 @@ func Export(ctx context.Context, s Store, w io.Writer) error {
 			return fmt.Errorf("export ledger: %w", err)
 		}
 		err = s.Scan(ctx, kind, func(key string, record []byte) error {
-			value, err := c.toJSON(record)
+			value, err := c.toJSON(key, record)
 			if err == nil {
 				err = write(dumpLine{Kind: kind.String(), Key: jsontext.Value(key), Value: value})
 			}
@@ -193,6 +249,7 @@ func importDump(ctx context.Context, s Store, r io.Reader, settings ImportSettin
 		}
 		kinds[kind.String()], codecs[kind] = kind, c
 	}
+	touched := map[string]struct{}{} // the lines of which the dump has something
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxDumpLine)
 	number := 1
@@ -202,8 +259,14 @@ func importDump(ctx context.Context, s Store, r io.Reader, settings ImportSettin
 		}
 		return errors.New("line 1: the header is missing; this is no dump of a ledger")
 	}
-	if err := readHeader(lines.Bytes()); err != nil {
+	version, err := readHeader(lines.Bytes())
+	if err != nil {
 		return fmt.Errorf("line 1: %w", err)
+	}
+	if version == 1 {
+		codecs[translate.LineFact] = newCodec(4, translate.DecodeLine)
+		delete(codecs, translate.EntryFact)
+		delete(codecs, translate.FirstRunFact)
 	}
 	if !settings.Merge {
 		if err := checkEmpty(ctx, s); err != nil {
@@ -216,8 +279,14 @@ func importDump(ctx context.Context, s Store, r io.Reader, settings ImportSettin
 		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
 			continue
 		}
+		was := len(b.Facts)
 		if err := readLine(lines.Bytes(), kinds, codecs, &b); err != nil {
 			return fmt.Errorf("line %d: %w", number, err)
+		}
+		for _, f := range b.Facts[was:] {
+			if p, ok := f.Query.Parent(); ok {
+				touched[p.Key] = struct{}{}
+			}
 		}
 		if len(b.Facts)+len(b.Park) >= importBatch {
 			if err := s.Commit(ctx, b); err != nil {
@@ -232,19 +301,49 @@ func importDump(ctx context.Context, s Store, r io.Reader, settings ImportSettin
 	if err := s.Commit(ctx, b); err != nil {
 		return fmt.Errorf("up to line %d: %w", number, err)
 	}
-	return nil
+	return recount(ctx, s, slices.Sorted(maps.Keys(touched)))
 }
 
-func readHeader(line []byte) error {
+// recount sees to it that histories that were united with others are counted right and no longer than they may be.
+func recount(ctx context.Context, s Store, lines []string) error {
+	var b Batch
+	var failed error
+	read := func(q translate.Query) []byte {
+		answers, err := s.Read(ctx, []translate.Query{q})
+		if err != nil {
+			failed = errors.Join(failed, err)
+			return nil
+		}
+		return answers[0].Bytes
+	}
+	for _, key := range lines {
+		h, err := records.OpenLine(read, key)
+		if err == nil {
+			b.Facts = h.Recount(b.Facts)
+		}
+		if err := errors.Join(failed, err); err != nil {
+			return fmt.Errorf("count the entries of line %s: %w", key, err)
+		}
+		if len(b.Facts) >= importBatch {
+			if err := s.Commit(ctx, b); err != nil {
+				return err
+			}
+			b = Batch{}
+		}
+	}
+	return s.Commit(ctx, b)
+}
+
+func readHeader(line []byte) (version int, err error) {
 	var h dumpHeader
 	// A later version may have more members, and is to be named as such.
 	if err := json.Unmarshal(line, &h); err != nil || h.Format != dumpFormat {
-		return errors.New("the header is missing; this is no dump of a ledger")
+		return 0, errors.New("the header is missing; this is no dump of a ledger")
 	}
-	if h.Version != dumpVersion {
-		return fmt.Errorf("the dump has version %d, and this program knows version %d", h.Version, dumpVersion)
+	if h.Version < 1 || h.Version > dumpVersion {
+		return 0, fmt.Errorf("the dump has version %d, and this program knows versions up to %d", h.Version, dumpVersion)
 	}
-	return nil
+	return h.Version, nil
 }
 
 func readLine(text []byte, kinds map[string]translate.FactKind, codecs map[translate.FactKind]codec, b *Batch) error {
@@ -268,7 +367,8 @@ func readLine(text []byte, kinds map[string]translate.FactKind, codecs map[trans
 		b.Park = append(b.Park, p)
 		return nil
 	}
-	kind, ok := kinds[line.Kind]
+	kind := kinds[line.Kind]
+	c, ok := codecs[kind]
 	if !ok {
 		return fmt.Errorf("unknown kind %q", line.Kind)
 	}
@@ -279,16 +379,44 @@ func readLine(text []byte, kinds map[string]translate.FactKind, codecs map[trans
 	if err := json.Unmarshal(line.Key, &parts); err != nil {
 		return fmt.Errorf("key: %w", err)
 	}
-	record, err := codecs[kind].fromJSON(line.Value)
+	record, err := c.fromJSON(parts, line.Value)
 	if err != nil {
 		return fmt.Errorf("value: %w", err)
 	}
 	q := translate.Query{Kind: kind, Key: joinKey(parts...)}
-	if problems := checkRecord(q, record); len(problems) > 0 {
-		return errors.New(problems[0])
+	facts := []translate.Fact{{Query: q, Record: record}}
+	if kind == translate.LineFact && records.IsLine(record) {
+		line, err := records.DecodeLine(record)
+		if err != nil {
+			return fmt.Errorf("value: %w", err)
+		}
+		if problem := checkLine(line); problem != "" {
+			return errors.New(problem)
+		}
+		facts = line.Facts(q.Key)
 	}
-	b.Facts = append(b.Facts, translate.Fact{Query: q, Record: record})
+	for _, f := range facts {
+		if problems := checkRecord(f.Query, f.Record); len(problems) > 0 {
+			return errors.New(problems[0])
+		}
+	}
+	b.Facts = append(b.Facts, facts...)
 	return nil
+}
+
+// checkLine checks the whole history that a dump of version 1 has in one record.
+func checkLine(l *translate.Line) (problem string) {
+	for i := 1; i < len(l.Entries); i++ {
+		if !l.Entries[i-1].Before(l.Entries[i].Stamp) {
+			return fmt.Sprintf("entry %d is out of order", i)
+		}
+	}
+	for i, r := range l.FirstRuns {
+		if slices.ContainsFunc(l.FirstRuns[:i], func(o translate.FirstRun) bool { return o.Artifact == r.Artifact }) {
+			return fmt.Sprintf("the first run of %s is there twice", r.Artifact)
+		}
+	}
+	return ""
 }
 
 func checkEmpty(ctx context.Context, s Store) error {

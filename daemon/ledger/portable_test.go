@@ -37,8 +37,9 @@ func fullBatch() Batch {
 		Environment: environment, Artifact: "pkg:a/b@1", Chain: last, ContextID: "ctx", Emitted: true, Synthesized: true,
 		Links: []translate.EiffelLink{{Type: "CAUSE", Target: last, DomainID: "d"}}}
 	set := func(members ...string) []byte { return translate.Set(members).Encode() }
+	history := line.Facts(joinKey(service.Source, service.ID, environment.Source, environment.ID))
 	return Batch{
-		Facts: []translate.Fact{
+		Facts: append(history, []translate.Fact{
 			{Query: q(translate.SubjectFact, "environment", environment.Source, environment.ID), Record: anchored.Encode()},
 			{Query: q(translate.SubjectFact, "service", service.Source, service.ID), Record: running.Encode()},
 			{Query: q(translate.NameFact, "environment", environment.ID), Record: set(environment.Source)},
@@ -47,11 +48,10 @@ func fullBatch() Batch {
 			{Query: q(translate.EventFact, first), Record: event.Encode()},
 			{Query: q(translate.ContextFact, "ctx"), Record: translate.Contexts{{Source: "s", Type: "t", Eiffel: first, Emitted: true}}.Encode()},
 			{Query: q(translate.DecisionFact, "eiffel", "s", "ctx", "t"), Record: translate.Decision{{Name: "id", Value: first}, {Name: "p", Value: ""}}.Encode()},
-			{Query: q(translate.LineFact, service.Source, service.ID, environment.Source, environment.ID), Record: line.Encode()},
 			{Query: q(translate.PackageFact, environment.Source, environment.ID, "pkg:a/b"), Record: set(joinKey(service.Source, service.ID))},
 			{Query: q(translate.ServiceFact, environment.Source, environment.ID, service.ID), Record: set(service.Source)},
 			{Query: q(translate.RunsFact, environment.Source, environment.ID), Record: set(joinKey(service.Source, service.ID))},
-		},
+		}...),
 		Park: []Parked{{"p/1", []byte{0, 1, 255}}, {"p\"2", nil}},
 	}
 }
@@ -70,8 +70,8 @@ func TestExportImport(t *testing.T) {
 	from := NewMemory()
 	commit(t, from, fullBatch())
 	dump := export(t, from)
-	if !strings.HasPrefix(dump, "{\"format\":\"eiffelbridge-ledger\",\"version\":1}\n{\"kind\":\"subject\",\"key\":[\"environment\",") ||
-		strings.Count(dump, "\n") != 15 {
+	if !strings.HasPrefix(dump, "{\"format\":\"eiffelbridge-ledger\",\"version\":2}\n{\"kind\":\"subject\",\"key\":[\"environment\",") ||
+		strings.Count(dump, "\n") != 18 {
 		t.Errorf("dump:\n%s", dump)
 	}
 	eachStore(t, func(t *testing.T, s Store) {
@@ -104,7 +104,7 @@ func TestExportImport(t *testing.T) {
 func TestExportEmpty(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
 		dump := export(t, s)
-		if dump != "{\"format\":\"eiffelbridge-ledger\",\"version\":1}\n" {
+		if dump != "{\"format\":\"eiffelbridge-ledger\",\"version\":2}\n" {
 			t.Errorf("dump: %q", dump)
 		}
 		if err := Import(context.Background(), s, strings.NewReader(dump), ImportSettings{}); err != nil {
@@ -120,7 +120,7 @@ func TestImportRefuses(t *testing.T) {
 		{"", "line 1: "},
 		{"{}\n", "line 1: "},
 		{good, "line 1: "},
-		{`{"format":"eiffelbridge-ledger","version":2,"more":1}`, "version 2"},
+		{`{"format":"eiffelbridge-ledger","version":3,"more":1}`, "version 3"},
 		{header + good + "\n{", "line 4: "},
 		{header + good + `{"kind":"name","key":["a","b"],"value":["c"],"more":1}`, "line 3: "},
 		{header + `{"kind":"name","kind":"name","key":["a","b"],"value":["c"]}`, "line 2: "},
@@ -147,7 +147,7 @@ func TestImportRefuses(t *testing.T) {
 
 func TestImportLarge(t *testing.T) {
 	var dump strings.Builder
-	dump.WriteString(`{"format":"eiffelbridge-ledger","version":1}` + "\n")
+	dump.WriteString(`{"format":"eiffelbridge-ledger","version":2}` + "\n")
 	const lines = 3*importBatch + 7
 	for i := range lines {
 		fmt.Fprintf(&dump, `{"kind":"name","key":["a","%06d"],"value":["c"]}`+"\n", i)

@@ -39,7 +39,7 @@ type Store interface {
 
 // Batch is what one Commit applies.
 type Batch struct {
-	Facts []translate.Fact // merged in this order (translate.Merge)
+	Facts []translate.Fact // merged (translate.Merge) or forgotten in this order
 
 	// Park and Unpark change the set of parked events. Unpark is applied first, so that a key in both is parked
 	// afterwards; unparking a key that is not there is no error.
@@ -135,6 +135,9 @@ func (b *Batch) check() error {
 		if !known(f.Query.Kind) {
 			return fmt.Errorf("unknown %s", f.Query.Kind)
 		}
+		if f.Query.IsRange() {
+			return fmt.Errorf("a fact of kind %s has the query of a range", f.Query.Kind)
+		}
 	}
 	for _, p := range b.Park {
 		if p.Key == "" || len(p.Key) > maxParkedKey {
@@ -149,7 +152,8 @@ const maxParkedKey = 4096
 func known(kind translate.FactKind) bool {
 	switch kind {
 	case translate.SubjectFact, translate.NameFact, translate.AliasFact, translate.EventFact, translate.ContextFact,
-		translate.DecisionFact, translate.LineFact, translate.PackageFact, translate.ServiceFact, translate.RunsFact:
+		translate.DecisionFact, translate.LineFact, translate.EntryFact, translate.FirstRunFact, translate.PackageFact,
+		translate.ServiceFact, translate.RunsFact:
 		return true
 	}
 	return false

@@ -63,7 +63,7 @@ func read(t testing.TB, s Store, q translate.Query) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return records[0]
+	return records[0].Bytes
 }
 
 func setOf(t testing.TB, s Store, q translate.Query) []string {
@@ -319,7 +319,7 @@ func contents(t testing.TB, l translate.Ledger, kind translate.FactKind) (facts 
 func TestStoreConcurrent(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
 		ctx := context.Background()
-		line := query(translate.LineFact, "ci", "shop", "ci", "production")
+		shared := query(translate.RunsFact, "ci", "production")
 		var writers, readers sync.WaitGroup
 		done := make(chan struct{})
 		for range 4 {
@@ -331,18 +331,18 @@ func TestStoreConcurrent(t *testing.T) {
 						return
 					default:
 					}
-					records, err := s.Read(ctx, []translate.Query{line})
+					records, err := s.Read(ctx, []translate.Query{shared})
 					if err != nil {
 						t.Error(err)
 						return
 					}
-					l, err := translate.DecodeLine(records[0])
-					if err != nil || len(l.Entries) < seen {
-						t.Errorf("a line went back from %d to %d entries: %v", seen, len(l.Entries), err)
+					set, err := translate.DecodeSet(records[0].Bytes)
+					if err != nil || len(set) < seen {
+						t.Errorf("a set went back from %d to %d members: %v", seen, len(set), err)
 						return
 					}
-					seen = len(l.Entries)
-					if err := s.Scan(ctx, translate.LineFact, func(string, []byte) error { return nil }); err != nil {
+					seen = len(set)
+					if err := s.Scan(ctx, translate.RunsFact, func(string, []byte) error { return nil }); err != nil {
 						t.Error(err)
 						return
 					}
@@ -352,8 +352,8 @@ func TestStoreConcurrent(t *testing.T) {
 		for w := range 8 {
 			writers.Go(func() {
 				for i := range 12 {
-					delta := translate.Line{Entries: []translate.Entry{{Stamp: translate.Stamp{Time: int64(i), ID: fmt.Sprint(w)}, Artifact: "pkg:a/b@1"}}}
-					if err := s.Apply(ctx, []translate.Fact{{Query: line, Record: delta.Encode()}}); err != nil {
+					delta := translate.Set{fmt.Sprintf(`["%d","%d"]`, w, i)}
+					if err := s.Apply(ctx, []translate.Fact{{Query: shared, Record: delta.Encode()}}); err != nil {
 						t.Error(err)
 					}
 				}
@@ -362,9 +362,8 @@ func TestStoreConcurrent(t *testing.T) {
 		writers.Wait()
 		close(done)
 		readers.Wait()
-		l, err := translate.DecodeLine(read(t, s, line))
-		if err != nil || len(l.Entries) != 96 {
-			t.Errorf("%d entries in place of 96: %v", len(l.Entries), err)
+		if set := setOf(t, s, shared); len(set) != 96 {
+			t.Errorf("%d members in place of 96", len(set))
 		}
 	})
 }

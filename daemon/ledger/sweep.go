@@ -66,15 +66,8 @@ func (s *File) Sweep(ctx context.Context) (int, error) {
 }
 
 func (s *File) lastSweep() (uint32, error) {
-	value, closer, err := s.db.Get([]byte(sweptKey))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, s.failure(err)
-	}
-	d, err := splitValue(value)
-	return d.day, errors.Join(err, closer.Close())
+	d, err := s.meta(sweptKey)
+	return d.day, err
 }
 
 // sweep removes what is expired. After each batch it rests for rest times as long as it worked.
@@ -96,7 +89,7 @@ func (s *File) sweep(ctx context.Context, rest int) (int, error) {
 	s.order.Lock()
 	defer s.order.Unlock()
 	err := s.applyUnsynced(func(b *pebble.Batch) error {
-		return b.Set([]byte(sweptKey), appendValue(nil, today, nil), nil)
+		return b.Set([]byte(sweptKey), appendValue(nil, dated{day: today}), nil)
 	})
 	return gone, err
 }

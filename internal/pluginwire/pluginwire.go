@@ -8,6 +8,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/plugins/pluginv1"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // FromFacts writes facts; a nil record says that the ledger has none.
@@ -34,12 +35,33 @@ func ToFacts(facts []*pluginv1.Fact) *translate.Facts {
 	return &out
 }
 
+// WholeLine is the limit of what a plugin asked for that knows no ranges: a whole history in one record (translate.Line). No ledger
+// knows that query; the host answers it.
+const WholeLine = -1
+
 func fromQuery(q translate.Query) *pluginv1.Query {
-	return &pluginv1.Query{Kind: uint32(q.Kind), Key: q.Key}
+	out := &pluginv1.Query{Kind: uint32(q.Kind), Key: q.Key}
+	if q.Range.Limit != WholeLine && (q.IsRange() || q.Kind == translate.LineFact) {
+		out.Range = &pluginv1.Range{Before: q.Range.Before, Limit: uint32(q.Range.Limit)}
+	}
+	return out
 }
 
 func toQuery(q *pluginv1.Query) translate.Query {
-	return translate.Query{Kind: translate.FactKind(q.GetKind()), Key: q.GetKey()}
+	out := translate.Query{Kind: translate.FactKind(q.GetKind()), Key: q.GetKey()}
+	if r := q.GetRange(); r.GetLimit() > 0 {
+		out.Range = translate.Range{Before: r.GetBefore(), Limit: int(min(r.GetLimit(), records.All))}
+	}
+	return out
+}
+
+// toNeed is toQuery for a question.
+func toNeed(q *pluginv1.Query) translate.Query {
+	out := toQuery(q)
+	if out.Kind == translate.LineFact && q.GetRange() == nil {
+		out.Range.Limit = WholeLine
+	}
+	return out
 }
 
 // FromResult writes what a translation gave. An error that is no *[translate.EventError] gets the code "mapping".
@@ -66,7 +88,7 @@ func FromResult(r translate.Result, err error) *pluginv1.TranslateResult {
 	}
 	for _, f := range r.Learned {
 		// A record may be empty and is there all the same.
-		out.Learned = append(out.Learned, &pluginv1.Fact{Query: fromQuery(f.Query), Record: f.Record})
+		out.Learned = append(out.Learned, &pluginv1.Fact{Query: fromQuery(f.Query), Record: f.Record, Forget: f.Forget})
 	}
 	for _, l := range r.Losses {
 		out.Losses = append(out.Losses, &pluginv1.Loss{Pointer: l.Pointer, Reason: l.Reason, Carried: l.Carried})
@@ -97,7 +119,7 @@ func ToResult(in translate.Event, r *pluginv1.TranslateResult) (translate.Result
 		if q.GetKind() > 255 {
 			return out, fmt.Errorf("need %d has kind %d, which no ledger has", i, q.GetKind())
 		}
-		out.Need = append(out.Need, toQuery(q))
+		out.Need = append(out.Need, toNeed(q))
 	}
 	for i, e := range r.GetEvents() {
 		event, err := translate.Decode(e.GetJson())
@@ -117,7 +139,7 @@ func ToResult(in translate.Event, r *pluginv1.TranslateResult) (translate.Result
 		if f.GetQuery().GetKind() > 255 || f.GetAbsent() {
 			return out, fmt.Errorf("learned fact %d is none that a ledger can take", i)
 		}
-		out.Learned = append(out.Learned, translate.Fact{Query: toQuery(f.GetQuery()), Record: f.GetRecord()})
+		out.Learned = append(out.Learned, translate.Fact{Query: toQuery(f.GetQuery()), Record: f.GetRecord(), Forget: f.GetForget()})
 	}
 	for _, l := range r.GetLosses() {
 		out.Losses = append(out.Losses, translate.Loss{Pointer: l.GetPointer(), Reason: l.GetReason(), Carried: l.GetCarried()})

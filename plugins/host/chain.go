@@ -175,6 +175,7 @@ func (p *party) talk(in translate.Event, made *translate.Result, facts *translat
 	if made != nil {
 		bare := *made
 		bare.Moves = nil // they are kept here
+		_, bare.Learned = forgotten(made.Learned)
 		edited = pluginwire.FromResult(bare, nil)
 	}
 	var given []translate.Fact
@@ -188,11 +189,19 @@ func (p *party) talk(in translate.Event, made *translate.Result, facts *translat
 		item.Item.Event = in.JSON
 		q := &question{key: p.plugin.process.Name() + "\x00" + string(key), plugin: p.plugin, in: in, made: made, item: item}
 		result, err := p.answer(q)
-		if err != nil || len(result.Need) == 0 {
-			if err == nil && made != nil {
+		if err != nil {
+			return result, err
+		}
+		if len(result.Need) == 0 {
+			learned, unknown := spreadLines(result.Learned, facts)
+			if len(unknown) > 0 {
+				return translate.Result{Need: unknown}, nil
+			}
+			result.Learned = learned
+			if made != nil {
 				result = withMade(result, made)
 			}
-			return result, err
+			return result, nil
 		}
 		var unknown []translate.Query
 		for _, query := range result.Need {
@@ -201,10 +210,8 @@ func (p *party) talk(in translate.Event, made *translate.Result, facts *translat
 					return translate.Result{}, p.lied(&in, fmt.Sprintf("it asks again for the %s %s, which it has been told", query.Kind, query.Key))
 				}
 			}
-			record, ok := facts.Get(query)
-			if !ok {
-				unknown = append(unknown, query)
-			}
+			record, lacks := answerOf(query, facts)
+			unknown = append(unknown, lacks...)
 			given = append(given, translate.Fact{Query: query, Record: record})
 		}
 		if len(unknown) > 0 {
@@ -217,6 +224,8 @@ func (p *party) talk(in translate.Event, made *translate.Result, facts *translat
 // withMade keeps of the decorated result what does not go through the plugin.
 func withMade(result translate.Result, made *translate.Result) translate.Result {
 	result.Row, result.About, result.Moves = made.Row, made.About, made.Moves
+	forget, _ := forgotten(made.Learned)
+	result.Learned = append(result.Learned, forget...)
 	return result
 }
 

@@ -934,9 +934,12 @@ func (x *Event) GetJson() []byte {
 // Query asks the ledger for a record, Fact is a record or what is to be merged into it. Both are opaque but for who knows
 // the ledger; a plugin that does not ask needs neither.
 type Query struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          uint32                 `protobuf:"varint,1,opt,name=kind,proto3" json:"kind,omitempty"`
-	Key           string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Kind  uint32                 `protobuf:"varint,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Key   string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// With a range the query asks for several records; one without a limit is for the record itself. A query of kind 'l'
+	// (108) that has none at all is that of a plugin which knows no ranges: it gets a whole history in one record.
+	Range         *Range `protobuf:"bytes,3,opt,name=range,proto3" json:"range,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -985,18 +988,81 @@ func (x *Query) GetKey() string {
 	return ""
 }
 
+func (x *Query) GetRange() *Range {
+	if x != nil {
+		return x.Range
+	}
+	return nil
+}
+
+// Range asks for the last records whose keys have one more part than the query's, the last one first. The record of the
+// answer has each behind its name, the last part of its key as it is written between the quotes: the name's length, the name,
+// the record's length and the record, lengths as varints.
+type Range struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Before        string                 `protobuf:"bytes,1,opt,name=before,proto3" json:"before,omitempty"` // only those whose name is less; empty: from the end
+	Limit         uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`  // how many at most
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Range) Reset() {
+	*x = Range{}
+	mi := &file_plugin_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Range) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Range) ProtoMessage() {}
+
+func (x *Range) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Range.ProtoReflect.Descriptor instead.
+func (*Range) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Range) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
+func (x *Range) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
 type Fact struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Query         *Query                 `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
 	Record        []byte                 `protobuf:"bytes,2,opt,name=record,proto3" json:"record,omitempty"`
 	Absent        bool                   `protobuf:"varint,3,opt,name=absent,proto3" json:"absent,omitempty"` // the ledger has no such record
+	Forget        bool                   `protobuf:"varint,4,opt,name=forget,proto3" json:"forget,omitempty"` // learned: the ledger shall have no such record any more
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_plugin_proto_msgTypes[12]
+	mi := &file_plugin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1008,7 +1074,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[12]
+	mi := &file_plugin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1021,7 +1087,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{12}
+	return file_plugin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Fact) GetQuery() *Query {
@@ -1045,6 +1111,13 @@ func (x *Fact) GetAbsent() bool {
 	return false
 }
 
+func (x *Fact) GetForget() bool {
+	if x != nil {
+		return x.Forget
+	}
+	return false
+}
+
 type TranslateRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Items         []*TranslateItem       `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
@@ -1054,7 +1127,7 @@ type TranslateRequest struct {
 
 func (x *TranslateRequest) Reset() {
 	*x = TranslateRequest{}
-	mi := &file_plugin_proto_msgTypes[13]
+	mi := &file_plugin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1066,7 +1139,7 @@ func (x *TranslateRequest) String() string {
 func (*TranslateRequest) ProtoMessage() {}
 
 func (x *TranslateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[13]
+	mi := &file_plugin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1079,7 +1152,7 @@ func (x *TranslateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TranslateRequest.ProtoReflect.Descriptor instead.
 func (*TranslateRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{13}
+	return file_plugin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TranslateRequest) GetItems() []*TranslateItem {
@@ -1100,7 +1173,7 @@ type TranslateItem struct {
 
 func (x *TranslateItem) Reset() {
 	*x = TranslateItem{}
-	mi := &file_plugin_proto_msgTypes[14]
+	mi := &file_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1112,7 +1185,7 @@ func (x *TranslateItem) String() string {
 func (*TranslateItem) ProtoMessage() {}
 
 func (x *TranslateItem) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[14]
+	mi := &file_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1125,7 +1198,7 @@ func (x *TranslateItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TranslateItem.ProtoReflect.Descriptor instead.
 func (*TranslateItem) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{14}
+	return file_plugin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TranslateItem) GetEvent() []byte {
@@ -1158,7 +1231,7 @@ type TranslateResponse struct {
 
 func (x *TranslateResponse) Reset() {
 	*x = TranslateResponse{}
-	mi := &file_plugin_proto_msgTypes[15]
+	mi := &file_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1170,7 +1243,7 @@ func (x *TranslateResponse) String() string {
 func (*TranslateResponse) ProtoMessage() {}
 
 func (x *TranslateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[15]
+	mi := &file_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1183,7 +1256,7 @@ func (x *TranslateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TranslateResponse.ProtoReflect.Descriptor instead.
 func (*TranslateResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{15}
+	return file_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TranslateResponse) GetResults() []*TranslateResult {
@@ -1211,7 +1284,7 @@ type TranslateResult struct {
 
 func (x *TranslateResult) Reset() {
 	*x = TranslateResult{}
-	mi := &file_plugin_proto_msgTypes[16]
+	mi := &file_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1223,7 +1296,7 @@ func (x *TranslateResult) String() string {
 func (*TranslateResult) ProtoMessage() {}
 
 func (x *TranslateResult) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[16]
+	mi := &file_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1236,7 +1309,7 @@ func (x *TranslateResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TranslateResult.ProtoReflect.Descriptor instead.
 func (*TranslateResult) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{16}
+	return file_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *TranslateResult) GetError() *EventError {
@@ -1312,7 +1385,7 @@ type OutputEvent struct {
 
 func (x *OutputEvent) Reset() {
 	*x = OutputEvent{}
-	mi := &file_plugin_proto_msgTypes[17]
+	mi := &file_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1324,7 +1397,7 @@ func (x *OutputEvent) String() string {
 func (*OutputEvent) ProtoMessage() {}
 
 func (x *OutputEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[17]
+	mi := &file_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1337,7 +1410,7 @@ func (x *OutputEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputEvent.ProtoReflect.Descriptor instead.
 func (*OutputEvent) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{17}
+	return file_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *OutputEvent) GetJson() []byte {
@@ -1366,7 +1439,7 @@ type EventError struct {
 
 func (x *EventError) Reset() {
 	*x = EventError{}
-	mi := &file_plugin_proto_msgTypes[18]
+	mi := &file_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1378,7 +1451,7 @@ func (x *EventError) String() string {
 func (*EventError) ProtoMessage() {}
 
 func (x *EventError) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[18]
+	mi := &file_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1391,7 +1464,7 @@ func (x *EventError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventError.ProtoReflect.Descriptor instead.
 func (*EventError) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{18}
+	return file_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *EventError) GetCode() string {
@@ -1426,7 +1499,7 @@ type Missing struct {
 
 func (x *Missing) Reset() {
 	*x = Missing{}
-	mi := &file_plugin_proto_msgTypes[19]
+	mi := &file_plugin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1438,7 +1511,7 @@ func (x *Missing) String() string {
 func (*Missing) ProtoMessage() {}
 
 func (x *Missing) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[19]
+	mi := &file_plugin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1451,7 +1524,7 @@ func (x *Missing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Missing.ProtoReflect.Descriptor instead.
 func (*Missing) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{19}
+	return file_plugin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Missing) GetQuery() *Query {
@@ -1486,7 +1559,7 @@ type Loss struct {
 
 func (x *Loss) Reset() {
 	*x = Loss{}
-	mi := &file_plugin_proto_msgTypes[20]
+	mi := &file_plugin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1498,7 +1571,7 @@ func (x *Loss) String() string {
 func (*Loss) ProtoMessage() {}
 
 func (x *Loss) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[20]
+	mi := &file_plugin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1511,7 +1584,7 @@ func (x *Loss) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Loss.ProtoReflect.Descriptor instead.
 func (*Loss) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{20}
+	return file_plugin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Loss) GetPointer() string {
@@ -1549,7 +1622,7 @@ type Move struct {
 
 func (x *Move) Reset() {
 	*x = Move{}
-	mi := &file_plugin_proto_msgTypes[21]
+	mi := &file_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1561,7 +1634,7 @@ func (x *Move) String() string {
 func (*Move) ProtoMessage() {}
 
 func (x *Move) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[21]
+	mi := &file_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1574,7 +1647,7 @@ func (x *Move) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Move.ProtoReflect.Descriptor instead.
 func (*Move) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{21}
+	return file_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Move) GetFrom() string {
@@ -1622,7 +1695,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_plugin_proto_msgTypes[22]
+	mi := &file_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1634,7 +1707,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[22]
+	mi := &file_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1647,7 +1720,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{22}
+	return file_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Diagnostic) GetCode() string {
@@ -1673,7 +1746,7 @@ type DecorateRequest struct {
 
 func (x *DecorateRequest) Reset() {
 	*x = DecorateRequest{}
-	mi := &file_plugin_proto_msgTypes[23]
+	mi := &file_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1685,7 +1758,7 @@ func (x *DecorateRequest) String() string {
 func (*DecorateRequest) ProtoMessage() {}
 
 func (x *DecorateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[23]
+	mi := &file_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1698,7 +1771,7 @@ func (x *DecorateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecorateRequest.ProtoReflect.Descriptor instead.
 func (*DecorateRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{23}
+	return file_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DecorateRequest) GetItems() []*DecorateItem {
@@ -1718,7 +1791,7 @@ type DecorateItem struct {
 
 func (x *DecorateItem) Reset() {
 	*x = DecorateItem{}
-	mi := &file_plugin_proto_msgTypes[24]
+	mi := &file_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1730,7 +1803,7 @@ func (x *DecorateItem) String() string {
 func (*DecorateItem) ProtoMessage() {}
 
 func (x *DecorateItem) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[24]
+	mi := &file_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1743,7 +1816,7 @@ func (x *DecorateItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecorateItem.ProtoReflect.Descriptor instead.
 func (*DecorateItem) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{24}
+	return file_plugin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DecorateItem) GetItem() *TranslateItem {
@@ -1769,7 +1842,7 @@ type DecorateResponse struct {
 
 func (x *DecorateResponse) Reset() {
 	*x = DecorateResponse{}
-	mi := &file_plugin_proto_msgTypes[25]
+	mi := &file_plugin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1781,7 +1854,7 @@ func (x *DecorateResponse) String() string {
 func (*DecorateResponse) ProtoMessage() {}
 
 func (x *DecorateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[25]
+	mi := &file_plugin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1794,7 +1867,7 @@ func (x *DecorateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecorateResponse.ProtoReflect.Descriptor instead.
 func (*DecorateResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{25}
+	return file_plugin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DecorateResponse) GetResults() []*TranslateResult {
@@ -1824,7 +1897,7 @@ type Message struct {
 
 func (x *Message) Reset() {
 	*x = Message{}
-	mi := &file_plugin_proto_msgTypes[26]
+	mi := &file_plugin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1836,7 +1909,7 @@ func (x *Message) String() string {
 func (*Message) ProtoMessage() {}
 
 func (x *Message) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[26]
+	mi := &file_plugin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1849,7 +1922,7 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Message.ProtoReflect.Descriptor instead.
 func (*Message) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{26}
+	return file_plugin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Message) GetProtocol() Protocol {
@@ -1943,7 +2016,7 @@ type ReceiveRequest struct {
 
 func (x *ReceiveRequest) Reset() {
 	*x = ReceiveRequest{}
-	mi := &file_plugin_proto_msgTypes[27]
+	mi := &file_plugin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1955,7 +2028,7 @@ func (x *ReceiveRequest) String() string {
 func (*ReceiveRequest) ProtoMessage() {}
 
 func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[27]
+	mi := &file_plugin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1968,7 +2041,7 @@ func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveRequest.ProtoReflect.Descriptor instead.
 func (*ReceiveRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{27}
+	return file_plugin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ReceiveRequest) GetKind() isReceiveRequest_Kind {
@@ -2036,7 +2109,7 @@ type Credit struct {
 
 func (x *Credit) Reset() {
 	*x = Credit{}
-	mi := &file_plugin_proto_msgTypes[28]
+	mi := &file_plugin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2048,7 +2121,7 @@ func (x *Credit) String() string {
 func (*Credit) ProtoMessage() {}
 
 func (x *Credit) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[28]
+	mi := &file_plugin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2061,7 +2134,7 @@ func (x *Credit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credit.ProtoReflect.Descriptor instead.
 func (*Credit) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{28}
+	return file_plugin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Credit) GetDeliveries() uint32 {
@@ -2079,7 +2152,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_plugin_proto_msgTypes[29]
+	mi := &file_plugin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2091,7 +2164,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[29]
+	mi := &file_plugin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2104,7 +2177,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{29}
+	return file_plugin_proto_rawDescGZIP(), []int{30}
 }
 
 type Settlement struct {
@@ -2119,7 +2192,7 @@ type Settlement struct {
 
 func (x *Settlement) Reset() {
 	*x = Settlement{}
-	mi := &file_plugin_proto_msgTypes[30]
+	mi := &file_plugin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2131,7 +2204,7 @@ func (x *Settlement) String() string {
 func (*Settlement) ProtoMessage() {}
 
 func (x *Settlement) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[30]
+	mi := &file_plugin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2144,7 +2217,7 @@ func (x *Settlement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settlement.ProtoReflect.Descriptor instead.
 func (*Settlement) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{30}
+	return file_plugin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Settlement) GetTag() uint64 {
@@ -2189,7 +2262,7 @@ type ReceiveResponse struct {
 
 func (x *ReceiveResponse) Reset() {
 	*x = ReceiveResponse{}
-	mi := &file_plugin_proto_msgTypes[31]
+	mi := &file_plugin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2201,7 +2274,7 @@ func (x *ReceiveResponse) String() string {
 func (*ReceiveResponse) ProtoMessage() {}
 
 func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[31]
+	mi := &file_plugin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2214,7 +2287,7 @@ func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveResponse.ProtoReflect.Descriptor instead.
 func (*ReceiveResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{31}
+	return file_plugin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ReceiveResponse) GetKind() isReceiveResponse_Kind {
@@ -2285,7 +2358,7 @@ type Delivery struct {
 
 func (x *Delivery) Reset() {
 	*x = Delivery{}
-	mi := &file_plugin_proto_msgTypes[32]
+	mi := &file_plugin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2297,7 +2370,7 @@ func (x *Delivery) String() string {
 func (*Delivery) ProtoMessage() {}
 
 func (x *Delivery) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[32]
+	mi := &file_plugin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2310,7 +2383,7 @@ func (x *Delivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
 func (*Delivery) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{32}
+	return file_plugin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Delivery) GetTag() uint64 {
@@ -2352,7 +2425,7 @@ type Defect struct {
 
 func (x *Defect) Reset() {
 	*x = Defect{}
-	mi := &file_plugin_proto_msgTypes[33]
+	mi := &file_plugin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2364,7 +2437,7 @@ func (x *Defect) String() string {
 func (*Defect) ProtoMessage() {}
 
 func (x *Defect) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[33]
+	mi := &file_plugin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2377,7 +2450,7 @@ func (x *Defect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Defect.ProtoReflect.Descriptor instead.
 func (*Defect) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{33}
+	return file_plugin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Defect) GetCode() string {
@@ -2404,7 +2477,7 @@ type Health struct {
 
 func (x *Health) Reset() {
 	*x = Health{}
-	mi := &file_plugin_proto_msgTypes[34]
+	mi := &file_plugin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2416,7 +2489,7 @@ func (x *Health) String() string {
 func (*Health) ProtoMessage() {}
 
 func (x *Health) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[34]
+	mi := &file_plugin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2429,7 +2502,7 @@ func (x *Health) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Health.ProtoReflect.Descriptor instead.
 func (*Health) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{34}
+	return file_plugin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Health) GetReason() string {
@@ -2448,7 +2521,7 @@ type Finished struct {
 
 func (x *Finished) Reset() {
 	*x = Finished{}
-	mi := &file_plugin_proto_msgTypes[35]
+	mi := &file_plugin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2460,7 +2533,7 @@ func (x *Finished) String() string {
 func (*Finished) ProtoMessage() {}
 
 func (x *Finished) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[35]
+	mi := &file_plugin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2473,7 +2546,7 @@ func (x *Finished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finished.ProtoReflect.Descriptor instead.
 func (*Finished) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{35}
+	return file_plugin_proto_rawDescGZIP(), []int{36}
 }
 
 type PublishRequest struct {
@@ -2485,7 +2558,7 @@ type PublishRequest struct {
 
 func (x *PublishRequest) Reset() {
 	*x = PublishRequest{}
-	mi := &file_plugin_proto_msgTypes[36]
+	mi := &file_plugin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2497,7 +2570,7 @@ func (x *PublishRequest) String() string {
 func (*PublishRequest) ProtoMessage() {}
 
 func (x *PublishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[36]
+	mi := &file_plugin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2510,7 +2583,7 @@ func (x *PublishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRequest.ProtoReflect.Descriptor instead.
 func (*PublishRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{36}
+	return file_plugin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *PublishRequest) GetItems() []*PublishItem {
@@ -2530,7 +2603,7 @@ type PublishItem struct {
 
 func (x *PublishItem) Reset() {
 	*x = PublishItem{}
-	mi := &file_plugin_proto_msgTypes[37]
+	mi := &file_plugin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2542,7 +2615,7 @@ func (x *PublishItem) String() string {
 func (*PublishItem) ProtoMessage() {}
 
 func (x *PublishItem) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[37]
+	mi := &file_plugin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2555,7 +2628,7 @@ func (x *PublishItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishItem.ProtoReflect.Descriptor instead.
 func (*PublishItem) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{37}
+	return file_plugin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *PublishItem) GetTag() uint64 {
@@ -2585,7 +2658,7 @@ type PublishResponse struct {
 
 func (x *PublishResponse) Reset() {
 	*x = PublishResponse{}
-	mi := &file_plugin_proto_msgTypes[38]
+	mi := &file_plugin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2597,7 +2670,7 @@ func (x *PublishResponse) String() string {
 func (*PublishResponse) ProtoMessage() {}
 
 func (x *PublishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[38]
+	mi := &file_plugin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2610,7 +2683,7 @@ func (x *PublishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishResponse.ProtoReflect.Descriptor instead.
 func (*PublishResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{38}
+	return file_plugin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *PublishResponse) GetKind() isPublishResponse_Kind {
@@ -2667,7 +2740,7 @@ type PublishOutcome struct {
 
 func (x *PublishOutcome) Reset() {
 	*x = PublishOutcome{}
-	mi := &file_plugin_proto_msgTypes[39]
+	mi := &file_plugin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2679,7 +2752,7 @@ func (x *PublishOutcome) String() string {
 func (*PublishOutcome) ProtoMessage() {}
 
 func (x *PublishOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[39]
+	mi := &file_plugin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2692,7 +2765,7 @@ func (x *PublishOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishOutcome.ProtoReflect.Descriptor instead.
 func (*PublishOutcome) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{39}
+	return file_plugin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *PublishOutcome) GetTag() uint64 {
@@ -2761,14 +2834,19 @@ const file_plugin_proto_rawDesc = "" +
 	"\x06values\x18\x01 \x03(\tR\x06values\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value\"\x1b\n" +
 	"\x05Event\x12\x12\n" +
-	"\x04json\x18\x01 \x01(\fR\x04json\"-\n" +
+	"\x04json\x18\x01 \x01(\fR\x04json\"b\n" +
 	"\x05Query\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x10\n" +
-	"\x03key\x18\x02 \x01(\tR\x03key\"k\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x123\n" +
+	"\x05range\x18\x03 \x01(\v2\x1d.eiffelbridge.plugin.v1.RangeR\x05range\"5\n" +
+	"\x05Range\x12\x16\n" +
+	"\x06before\x18\x01 \x01(\tR\x06before\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\rR\x05limit\"\x83\x01\n" +
 	"\x04Fact\x123\n" +
 	"\x05query\x18\x01 \x01(\v2\x1d.eiffelbridge.plugin.v1.QueryR\x05query\x12\x16\n" +
 	"\x06record\x18\x02 \x01(\fR\x06record\x12\x16\n" +
-	"\x06absent\x18\x03 \x01(\bR\x06absent\"O\n" +
+	"\x06absent\x18\x03 \x01(\bR\x06absent\x12\x16\n" +
+	"\x06forget\x18\x04 \x01(\bR\x06forget\"O\n" +
 	"\x10TranslateRequest\x12;\n" +
 	"\x05items\x18\x01 \x03(\v2%.eiffelbridge.plugin.v1.TranslateItemR\x05items\"s\n" +
 	"\rTranslateItem\x12\x14\n" +
@@ -2942,7 +3020,7 @@ func file_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_plugin_proto_goTypes = []any{
 	(Kind)(0),                 // 0: eiffelbridge.plugin.v1.Kind
 	(Protocol)(0),             // 1: eiffelbridge.plugin.v1.Protocol
@@ -2962,96 +3040,98 @@ var file_plugin_proto_goTypes = []any{
 	(*MetricSeries)(nil),      // 15: eiffelbridge.plugin.v1.MetricSeries
 	(*Event)(nil),             // 16: eiffelbridge.plugin.v1.Event
 	(*Query)(nil),             // 17: eiffelbridge.plugin.v1.Query
-	(*Fact)(nil),              // 18: eiffelbridge.plugin.v1.Fact
-	(*TranslateRequest)(nil),  // 19: eiffelbridge.plugin.v1.TranslateRequest
-	(*TranslateItem)(nil),     // 20: eiffelbridge.plugin.v1.TranslateItem
-	(*TranslateResponse)(nil), // 21: eiffelbridge.plugin.v1.TranslateResponse
-	(*TranslateResult)(nil),   // 22: eiffelbridge.plugin.v1.TranslateResult
-	(*OutputEvent)(nil),       // 23: eiffelbridge.plugin.v1.OutputEvent
-	(*EventError)(nil),        // 24: eiffelbridge.plugin.v1.EventError
-	(*Missing)(nil),           // 25: eiffelbridge.plugin.v1.Missing
-	(*Loss)(nil),              // 26: eiffelbridge.plugin.v1.Loss
-	(*Move)(nil),              // 27: eiffelbridge.plugin.v1.Move
-	(*Diagnostic)(nil),        // 28: eiffelbridge.plugin.v1.Diagnostic
-	(*DecorateRequest)(nil),   // 29: eiffelbridge.plugin.v1.DecorateRequest
-	(*DecorateItem)(nil),      // 30: eiffelbridge.plugin.v1.DecorateItem
-	(*DecorateResponse)(nil),  // 31: eiffelbridge.plugin.v1.DecorateResponse
-	(*Message)(nil),           // 32: eiffelbridge.plugin.v1.Message
-	(*ReceiveRequest)(nil),    // 33: eiffelbridge.plugin.v1.ReceiveRequest
-	(*Credit)(nil),            // 34: eiffelbridge.plugin.v1.Credit
-	(*Drain)(nil),             // 35: eiffelbridge.plugin.v1.Drain
-	(*Settlement)(nil),        // 36: eiffelbridge.plugin.v1.Settlement
-	(*ReceiveResponse)(nil),   // 37: eiffelbridge.plugin.v1.ReceiveResponse
-	(*Delivery)(nil),          // 38: eiffelbridge.plugin.v1.Delivery
-	(*Defect)(nil),            // 39: eiffelbridge.plugin.v1.Defect
-	(*Health)(nil),            // 40: eiffelbridge.plugin.v1.Health
-	(*Finished)(nil),          // 41: eiffelbridge.plugin.v1.Finished
-	(*PublishRequest)(nil),    // 42: eiffelbridge.plugin.v1.PublishRequest
-	(*PublishItem)(nil),       // 43: eiffelbridge.plugin.v1.PublishItem
-	(*PublishResponse)(nil),   // 44: eiffelbridge.plugin.v1.PublishResponse
-	(*PublishOutcome)(nil),    // 45: eiffelbridge.plugin.v1.PublishOutcome
-	nil,                       // 46: eiffelbridge.plugin.v1.Message.ExtensionsEntry
+	(*Range)(nil),             // 18: eiffelbridge.plugin.v1.Range
+	(*Fact)(nil),              // 19: eiffelbridge.plugin.v1.Fact
+	(*TranslateRequest)(nil),  // 20: eiffelbridge.plugin.v1.TranslateRequest
+	(*TranslateItem)(nil),     // 21: eiffelbridge.plugin.v1.TranslateItem
+	(*TranslateResponse)(nil), // 22: eiffelbridge.plugin.v1.TranslateResponse
+	(*TranslateResult)(nil),   // 23: eiffelbridge.plugin.v1.TranslateResult
+	(*OutputEvent)(nil),       // 24: eiffelbridge.plugin.v1.OutputEvent
+	(*EventError)(nil),        // 25: eiffelbridge.plugin.v1.EventError
+	(*Missing)(nil),           // 26: eiffelbridge.plugin.v1.Missing
+	(*Loss)(nil),              // 27: eiffelbridge.plugin.v1.Loss
+	(*Move)(nil),              // 28: eiffelbridge.plugin.v1.Move
+	(*Diagnostic)(nil),        // 29: eiffelbridge.plugin.v1.Diagnostic
+	(*DecorateRequest)(nil),   // 30: eiffelbridge.plugin.v1.DecorateRequest
+	(*DecorateItem)(nil),      // 31: eiffelbridge.plugin.v1.DecorateItem
+	(*DecorateResponse)(nil),  // 32: eiffelbridge.plugin.v1.DecorateResponse
+	(*Message)(nil),           // 33: eiffelbridge.plugin.v1.Message
+	(*ReceiveRequest)(nil),    // 34: eiffelbridge.plugin.v1.ReceiveRequest
+	(*Credit)(nil),            // 35: eiffelbridge.plugin.v1.Credit
+	(*Drain)(nil),             // 36: eiffelbridge.plugin.v1.Drain
+	(*Settlement)(nil),        // 37: eiffelbridge.plugin.v1.Settlement
+	(*ReceiveResponse)(nil),   // 38: eiffelbridge.plugin.v1.ReceiveResponse
+	(*Delivery)(nil),          // 39: eiffelbridge.plugin.v1.Delivery
+	(*Defect)(nil),            // 40: eiffelbridge.plugin.v1.Defect
+	(*Health)(nil),            // 41: eiffelbridge.plugin.v1.Health
+	(*Finished)(nil),          // 42: eiffelbridge.plugin.v1.Finished
+	(*PublishRequest)(nil),    // 43: eiffelbridge.plugin.v1.PublishRequest
+	(*PublishItem)(nil),       // 44: eiffelbridge.plugin.v1.PublishItem
+	(*PublishResponse)(nil),   // 45: eiffelbridge.plugin.v1.PublishResponse
+	(*PublishOutcome)(nil),    // 46: eiffelbridge.plugin.v1.PublishOutcome
+	nil,                       // 47: eiffelbridge.plugin.v1.Message.ExtensionsEntry
 }
 var file_plugin_proto_depIdxs = []int32{
 	0,  // 0: eiffelbridge.plugin.v1.DescribeResponse.kind:type_name -> eiffelbridge.plugin.v1.Kind
 	14, // 1: eiffelbridge.plugin.v1.MetricsResponse.families:type_name -> eiffelbridge.plugin.v1.MetricFamily
 	2,  // 2: eiffelbridge.plugin.v1.MetricFamily.kind:type_name -> eiffelbridge.plugin.v1.MetricKind
 	15, // 3: eiffelbridge.plugin.v1.MetricFamily.series:type_name -> eiffelbridge.plugin.v1.MetricSeries
-	17, // 4: eiffelbridge.plugin.v1.Fact.query:type_name -> eiffelbridge.plugin.v1.Query
-	20, // 5: eiffelbridge.plugin.v1.TranslateRequest.items:type_name -> eiffelbridge.plugin.v1.TranslateItem
-	18, // 6: eiffelbridge.plugin.v1.TranslateItem.facts:type_name -> eiffelbridge.plugin.v1.Fact
-	22, // 7: eiffelbridge.plugin.v1.TranslateResponse.results:type_name -> eiffelbridge.plugin.v1.TranslateResult
-	24, // 8: eiffelbridge.plugin.v1.TranslateResult.error:type_name -> eiffelbridge.plugin.v1.EventError
-	23, // 9: eiffelbridge.plugin.v1.TranslateResult.events:type_name -> eiffelbridge.plugin.v1.OutputEvent
-	17, // 10: eiffelbridge.plugin.v1.TranslateResult.need:type_name -> eiffelbridge.plugin.v1.Query
-	25, // 11: eiffelbridge.plugin.v1.TranslateResult.missing:type_name -> eiffelbridge.plugin.v1.Missing
-	18, // 12: eiffelbridge.plugin.v1.TranslateResult.learned:type_name -> eiffelbridge.plugin.v1.Fact
-	26, // 13: eiffelbridge.plugin.v1.TranslateResult.losses:type_name -> eiffelbridge.plugin.v1.Loss
-	28, // 14: eiffelbridge.plugin.v1.TranslateResult.diagnostics:type_name -> eiffelbridge.plugin.v1.Diagnostic
-	4,  // 15: eiffelbridge.plugin.v1.TranslateResult.returning:type_name -> eiffelbridge.plugin.v1.Returning
-	27, // 16: eiffelbridge.plugin.v1.TranslateResult.moves:type_name -> eiffelbridge.plugin.v1.Move
-	17, // 17: eiffelbridge.plugin.v1.Missing.query:type_name -> eiffelbridge.plugin.v1.Query
-	3,  // 18: eiffelbridge.plugin.v1.Move.fidelity:type_name -> eiffelbridge.plugin.v1.Fidelity
-	30, // 19: eiffelbridge.plugin.v1.DecorateRequest.items:type_name -> eiffelbridge.plugin.v1.DecorateItem
-	20, // 20: eiffelbridge.plugin.v1.DecorateItem.item:type_name -> eiffelbridge.plugin.v1.TranslateItem
-	22, // 21: eiffelbridge.plugin.v1.DecorateItem.result:type_name -> eiffelbridge.plugin.v1.TranslateResult
-	22, // 22: eiffelbridge.plugin.v1.DecorateResponse.results:type_name -> eiffelbridge.plugin.v1.TranslateResult
-	1,  // 23: eiffelbridge.plugin.v1.Message.protocol:type_name -> eiffelbridge.plugin.v1.Protocol
-	46, // 24: eiffelbridge.plugin.v1.Message.extensions:type_name -> eiffelbridge.plugin.v1.Message.ExtensionsEntry
-	34, // 25: eiffelbridge.plugin.v1.ReceiveRequest.credit:type_name -> eiffelbridge.plugin.v1.Credit
-	36, // 26: eiffelbridge.plugin.v1.ReceiveRequest.settlement:type_name -> eiffelbridge.plugin.v1.Settlement
-	35, // 27: eiffelbridge.plugin.v1.ReceiveRequest.drain:type_name -> eiffelbridge.plugin.v1.Drain
-	5,  // 28: eiffelbridge.plugin.v1.Settlement.outcome:type_name -> eiffelbridge.plugin.v1.Outcome
-	38, // 29: eiffelbridge.plugin.v1.ReceiveResponse.delivery:type_name -> eiffelbridge.plugin.v1.Delivery
-	40, // 30: eiffelbridge.plugin.v1.ReceiveResponse.health:type_name -> eiffelbridge.plugin.v1.Health
-	41, // 31: eiffelbridge.plugin.v1.ReceiveResponse.finished:type_name -> eiffelbridge.plugin.v1.Finished
-	32, // 32: eiffelbridge.plugin.v1.Delivery.message:type_name -> eiffelbridge.plugin.v1.Message
-	39, // 33: eiffelbridge.plugin.v1.Delivery.defect:type_name -> eiffelbridge.plugin.v1.Defect
-	43, // 34: eiffelbridge.plugin.v1.PublishRequest.items:type_name -> eiffelbridge.plugin.v1.PublishItem
-	32, // 35: eiffelbridge.plugin.v1.PublishItem.message:type_name -> eiffelbridge.plugin.v1.Message
-	45, // 36: eiffelbridge.plugin.v1.PublishResponse.outcome:type_name -> eiffelbridge.plugin.v1.PublishOutcome
-	40, // 37: eiffelbridge.plugin.v1.PublishResponse.health:type_name -> eiffelbridge.plugin.v1.Health
-	6,  // 38: eiffelbridge.plugin.v1.PluginService.Describe:input_type -> eiffelbridge.plugin.v1.DescribeRequest
-	8,  // 39: eiffelbridge.plugin.v1.PluginService.Configure:input_type -> eiffelbridge.plugin.v1.ConfigureRequest
-	10, // 40: eiffelbridge.plugin.v1.PluginService.Lease:input_type -> eiffelbridge.plugin.v1.LeaseRequest
-	12, // 41: eiffelbridge.plugin.v1.PluginService.Metrics:input_type -> eiffelbridge.plugin.v1.MetricsRequest
-	19, // 42: eiffelbridge.plugin.v1.MappingService.Translate:input_type -> eiffelbridge.plugin.v1.TranslateRequest
-	29, // 43: eiffelbridge.plugin.v1.DecoratorService.Decorate:input_type -> eiffelbridge.plugin.v1.DecorateRequest
-	33, // 44: eiffelbridge.plugin.v1.SourceService.Receive:input_type -> eiffelbridge.plugin.v1.ReceiveRequest
-	42, // 45: eiffelbridge.plugin.v1.SinkService.Publish:input_type -> eiffelbridge.plugin.v1.PublishRequest
-	7,  // 46: eiffelbridge.plugin.v1.PluginService.Describe:output_type -> eiffelbridge.plugin.v1.DescribeResponse
-	9,  // 47: eiffelbridge.plugin.v1.PluginService.Configure:output_type -> eiffelbridge.plugin.v1.ConfigureResponse
-	11, // 48: eiffelbridge.plugin.v1.PluginService.Lease:output_type -> eiffelbridge.plugin.v1.LeaseResponse
-	13, // 49: eiffelbridge.plugin.v1.PluginService.Metrics:output_type -> eiffelbridge.plugin.v1.MetricsResponse
-	21, // 50: eiffelbridge.plugin.v1.MappingService.Translate:output_type -> eiffelbridge.plugin.v1.TranslateResponse
-	31, // 51: eiffelbridge.plugin.v1.DecoratorService.Decorate:output_type -> eiffelbridge.plugin.v1.DecorateResponse
-	37, // 52: eiffelbridge.plugin.v1.SourceService.Receive:output_type -> eiffelbridge.plugin.v1.ReceiveResponse
-	44, // 53: eiffelbridge.plugin.v1.SinkService.Publish:output_type -> eiffelbridge.plugin.v1.PublishResponse
-	46, // [46:54] is the sub-list for method output_type
-	38, // [38:46] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	18, // 4: eiffelbridge.plugin.v1.Query.range:type_name -> eiffelbridge.plugin.v1.Range
+	17, // 5: eiffelbridge.plugin.v1.Fact.query:type_name -> eiffelbridge.plugin.v1.Query
+	21, // 6: eiffelbridge.plugin.v1.TranslateRequest.items:type_name -> eiffelbridge.plugin.v1.TranslateItem
+	19, // 7: eiffelbridge.plugin.v1.TranslateItem.facts:type_name -> eiffelbridge.plugin.v1.Fact
+	23, // 8: eiffelbridge.plugin.v1.TranslateResponse.results:type_name -> eiffelbridge.plugin.v1.TranslateResult
+	25, // 9: eiffelbridge.plugin.v1.TranslateResult.error:type_name -> eiffelbridge.plugin.v1.EventError
+	24, // 10: eiffelbridge.plugin.v1.TranslateResult.events:type_name -> eiffelbridge.plugin.v1.OutputEvent
+	17, // 11: eiffelbridge.plugin.v1.TranslateResult.need:type_name -> eiffelbridge.plugin.v1.Query
+	26, // 12: eiffelbridge.plugin.v1.TranslateResult.missing:type_name -> eiffelbridge.plugin.v1.Missing
+	19, // 13: eiffelbridge.plugin.v1.TranslateResult.learned:type_name -> eiffelbridge.plugin.v1.Fact
+	27, // 14: eiffelbridge.plugin.v1.TranslateResult.losses:type_name -> eiffelbridge.plugin.v1.Loss
+	29, // 15: eiffelbridge.plugin.v1.TranslateResult.diagnostics:type_name -> eiffelbridge.plugin.v1.Diagnostic
+	4,  // 16: eiffelbridge.plugin.v1.TranslateResult.returning:type_name -> eiffelbridge.plugin.v1.Returning
+	28, // 17: eiffelbridge.plugin.v1.TranslateResult.moves:type_name -> eiffelbridge.plugin.v1.Move
+	17, // 18: eiffelbridge.plugin.v1.Missing.query:type_name -> eiffelbridge.plugin.v1.Query
+	3,  // 19: eiffelbridge.plugin.v1.Move.fidelity:type_name -> eiffelbridge.plugin.v1.Fidelity
+	31, // 20: eiffelbridge.plugin.v1.DecorateRequest.items:type_name -> eiffelbridge.plugin.v1.DecorateItem
+	21, // 21: eiffelbridge.plugin.v1.DecorateItem.item:type_name -> eiffelbridge.plugin.v1.TranslateItem
+	23, // 22: eiffelbridge.plugin.v1.DecorateItem.result:type_name -> eiffelbridge.plugin.v1.TranslateResult
+	23, // 23: eiffelbridge.plugin.v1.DecorateResponse.results:type_name -> eiffelbridge.plugin.v1.TranslateResult
+	1,  // 24: eiffelbridge.plugin.v1.Message.protocol:type_name -> eiffelbridge.plugin.v1.Protocol
+	47, // 25: eiffelbridge.plugin.v1.Message.extensions:type_name -> eiffelbridge.plugin.v1.Message.ExtensionsEntry
+	35, // 26: eiffelbridge.plugin.v1.ReceiveRequest.credit:type_name -> eiffelbridge.plugin.v1.Credit
+	37, // 27: eiffelbridge.plugin.v1.ReceiveRequest.settlement:type_name -> eiffelbridge.plugin.v1.Settlement
+	36, // 28: eiffelbridge.plugin.v1.ReceiveRequest.drain:type_name -> eiffelbridge.plugin.v1.Drain
+	5,  // 29: eiffelbridge.plugin.v1.Settlement.outcome:type_name -> eiffelbridge.plugin.v1.Outcome
+	39, // 30: eiffelbridge.plugin.v1.ReceiveResponse.delivery:type_name -> eiffelbridge.plugin.v1.Delivery
+	41, // 31: eiffelbridge.plugin.v1.ReceiveResponse.health:type_name -> eiffelbridge.plugin.v1.Health
+	42, // 32: eiffelbridge.plugin.v1.ReceiveResponse.finished:type_name -> eiffelbridge.plugin.v1.Finished
+	33, // 33: eiffelbridge.plugin.v1.Delivery.message:type_name -> eiffelbridge.plugin.v1.Message
+	40, // 34: eiffelbridge.plugin.v1.Delivery.defect:type_name -> eiffelbridge.plugin.v1.Defect
+	44, // 35: eiffelbridge.plugin.v1.PublishRequest.items:type_name -> eiffelbridge.plugin.v1.PublishItem
+	33, // 36: eiffelbridge.plugin.v1.PublishItem.message:type_name -> eiffelbridge.plugin.v1.Message
+	46, // 37: eiffelbridge.plugin.v1.PublishResponse.outcome:type_name -> eiffelbridge.plugin.v1.PublishOutcome
+	41, // 38: eiffelbridge.plugin.v1.PublishResponse.health:type_name -> eiffelbridge.plugin.v1.Health
+	6,  // 39: eiffelbridge.plugin.v1.PluginService.Describe:input_type -> eiffelbridge.plugin.v1.DescribeRequest
+	8,  // 40: eiffelbridge.plugin.v1.PluginService.Configure:input_type -> eiffelbridge.plugin.v1.ConfigureRequest
+	10, // 41: eiffelbridge.plugin.v1.PluginService.Lease:input_type -> eiffelbridge.plugin.v1.LeaseRequest
+	12, // 42: eiffelbridge.plugin.v1.PluginService.Metrics:input_type -> eiffelbridge.plugin.v1.MetricsRequest
+	20, // 43: eiffelbridge.plugin.v1.MappingService.Translate:input_type -> eiffelbridge.plugin.v1.TranslateRequest
+	30, // 44: eiffelbridge.plugin.v1.DecoratorService.Decorate:input_type -> eiffelbridge.plugin.v1.DecorateRequest
+	34, // 45: eiffelbridge.plugin.v1.SourceService.Receive:input_type -> eiffelbridge.plugin.v1.ReceiveRequest
+	43, // 46: eiffelbridge.plugin.v1.SinkService.Publish:input_type -> eiffelbridge.plugin.v1.PublishRequest
+	7,  // 47: eiffelbridge.plugin.v1.PluginService.Describe:output_type -> eiffelbridge.plugin.v1.DescribeResponse
+	9,  // 48: eiffelbridge.plugin.v1.PluginService.Configure:output_type -> eiffelbridge.plugin.v1.ConfigureResponse
+	11, // 49: eiffelbridge.plugin.v1.PluginService.Lease:output_type -> eiffelbridge.plugin.v1.LeaseResponse
+	13, // 50: eiffelbridge.plugin.v1.PluginService.Metrics:output_type -> eiffelbridge.plugin.v1.MetricsResponse
+	22, // 51: eiffelbridge.plugin.v1.MappingService.Translate:output_type -> eiffelbridge.plugin.v1.TranslateResponse
+	32, // 52: eiffelbridge.plugin.v1.DecoratorService.Decorate:output_type -> eiffelbridge.plugin.v1.DecorateResponse
+	38, // 53: eiffelbridge.plugin.v1.SourceService.Receive:output_type -> eiffelbridge.plugin.v1.ReceiveResponse
+	45, // 54: eiffelbridge.plugin.v1.SinkService.Publish:output_type -> eiffelbridge.plugin.v1.PublishResponse
+	47, // [47:55] is the sub-list for method output_type
+	39, // [39:47] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_plugin_proto_init() }
@@ -3059,17 +3139,17 @@ func file_plugin_proto_init() {
 	if File_plugin_proto != nil {
 		return
 	}
-	file_plugin_proto_msgTypes[27].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[28].OneofWrappers = []any{
 		(*ReceiveRequest_Credit)(nil),
 		(*ReceiveRequest_Settlement)(nil),
 		(*ReceiveRequest_Drain)(nil),
 	}
-	file_plugin_proto_msgTypes[31].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[32].OneofWrappers = []any{
 		(*ReceiveResponse_Delivery)(nil),
 		(*ReceiveResponse_Health)(nil),
 		(*ReceiveResponse_Finished)(nil),
 	}
-	file_plugin_proto_msgTypes[38].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[39].OneofWrappers = []any{
 		(*PublishResponse_Outcome)(nil),
 		(*PublishResponse_Health)(nil),
 	}
@@ -3079,7 +3159,7 @@ func file_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugin_proto_rawDesc), len(file_plugin_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   41,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

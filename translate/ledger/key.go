@@ -62,7 +62,7 @@ func AppendSubjectKey(b []byte, k SubjectKey) []byte { return AppendKey(b, k.Kin
 // SubjectQuery asks what is known of a subject.
 func SubjectQuery(k SubjectKey) Query {
 	var room keyRoom
-	return Query{SubjectFact, string(AppendSubjectKey(room[:0], k))}
+	return Query{Kind: SubjectFact, Key: string(AppendSubjectKey(room[:0], k))}
 }
 
 // AppendNameKey appends the key of a [NameFact].
@@ -71,7 +71,7 @@ func AppendNameKey(b []byte, kind, id string) []byte { return AppendKey(b, kind,
 // NameQuery asks for the sources under which subjects of a kind have that id.
 func NameQuery(kind, id string) Query {
 	var room keyRoom
-	return Query{NameFact, string(AppendNameKey(room[:0], kind, id))}
+	return Query{Kind: NameFact, Key: string(AppendNameKey(room[:0], kind, id))}
 }
 
 // AppendAliasKey appends the key of an [AliasFact].
@@ -80,7 +80,7 @@ func AppendAliasKey(b []byte, k SubjectKey) []byte { return AppendKey(b, k.Kind,
 // AliasQuery asks for the source that a reference to k was taken to mean.
 func AliasQuery(k SubjectKey) Query {
 	var room keyRoom
-	return Query{AliasFact, string(AppendAliasKey(room[:0], k))}
+	return Query{Kind: AliasFact, Key: string(AppendAliasKey(room[:0], k))}
 }
 
 // AppendEventKey appends the key of an [EventFact].
@@ -89,7 +89,7 @@ func AppendEventKey(b []byte, id string) []byte { return AppendKey(b, id) }
 // EventQuery asks what is known of the Eiffel event with that meta.id.
 func EventQuery(id string) Query {
 	var room keyRoom
-	return Query{EventFact, string(AppendEventKey(room[:0], id))}
+	return Query{Kind: EventFact, Key: string(AppendEventKey(room[:0], id))}
 }
 
 // AppendContextKey appends the key of a [ContextFact].
@@ -98,7 +98,7 @@ func AppendContextKey(b []byte, id string) []byte { return AppendKey(b, id) }
 // ContextQuery asks for the events that bear that context.id.
 func ContextQuery(id string) Query {
 	var room keyRoom
-	return Query{ContextFact, string(AppendContextKey(room[:0], id))}
+	return Query{Kind: ContextFact, Key: string(AppendContextKey(room[:0], id))}
 }
 
 // AppendDecisionKey appends the key of a [DecisionFact].
@@ -109,7 +109,7 @@ func AppendDecisionKey(b []byte, direction, source, id, eventType string) []byte
 // DecisionQuery asks for the choices that were made for an event. The direction is the protocol that it was translated to.
 func DecisionQuery(direction, source, id, eventType string) Query {
 	var room keyRoom
-	return Query{DecisionFact, string(AppendDecisionKey(room[:0], direction, source, id, eventType))}
+	return Query{Kind: DecisionFact, Key: string(AppendDecisionKey(room[:0], direction, source, id, eventType))}
 }
 
 // AppendLineKey appends the key of a [LineFact].
@@ -117,10 +117,50 @@ func AppendLineKey(b []byte, service, environment SubjectKey) []byte {
 	return AppendKey(b, service.Source, service.ID, environment.Source, environment.ID)
 }
 
-// LineQuery asks for the history of a service in an environment.
+// LineQuery asks how far the history has come of a service in an environment.
 func LineQuery(service, environment SubjectKey) Query {
 	var room keyRoom
-	return Query{LineFact, string(AppendLineKey(room[:0], service, environment))}
+	return Query{Kind: LineFact, Key: string(AppendLineKey(room[:0], service, environment))}
+}
+
+// AppendEntryKey appends the key of an [EntryFact].
+func AppendEntryKey(b []byte, service, environment SubjectKey, s Stamp) []byte {
+	return appendStampPart(appendChild(AppendLineKey(b, service, environment)), s)
+}
+
+// entryKey is the key of the entry of a line.
+func entryKey(line string, s Stamp) string {
+	var room keyRoom
+	return string(appendStampPart(appendChild(append(room[:0], line...)), s))
+}
+
+// EntryQuery asks what happened to a service in an environment at that stamp.
+func EntryQuery(service, environment SubjectKey, s Stamp) Query {
+	var room keyRoom
+	return Query{Kind: EntryFact, Key: string(AppendEntryKey(room[:0], service, environment, s))}
+}
+
+// EntriesQuery asks for the last entries of a history before a stamp, by its text; empty for the last of all.
+func EntriesQuery(service, environment SubjectKey, before string, limit int) Query {
+	var room keyRoom
+	return Query{EntryFact, string(AppendLineKey(room[:0], service, environment)), Range{before, limit}}
+}
+
+// AppendFirstRunKey appends the key of a [FirstRunFact].
+func AppendFirstRunKey(b []byte, service, environment SubjectKey, artifact string) []byte {
+	return AppendKey(b, service.Source, service.ID, environment.Source, environment.ID, artifact)
+}
+
+// FirstRunQuery asks when the artifact with that key first ran.
+func FirstRunQuery(service, environment SubjectKey, artifact string) Query {
+	var room keyRoom
+	return Query{Kind: FirstRunFact, Key: string(AppendFirstRunKey(room[:0], service, environment, artifact))}
+}
+
+// FirstRunsQuery asks for the first runs of all artifacts of a history.
+func FirstRunsQuery(service, environment SubjectKey) Query {
+	var room keyRoom
+	return Query{FirstRunFact, string(AppendLineKey(room[:0], service, environment)), Range{Limit: All}}
 }
 
 // AppendPackageKey appends the key of a [PackageFact].
@@ -131,7 +171,7 @@ func AppendPackageKey(b []byte, environment SubjectKey, pkg string) []byte {
 // PackageQuery asks for the services that run a package in an environment.
 func PackageQuery(environment SubjectKey, pkg string) Query {
 	var room keyRoom
-	return Query{PackageFact, string(AppendPackageKey(room[:0], environment, pkg))}
+	return Query{Kind: PackageFact, Key: string(AppendPackageKey(room[:0], environment, pkg))}
 }
 
 // AppendServiceKey appends the key of a [ServiceFact].
@@ -142,7 +182,7 @@ func AppendServiceKey(b []byte, environment SubjectKey, id string) []byte {
 // ServiceQuery asks for the sources under which a service id is known in an environment.
 func ServiceQuery(environment SubjectKey, id string) Query {
 	var room keyRoom
-	return Query{ServiceFact, string(AppendServiceKey(room[:0], environment, id))}
+	return Query{Kind: ServiceFact, Key: string(AppendServiceKey(room[:0], environment, id))}
 }
 
 // AppendRunsKey appends the key of a [RunsFact].
@@ -153,5 +193,5 @@ func AppendRunsKey(b []byte, environment SubjectKey) []byte {
 // RunsQuery asks for the services that have a line in an environment.
 func RunsQuery(environment SubjectKey) Query {
 	var room keyRoom
-	return Query{RunsFact, string(AppendRunsKey(room[:0], environment))}
+	return Query{Kind: RunsFact, Key: string(AppendRunsKey(room[:0], environment))}
 }

@@ -24,8 +24,13 @@ const (
 	ContextFact FactKind = 'c'
 	// DecisionFact: the choices made for an event (direction, source, id, type); a [Decision].
 	DecisionFact FactKind = 'd'
-	// LineFact: the history of a service in an environment (service source, id, environment source, id); a [Line].
+	// LineFact: how far the history of a service in an environment has come (service source, id, environment source,
+	// id); a [Head].
 	LineFact FactKind = 'l'
+	// EntryFact: a deployment or a removal in a history (the parts of its line, [Stamp.Text]); an [Entry].
+	EntryFact FactKind = 'h'
+	// FirstRunFact: when an artifact first ran in a history (the parts of its line, the artifact's key); a [Stamp].
+	FirstRunFact FactKind = 'f'
 	// PackageFact: the services that run a package in an environment (environment source, id, package); a [Set] of
 	// service keys.
 	PackageFact FactKind = 'p'
@@ -38,7 +43,7 @@ const (
 
 // FactKinds lists every kind, in a fixed order.
 func FactKinds() []FactKind {
-	return []FactKind{SubjectFact, NameFact, AliasFact, EventFact, ContextFact, DecisionFact, LineFact, PackageFact, ServiceFact, RunsFact}
+	return []FactKind{SubjectFact, NameFact, AliasFact, EventFact, ContextFact, DecisionFact, LineFact, EntryFact, FirstRunFact, PackageFact, ServiceFact, RunsFact}
 }
 
 // String is the kind's name, as a portable dump of a ledger has it.
@@ -58,6 +63,10 @@ func (k FactKind) String() string {
 		return "decision"
 	case LineFact:
 		return "line"
+	case EntryFact:
+		return "entry"
+	case FirstRunFact:
+		return "firstrun"
 	case PackageFact:
 		return "package"
 	case ServiceFact:
@@ -68,27 +77,55 @@ func (k FactKind) String() string {
 	return fmt.Sprintf("kind %q", byte(k))
 }
 
-// Query asks the ledger for one record. It is comparable, so it serves as a map key.
+// Ranged tells whether a kind's records are asked for by ranges: those whose keys differ in their last part belong together.
+func (k FactKind) Ranged() bool { return k == EntryFact || k == FirstRunFact }
+
+// Query asks the ledger for one record or, with a range, for several. It is comparable, so it serves as a map key.
 type Query struct {
 	Kind FactKind
-	Key  string // a compact JSON array of strings
+	// Key is a compact JSON array of strings. With a range it lacks the last part, and every record is meant whose key
+	// begins with these parts and has one more.
+	Key   string
+	Range Range
 }
 
-// Fact is something learned: a record to be merged into what the ledger has under that query ([Merge]).
+// Range makes a query one for the last records, in the order of their keys, of a kind that is [FactKind.Ranged]; of another
+// kind there are none. Its zero value leaves the query one for a single record.
+type Range struct {
+	Before string // only records whose last part is less; empty: from the end
+	Limit  int    // how many at most; [All] for all of them
+}
+
+// All is the limit of a [Range] that has none.
+const All = 1<<31 - 1
+
+// IsRange tells whether a query has a range.
+func (q Query) IsRange() bool { return q.Range != Range{} }
+
+// Fact is something learned: a record to be merged into what the ledger has under that query ([Merge]), or, if it forgets, that
+// the ledger shall have nothing there any more. Forgetting has no record; forgetting what is not there is no error.
 type Fact struct {
 	Query  Query
 	Record []byte
+	Forget bool
 }
 
-// Ledger remembers what translations learned. An implementation only stores records and merges them with [Merge]; what
-// they mean is decided here. It is safe for concurrent use.
-type Ledger interface {
-	// Read answers queries, in their order; a nil record means that there is nothing. The records must not be
-	// changed and may be retained.
-	Read(ctx context.Context, queries []Query) ([][]byte, error)
+// Record is what a ledger answers: the record under a key, or the framed records of a range ([Records]).
+type Record struct {
+	Bytes []byte // nil: there is nothing
+	// Revision changes whenever Bytes do, and no other Bytes have the same one as long as the ledger exists, so that two
+	// answers to one query with one revision are equal. It is 0 where there is nothing. It may change though Bytes do not.
+	Revision uint64
+}
 
-	// Apply merges all facts or, on an error, none. When it returns nil they survive a crash, as far as the store
-	// is durable at all. It does not retain the facts.
+// Ledger remembers what translations learned. An implementation only stores records, merges them with [Merge] and forgets
+// what it is told to; what they mean is decided here. It is safe for concurrent use.
+type Ledger interface {
+	// Read answers queries, in their order. The records must not be changed and may be retained.
+	Read(ctx context.Context, queries []Query) ([]Record, error)
+
+	// Apply merges or forgets all facts, in their order, or, on an error, none. When it returns nil they survive a
+	// crash, as far as the store is durable at all. It does not retain the facts.
 	Apply(ctx context.Context, facts []Fact) error
 
 	// Scan calls f for every record of one kind, in the order of their keys, until f returns an error. It sees at

@@ -1,21 +1,8 @@
 package ledger
 
 import (
-	"sort"
-
 	"google.golang.org/protobuf/encoding/protowire"
 )
-
-// Entry is a deployment or a removal in a line.
-type Entry struct {
-	Stamp
-	Removed  bool   `json:"removed,omitempty"`
-	Artifact string `json:"artifact,omitempty"` // canonical purl with all qualifiers
-	Key      string `json:"key,omitempty"`      // the artifact's key (section 2), where it differs from Artifact
-	Config   string `json:"config,omitempty"`   // target of CONFIGURATION
-	// Predicate is how the service event called it, where that is not deployed: upgraded or rolledback.
-	Predicate string `json:"predicate,omitempty"`
-}
 
 // FirstRun says when an artifact (its key, mapping.md section 2) first ran in a line.
 type FirstRun struct {
@@ -23,21 +10,11 @@ type FirstRun struct {
 	Stamp
 }
 
-// LineLength is how many entries of a line are kept at least.
-const LineLength = 100
-
-// Line is the history of one service in one environment, ordered by time, then by id.
+// Line is a whole history in one record, as ledgers of format 1 kept it under [LineFact], oldest first. What reads it yet are
+// such ledgers, their dumps, and plugins that were built then.
 type Line struct {
 	Entries   []Entry    `json:"entries"`
 	FirstRuns []FirstRun `json:"firstRuns,omitempty"`
-}
-
-// ArtifactKey is the key of the artifact that was deployed.
-func (e *Entry) ArtifactKey() string {
-	if e.Key != "" {
-		return e.Key
-	}
-	return e.Artifact
 }
 
 // Encode writes the record. Artifacts stand once, in a table, since few of them run many times.
@@ -60,47 +37,78 @@ func (l *Line) Encode() []byte {
 	for i := range l.Entries {
 		e := &l.Entries[i]
 		artifact, key := number(e.Artifact), number(e.Key)
-		m = e.appendTo(m[:0], artifact, key)
+		m = e.Stamp.appendTo(m[:0])
+		m = appendBool(m, 3, e.Removed)
+		m = appendNumber(m, 4, artifact)
+		m = appendID(m, 5, e.Config)
+		m = appendNumber(m, 6, key)
+		m = appendText(m, 7, e.Predicate)
 		b = appendMessage(b, 2, m)
 	}
 	for _, r := range l.FirstRuns {
 		artifact := number(r.Artifact)
-		m = appendFirstRun(m[:0], r.Stamp, artifact)
+		m = appendNumber(r.Stamp.appendTo(m[:0]), 4, artifact)
 		b = appendMessage(b, 3, m)
 	}
 	return b
 }
 
-// appendTo writes an entry whose artifact and key have those numbers.
-func (e *Entry) appendTo(m []byte, artifact, key uint64) []byte {
-	m = e.Stamp.appendTo(m)
-	m = appendBool(m, 3, e.Removed)
-	m = appendNumber(m, 4, artifact)
-	m = appendID(m, 5, e.Config)
-	m = appendNumber(m, 6, key)
-	return appendText(m, 7, e.Predicate)
-}
-
-func appendFirstRun(m []byte, s Stamp, artifact uint64) []byte {
-	return appendNumber(s.appendTo(m), 4, artifact)
-}
-
-// DecodeLine reads a record; a nil one is an empty line.
+// DecodeLine reads a record; a nil one is an empty line. What a [Head] has besides is not read.
 func DecodeLine(record []byte) (*Line, error) {
-	v, err := ViewLine(record)
+	var artifacts []string
+	var entries, firstRuns [][]byte
+	err := fields(record, func(field protowire.Number, n uint64, v []byte) error {
+		switch field {
+		case 1:
+			artifacts = append(artifacts, string(v))
+		case 2:
+			entries = append(entries, v)
+		case 3:
+			firstRuns = append(firstRuns, v)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
+	text := func(n uint64) (string, error) {
+		if n == 0 || n > uint64(len(artifacts)) {
+			return "", errRecord
+		}
+		return artifacts[n-1], nil
+	}
+	decode := func(message []byte) (e Entry, err error) {
+		err = fields(message, func(field protowire.Number, n uint64, v []byte) (err error) {
+			switch field {
+			case 1:
+				e.Time = protowire.DecodeZigZag(n)
+			case 2:
+				e.ID, err = decodeID(v)
+			case 3:
+				e.Removed = n != 0
+			case 4:
+				e.Artifact, err = text(n)
+			case 5:
+				e.Config, err = decodeID(v)
+			case 6:
+				e.Key, err = text(n)
+			case 7:
+				e.Predicate = string(v)
+			}
+			return err
+		})
+		return e, err
+	}
 	l := &Line{}
-	for _, m := range v.entries {
-		e, err := v.entry(m)
+	for _, m := range entries {
+		e, err := decode(m)
 		if err != nil {
 			return nil, err
 		}
 		l.Entries = append(l.Entries, e)
 	}
-	for _, m := range v.firstRuns {
-		e, err := v.entry(m)
+	for _, m := range firstRuns {
+		e, err := decode(m)
 		if err != nil {
 			return nil, err
 		}
@@ -109,47 +117,33 @@ func DecodeLine(record []byte) (*Line, error) {
 	return l, nil
 }
 
-func (l *Line) merge(d *Line) {
-	for _, e := range d.Entries {
-		at := sort.Search(len(l.Entries), func(i int) bool { return !l.Entries[i].Before(e.Stamp) })
-		if at < len(l.Entries) && l.Entries[at].Stamp == e.Stamp {
-			continue
-		}
-		l.Entries = append(l.Entries, Entry{})
-		copy(l.Entries[at+1:], l.Entries[at:])
-		l.Entries[at] = e
-	}
-next:
-	for _, r := range d.FirstRuns {
-		for i := range l.FirstRuns {
-			if l.FirstRuns[i].Artifact == r.Artifact {
-				if r.Before(l.FirstRuns[i].Stamp) {
-					l.FirstRuns[i].Stamp = r.Stamp
-				}
-				continue next
-			}
-		}
-		l.FirstRuns = append(l.FirstRuns, r)
-	}
-	if over := len(l.Entries) - LineLength; over > lineSlack {
-		l.Entries = append(l.Entries[:0:0], l.Entries[over:]...)
-		l.forgetFirstRuns()
-	}
+// IsLine tells whether a record of a [LineFact] is a [Line] and not a [Head]. An empty one is neither.
+func IsLine(record []byte) bool {
+	line := false
+	err := fields(record, func(field protowire.Number, n uint64, v []byte) error {
+		line = line || field == 2 || field == 3
+		return nil
+	})
+	return err == nil && line
 }
 
-// forgetFirstRuns leaves out the first runs of artifacts that no kept entry names.
-func (l *Line) forgetFirstRuns() {
-	named := make(map[string]bool, len(l.FirstRuns))
+// Facts are the line as it is kept now, under the key of its [LineFact]: the entries, the first runs and, last, the head.
+func (l *Line) Facts(key string) []Fact {
+	var facts []Fact
+	h := Head{Entries: uint64(len(l.Entries))}
 	for _, e := range l.Entries {
-		if !e.Removed {
-			named[e.ArtifactKey()] = true
+		facts = append(facts, Fact{Query: Query{Kind: EntryFact, Key: entryKey(key, e.Stamp)}, Record: e.Encode()})
+		if h.Last.Before(e.Stamp) {
+			h.Last = e
 		}
 	}
-	kept := l.FirstRuns[:0:0]
 	for _, r := range l.FirstRuns {
-		if named[r.Artifact] {
-			kept = append(kept, r)
-		}
+		facts = append(facts, FirstRunOf(key, r))
 	}
-	l.FirstRuns = kept
+	return append(facts, Fact{Query: Query{Kind: LineFact, Key: key}, Record: h.Encode()})
+}
+
+// FirstRunOf is what the ledger learns of a first run in the line of that key.
+func FirstRunOf(key string, r FirstRun) Fact {
+	return Fact{Query: Query{Kind: FirstRunFact, Key: childKey(key, r.Artifact)}, Record: r.Stamp.Encode()}
 }

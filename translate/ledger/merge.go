@@ -45,19 +45,29 @@ func Merge(kind FactKind, old, delta []byte) ([]byte, error) {
 		}
 		return c.merge(d).Encode(), nil
 	case LineFact:
-		if record, ok := appendToLine(old, delta); ok {
-			return record, nil
-		}
-		l, err := DecodeLine(old)
+		h, err := DecodeHead(old)
 		if err != nil {
 			return nil, err
 		}
-		d, err := DecodeLine(delta)
+		d, err := DecodeHead(delta)
 		if err != nil {
 			return nil, err
 		}
-		l.merge(d)
-		return l.Encode(), nil
+		h.merge(d)
+		return h.Encode(), nil
+	case FirstRunFact:
+		s, err := DecodeStamp(old)
+		if err != nil {
+			return nil, err
+		}
+		d, err := DecodeStamp(delta)
+		if err != nil {
+			return nil, err
+		}
+		if d.Before(s) {
+			s = d
+		}
+		return s.Encode(), nil
 	case NameFact, PackageFact, ServiceFact, RunsFact:
 		s, err := DecodeSet(old)
 		if err != nil {
@@ -68,8 +78,8 @@ func Merge(kind FactKind, old, delta []byte) ([]byte, error) {
 			return nil, err
 		}
 		return s.merge(d, SetSize(kind)).Encode(), nil
-	case AliasFact, DecisionFact:
-		// What was decided stays.
+	case AliasFact, DecisionFact, EntryFact:
+		// What was decided stays, and so does what happened.
 		return append([]byte{}, old...), nil
 	}
 	return nil, fmt.Errorf("unknown %s", kind)

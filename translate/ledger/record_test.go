@@ -134,6 +134,10 @@ func (p *protocol) stamp(s ledger.Stamp) any {
 	return p.message("Stamp", fields{"time": s.Time, "id": id(s.ID)})
 }
 
+func (p *protocol) entry(e *ledger.Entry) proto.Message {
+	return p.message("Entry", fields{"removed": e.Removed, "artifact": e.Artifact, "key": e.Key, "config": id(e.Config), "predicate": e.Predicate})
+}
+
 func list[E any](elements []E, f func(E) any) []any {
 	var out []any
 	for _, e := range elements {
@@ -176,6 +180,8 @@ func (d *draws) eiffelType() string {
 func (d *draws) flag() bool { return rapid.Bool().Draw(d.T, "flag") }
 
 func (d *draws) time() int64 { return rapid.Int64().Draw(d.T, "time") }
+
+func (d *draws) number() uint64 { return rapid.Uint64().Draw(d.T, "number") }
 
 func (d *draws) key() ledger.SubjectKey {
 	return ledger.SubjectKey{Kind: d.text(), Source: d.id(), ID: d.id()}
@@ -275,7 +281,29 @@ func formats() []format {
 					return p.message("Decision.Choice", fields{"name": c.Name, "value": id(c.Value)})
 				})})
 			}},
-		{"Line", []ledger.FactKind{ledger.LineFact},
+		{"Entry", []ledger.FactKind{ledger.EntryFact},
+			func(d *draws) any {
+				return &ledger.Entry{Removed: d.flag(), Artifact: d.text(), Key: d.text(), Config: d.id(), Predicate: d.text()}
+			},
+			func(r any) []byte { return r.(*ledger.Entry).Encode() },
+			func(b []byte) (any, error) { return ledger.DecodeEntry(ledger.Stamp{}, b) },
+			func(p *protocol, r any) proto.Message { return p.entry(r.(*ledger.Entry)) }},
+		{"Head", []ledger.FactKind{ledger.LineFact},
+			func(d *draws) any {
+				return &ledger.Head{Entries: d.number(), Epoch: d.number(), Last: ledger.Entry{Stamp: d.stamp(), Removed: d.flag(), Artifact: d.text()}}
+			},
+			func(r any) []byte { return r.(*ledger.Head).Encode() },
+			func(b []byte) (any, error) { return ledger.DecodeHead(b) },
+			func(p *protocol, r any) proto.Message {
+				h := r.(*ledger.Head)
+				return p.message("Head", fields{"entries": h.Entries, "epoch": h.Epoch, "stamp": p.stamp(h.Last.Stamp), "last": p.entry(&h.Last)})
+			}},
+		{"Stamp", []ledger.FactKind{ledger.FirstRunFact},
+			func(d *draws) any { return d.stamp() },
+			func(r any) []byte { return r.(ledger.Stamp).Encode() },
+			func(b []byte) (any, error) { return ledger.DecodeStamp(b) },
+			func(p *protocol, r any) proto.Message { return p.stamp(r.(ledger.Stamp)).(proto.Message) }},
+		{"Line", nil,
 			func(d *draws) any {
 				l := &ledger.Line{}
 				l.Entries = several(d, func() ledger.Entry {

@@ -1,5 +1,7 @@
 package ledger
 
+import "errors"
+
 // artifactDeployed is the type of the events whose subject is a line, not an anchor.
 const artifactDeployed = "EiffelArtifactDeployedEvent"
 
@@ -15,7 +17,7 @@ func Ages(kind FactKind) bool {
 // Expired tells whether a record that has not been written for the time of retention may be forgotten (section 9).
 // Choices and context ids may; an Eiffel event may unless it anchors a subject that is still open or is a deployment
 // that still runs; a subject may once it has come to its end, such as a run, a change or a ticket, and a name when no
-// subject bears it any more; environments, services, artifacts and lines stay. get reads other records, as [Ledger.Read]
+// subject bears it any more; environments, services, artifacts and histories stay. get reads other records, as [Ledger.Read]
 // does for one.
 func Expired(kind FactKind, key string, record []byte, get func(Query) ([]byte, error)) (bool, error) {
 	switch kind {
@@ -73,12 +75,13 @@ func eventExpired(key string, record []byte, get func(Query) ([]byte, error)) (b
 		return err == nil, err
 	}
 	if event.Type == artifactDeployed {
-		lineRecord, err := get(LineQuery(event.Subject, event.Environment))
-		if err != nil {
-			return false, err
-		}
-		line, err := ViewLine(lineRecord)
-		if err != nil {
+		var failed error
+		history, err := OpenHistory(func(q Query) []byte {
+			record, err := get(q)
+			failed = errors.Join(failed, err)
+			return record
+		}, event.Subject, event.Environment)
+		if err := errors.Join(failed, err); err != nil {
 			return false, err
 		}
 		environmentRecord, err := get(SubjectQuery(event.Environment))
@@ -89,8 +92,8 @@ func eventExpired(key string, record []byte, get func(Query) ([]byte, error)) (b
 		if err != nil {
 			return false, err
 		}
-		last, found := line.LastBefore(environment, EndOfTime)
-		return !found || last.ID != id, nil
+		last, found := history.LastBefore(environment, EndOfTime)
+		return !found || last.ID != id, failed
 	}
 	subjectRecord, err := get(SubjectQuery(event.Subject))
 	if err != nil {

@@ -36,17 +36,6 @@ func ReferredTo(kind string) bool {
 	return true
 }
 
-// Stamp orders what happened in a line or to an environment: by time, then by Eiffel event id.
-type Stamp struct {
-	Time int64  `json:"time"` // milliseconds since 1970, as meta.time
-	ID   string `json:"id"`   // meta.id
-}
-
-// Before tells whether s lies strictly before t.
-func (s Stamp) Before(t Stamp) bool {
-	return s.Time < t.Time || s.Time == t.Time && s.ID < t.ID
-}
-
 // Anchor is the Eiffel event that others must link to for a subject, and its last version; or a milestone: an event of
 // another type that the subject has got, such as a start.
 type Anchor struct {
@@ -104,24 +93,6 @@ func decodeSubjectKey(record []byte) (k SubjectKey, err error) {
 	return k, err
 }
 
-func (s Stamp) appendTo(b []byte) []byte {
-	b = appendInt(b, 1, s.Time)
-	return appendID(b, 2, s.ID)
-}
-
-func decodeStamp(record []byte) (s Stamp, err error) {
-	err = fields(record, func(field protowire.Number, n uint64, v []byte) (err error) {
-		switch field {
-		case 1:
-			s.Time = protowire.DecodeZigZag(n)
-		case 2:
-			s.ID, err = decodeID(v)
-		}
-		return err
-	})
-	return s, err
-}
-
 // Encode writes the record.
 func (s *Subject) Encode() []byte {
 	var b, m []byte
@@ -177,10 +148,10 @@ func DecodeSubject(record []byte) (*Subject, error) {
 			}
 			s.Anchors = append(s.Anchors, a)
 		case 2:
-			s.Opened, err = decodeStamp(v)
+			s.Opened, err = DecodeStamp(v)
 		case 3:
 			var c Stamp
-			c, err = decodeStamp(v)
+			c, err = DecodeStamp(v)
 			s.Closures = append(s.Closures, c)
 		case 4:
 			var k SubjectKey

@@ -722,7 +722,9 @@ type brokenLedger struct {
 	err error
 }
 
-func (l brokenLedger) Read(context.Context, []translate.Query) ([][]byte, error) { return nil, l.err }
+func (l brokenLedger) Read(context.Context, []translate.Query) ([]translate.Record, error) {
+	return nil, l.err
+}
 
 // The table of known versions says what the SDK's bundled schemas say.
 func TestKnownEiffelVersions(t *testing.T) {

@@ -109,7 +109,7 @@ func TestCollector(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		set, err := translate.DecodeSet(records[0])
+		set, err := translate.DecodeSet(records[0].Bytes)
 		if err != nil {
 			t.Fatal(err)
 		}

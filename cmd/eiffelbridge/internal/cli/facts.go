@@ -12,6 +12,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // Facts wait for their durable write until there are that many, or for that long: a disk takes about as long for one
@@ -23,7 +24,7 @@ const (
 
 // factReader is what a translation needs to know of a ledger.
 type factReader interface {
-	Read(ctx context.Context, queries []translate.Query) ([][]byte, error)
+	Read(ctx context.Context, queries []translate.Query) ([]translate.Record, error)
 }
 
 // collector is a ledger before a ledger: what is learned is known at once and written in batches.
@@ -32,7 +33,10 @@ type collector struct {
 	apply func(ctx context.Context, facts []translate.Fact) error // nil: nothing is ever written
 
 	mu      sync.Mutex
-	known   map[translate.Query][]byte // records as they will be
+	known   map[translate.Query]translate.Record // records as they will be
+	index   records.Index                        // of those in known, forgotten ones included
+	version uint64                               // of the last Apply
+	forgot  uint64                               // the revision in which something was last forgotten
 	learned []translate.Fact
 	timer   *time.Timer
 	err     error // of a write in the background
@@ -41,23 +45,28 @@ type collector struct {
 var _ translate.Ledger = (*collector)(nil)
 
 func newCollector(under factReader, apply func(context.Context, []translate.Fact) error) *collector {
-	return &collector{under: under, apply: apply, known: map[translate.Query][]byte{}}
+	return &collector{under: under, apply: apply, known: map[translate.Query]translate.Record{}}
 }
 
 // Read implements [translate.Ledger].
-func (l *collector) Read(ctx context.Context, queries []translate.Query) ([][]byte, error) {
+func (l *collector) Read(ctx context.Context, queries []translate.Query) ([]translate.Record, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.read(ctx, queries)
 }
 
-func (l *collector) read(ctx context.Context, queries []translate.Query) ([][]byte, error) {
-	out := make([][]byte, len(queries))
+func (l *collector) read(ctx context.Context, queries []translate.Query) ([]translate.Record, error) {
+	out := make([]translate.Record, len(queries))
 	var ask []translate.Query
 	var at []int
 	for i, q := range queries {
-		if record, ok := l.known[q]; ok {
-			out[i] = record
+		if q.IsRange() {
+			changes, _ := l.changes(q)
+			ask, at = append(ask, q.Beneath(changes)), append(at, i)
+			continue
+		}
+		if r, ok := l.known[q]; ok {
+			out[i] = r
 			continue
 		}
 		ask, at = append(ask, q), append(at, i)
@@ -65,14 +74,41 @@ func (l *collector) read(ctx context.Context, queries []translate.Query) ([][]by
 	if len(ask) == 0 {
 		return out, nil
 	}
-	records, err := l.under.Read(ctx, ask)
+	answers, err := l.under.Read(ctx, ask)
 	if err != nil {
 		return nil, err
 	}
-	for i, r := range records {
+	for i, r := range answers {
+		if q := queries[at[i]]; q.IsRange() {
+			if changes, revision := l.changes(q); len(changes) > 0 {
+				if r.Bytes, err = records.Over(q, r.Bytes, changes); err != nil {
+					return nil, fmt.Errorf("%s %s: %w", q.Kind, q.Key, err)
+				}
+				if r.Revision = revision; r.Bytes == nil {
+					r.Revision = 0
+				}
+			}
+		}
 		out[at[i]] = r
 	}
 	return out, nil
+}
+
+// unwritten marks the revision of what is not in the store yet.
+const unwritten = 1 << 63
+
+// changes are the records of a range that are known here, each in the place of what the store has, and their last revision.
+func (l *collector) changes(q translate.Query) (facts []translate.Fact, revision uint64) {
+	for key := range l.index.Keys(translate.Query{Kind: q.Kind, Key: q.Key, Range: translate.Range{Limit: records.All}}) {
+		child := translate.Query{Kind: q.Kind, Key: key}
+		r := l.known[child]
+		facts = append(facts, translate.Fact{Query: child, Forget: true})
+		if r.Bytes != nil {
+			facts = append(facts, translate.Fact{Query: child, Record: r.Bytes})
+		}
+		revision = max(revision, r.Revision, l.forgot)
+	}
+	return facts, revision
 }
 
 // Apply implements [translate.Ledger].
@@ -86,15 +122,19 @@ func (l *collector) Apply(ctx context.Context, facts []translate.Fact) error {
 	for i, f := range facts {
 		queries[i] = f.Query
 	}
-	records, err := l.read(ctx, queries)
+	answers, err := l.read(ctx, queries)
 	if err != nil {
 		return err
 	}
 	merged := make(map[translate.Query][]byte, len(facts))
 	for i, f := range facts {
+		if f.Forget {
+			merged[f.Query] = nil
+			continue
+		}
 		old, ok := merged[f.Query]
 		if !ok {
-			old = records[i]
+			old = answers[i].Bytes
 		}
 		record, err := translate.Merge(f.Query.Kind, old, f.Record)
 		if err != nil {
@@ -102,8 +142,14 @@ func (l *collector) Apply(ctx context.Context, facts []translate.Fact) error {
 		}
 		merged[f.Query] = record
 	}
+	l.version++
 	for q, record := range merged {
-		l.known[q] = record
+		r := translate.Record{Bytes: record, Revision: unwritten | l.version}
+		if record == nil {
+			r.Revision, l.forgot = 0, unwritten|l.version
+		}
+		l.known[q] = r
+		l.index.Add(q)
 	}
 	if l.apply == nil {
 		return nil
@@ -138,6 +184,7 @@ func (l *collector) write(ctx context.Context) error {
 	}
 	l.learned = nil
 	clear(l.known) // the store knows it now
+	l.index = records.Index{}
 	return nil
 }
 
