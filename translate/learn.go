@@ -1,11 +1,11 @@
 package translate
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // pair is a CDEvent and the Eiffel event that it became or came from, as far as the ledger remembers them.
@@ -131,7 +131,8 @@ func (r *run) learnFacts(p *pair) {
 	if p.eiffel != p.context.ID {
 		context.Eiffel = p.eiffel
 	}
-	r.learn(r.contextQuery(p.context.ID), Contexts{context}.Encode())
+	contexts := [...]Context{context}
+	r.learn(r.contextQuery(p.context.ID), r.keep(Contexts(contexts[:]).AppendTo(r.room())))
 
 	event := EiffelEvent{
 		Type: p.eiffelType, Time: p.time, Subject: p.subject, Environment: p.environment, Links: p.links, Name: p.title, Emitted: p.emitted,
@@ -145,7 +146,7 @@ func (r *run) learnFacts(p *pair) {
 	if p.artifact != nil {
 		event.Artifact = p.identity
 	}
-	r.learn(r.eventQuery(p.eiffel), event.Encode())
+	r.learn(r.eventQuery(p.eiffel), r.keep(event.AppendTo(r.room())))
 
 	switch p.learns {
 	case mappings.LearnAnchor:
@@ -159,17 +160,17 @@ func (r *run) learnFacts(p *pair) {
 		} else if ReferredTo(p.subject.Kind) {
 			r.learn(r.nameQuery(p.subject.Kind, p.subject.ID), Set{p.subject.Source}.Encode())
 		}
-		r.learn(r.subjectQuery(p.subject), s.Encode())
+		r.learn(r.subjectQuery(p.subject), r.keep(s.AppendTo(r.room())))
 	case mappings.LearnMilestone:
 		s := p.milestone()
-		r.learn(r.subjectQuery(p.subject), s.Encode())
+		r.learn(r.subjectQuery(p.subject), r.keep(s.AppendTo(r.room())))
 	case mappings.LearnClosure:
 		s := Subject{}
 		if p.eiffelType != typeAnnP {
 			s = p.milestone()
 		}
 		s.Closures = []Stamp{stamp}
-		r.learn(r.subjectQuery(p.subject), s.Encode())
+		r.learn(r.subjectQuery(p.subject), r.keep(s.AppendTo(r.room())))
 	case mappings.LearnIncarnation:
 		e := Entry{Stamp: stamp, Config: p.config}
 		if _, predicate, _ := strings.Cut(p.name, "."); predicate != deployed {
@@ -213,8 +214,9 @@ func (r *run) learnEntry(p *pair, e Entry) {
 	}
 	if !e.Removed {
 		q := r.packageQuery(p.environment, p.artifact.pkg)
-		if services := r.set(q); len(services) < SetSize(q.Kind) && !slices.Contains(services, p.subject.Key()) {
-			r.learn(q, Set{p.subject.Key()}.Encode())
+		key := r.keys.Keep(p.subject.AppendKey(r.keys.Room(usualKey)))
+		if has, size, err := ledger.SetHas(r.get(q), key); err == nil && !has && size < SetSize(q.Kind) {
+			r.learn(q, Set{key}.Encode())
 		}
 	}
 }

@@ -49,8 +49,8 @@ type knownLine struct {
 // undecided tells whether something was asked for that is not known yet, so that the result is void.
 func (r *recall) undecided() bool { return len(r.need) > 0 || r.err != nil || r.budget.spent() }
 
-// keep makes a question of a key that was written into the room for keys.
-func (r *recall) keep(kind FactKind, key []byte) Query {
+// question makes a question of a key that was written into the room for keys.
+func (r *recall) question(kind FactKind, key []byte) Query {
 	return Query{Kind: kind, Key: r.keys.Keep(key)}
 }
 
@@ -183,41 +183,41 @@ func (r *recall) line(service, environment SubjectKey) *ledger.History {
 }
 
 func (r *recall) subjectQuery(k SubjectKey) Query {
-	return r.keep(SubjectFact, ledger.AppendSubjectKey(r.keys.Room(usualKey), k))
+	return r.question(SubjectFact, ledger.AppendSubjectKey(r.keys.Room(usualKey), k))
 }
 
 func (r *recall) nameQuery(kind, id string) Query {
-	return r.keep(NameFact, ledger.AppendNameKey(r.keys.Room(usualKey), kind, id))
+	return r.question(NameFact, ledger.AppendNameKey(r.keys.Room(usualKey), kind, id))
 }
 
 func (r *recall) aliasQuery(k SubjectKey) Query {
-	return r.keep(AliasFact, ledger.AppendAliasKey(r.keys.Room(usualKey), k))
+	return r.question(AliasFact, ledger.AppendAliasKey(r.keys.Room(usualKey), k))
 }
 
 func (r *recall) eventQuery(id string) Query {
-	return r.keep(EventFact, ledger.AppendEventKey(r.keys.Room(usualKey), id))
+	return r.question(EventFact, ledger.AppendEventKey(r.keys.Room(usualKey), id))
 }
 
 func (r *recall) contextQuery(id string) Query {
-	return r.keep(ContextFact, ledger.AppendContextKey(r.keys.Room(usualKey), id))
+	return r.question(ContextFact, ledger.AppendContextKey(r.keys.Room(usualKey), id))
 }
 
 func (r *recall) lineQuery(service, environment SubjectKey) Query {
-	return r.keep(LineFact, ledger.AppendLineKey(r.keys.Room(usualKey), service, environment))
+	return r.question(LineFact, ledger.AppendLineKey(r.keys.Room(usualKey), service, environment))
 }
 
 func (r *recall) packageQuery(environment SubjectKey, pkg string) Query {
-	return r.keep(PackageFact, ledger.AppendPackageKey(r.keys.Room(usualKey), environment, pkg))
+	return r.question(PackageFact, ledger.AppendPackageKey(r.keys.Room(usualKey), environment, pkg))
 }
 
 func (r *recall) serviceQuery(environment SubjectKey, id string) Query {
-	return r.keep(ServiceFact, ledger.AppendServiceKey(r.keys.Room(usualKey), environment, id))
+	return r.question(ServiceFact, ledger.AppendServiceKey(r.keys.Room(usualKey), environment, id))
 }
 
 func (r *recall) runsQuery(environment SubjectKey) Query {
-	return r.keep(RunsFact, ledger.AppendRunsKey(r.keys.Room(usualKey), environment))
+	return r.question(RunsFact, ledger.AppendRunsKey(r.keys.Room(usualKey), environment))
 }
 
 func (r *recall) decisionQuery(e *Event) Query {
-	return r.keep(DecisionFact, ledger.AppendDecisionKey(r.keys.Room(usualKey), e.Protocol.Other().String(), e.Source, e.ID, e.Type))
+	return r.question(DecisionFact, ledger.AppendDecisionKey(r.keys.Room(usualKey), e.Protocol.Other().String(), e.Source, e.ID, e.Type))
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/eiffelbridge/eiffelbridge/internal/arena"
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 )
@@ -22,6 +23,8 @@ type run struct {
 	events  []Event // what the event becomes
 	missing []Missing
 	learned []Fact
+
+	learnings arena.Arena // the records of learned
 
 	// replaying: the ledger knows the choices made for this event, and they are repeated.
 	replaying bool
@@ -162,12 +165,22 @@ func (r *run) chooseKind(name string, standard SubjectKey, decide func() Subject
 }
 
 // learn notes what the ledger must remember.
+//
+// The record shares its memory with others of the translation where it was written into [run.room].
 func (r *run) learn(q Query, record []byte) {
 	if r.learned == nil {
 		r.learned = make([]Fact, 0, 6)
 	}
 	r.learned = append(r.learned, Fact{Query: q, Record: record})
 }
+
+// room is where a record is written that keep then keeps.
+func (r *run) room() []byte { return r.learnings.Room(usualRecord) }
+
+func (r *run) keep(record []byte) []byte { return r.learnings.KeepBytes(record) }
+
+// usualRecord holds most records.
+const usualRecord = 256
 
 // refuse notes why the event cannot be translated; the first reason counts.
 func (r *run) refuse(err error) {

@@ -82,7 +82,7 @@ func (t *toCDEvents) translate() (*rowText, error) {
 	t.loseRest()
 	if !t.replaying {
 		t.learnAll(&event)
-		t.learn(t.decisionQuery(t.in), t.choices.Encode())
+		t.learn(t.decisionQuery(t.in), t.keep(t.choices.AppendTo(t.room())))
 	}
 	return &t.row.rowText, nil
 }
@@ -103,7 +103,7 @@ func (t *toCDEvents) learnOnly() {
 	t.loseRest()
 	if !t.replaying && !t.undecided() {
 		t.learnAll(t.in)
-		t.learn(t.decisionQuery(t.in), t.choices.Encode())
+		t.learn(t.decisionQuery(t.in), t.keep(t.choices.AppendTo(t.room())))
 	}
 }
 

@@ -73,7 +73,7 @@ func (t *toEiffel) translate() (*rowText, error) {
 	t.loseRest()
 	if !t.replaying {
 		t.learnAll()
-		t.learn(t.decisionQuery(t.in), t.choices.Encode())
+		t.learn(t.decisionQuery(t.in), t.keep(t.choices.AppendTo(t.room())))
 	}
 	return &t.row.rowText, nil
 }

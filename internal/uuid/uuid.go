@@ -2,21 +2,22 @@
 // which a translation must not.
 package uuid
 
-import "encoding/hex"
-
 // Format writes 16 bytes as canonical text, lower case.
 func Format(b []byte) string {
-	var out [36]byte
-	hex.Encode(out[0:8], b[0:4])
-	out[8] = '-'
-	hex.Encode(out[9:13], b[4:6])
-	out[13] = '-'
-	hex.Encode(out[14:18], b[6:8])
-	out[18] = '-'
-	hex.Encode(out[19:23], b[8:10])
-	out[23] = '-'
-	hex.Encode(out[24:36], b[10:16])
-	return string(out[:])
+	var room [36]byte
+	return string(AppendText(room[:0], b))
+}
+
+// AppendText appends what [Format] gives.
+func AppendText(dst, b []byte) []byte {
+	const digits = "0123456789abcdef"
+	for i, c := range b[:16] {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
+			dst = append(dst, '-')
+		}
+		dst = append(dst, digits[c>>4], digits[c&15])
+	}
+	return dst
 }
 
 // Parse reads what [Format] writes; false for any other text, be it another way to write a UUID.

@@ -1,9 +1,5 @@
 package ledger
 
-import (
-	"google.golang.org/protobuf/encoding/protowire"
-)
-
 // Context is one event that bears a context id.
 type Context struct {
 	Source  string `json:"source"`
@@ -26,42 +22,54 @@ func (c Contexts) Find(source, eventType string) *Context {
 }
 
 // Encode writes the record.
-func (c Contexts) Encode() []byte {
-	var b, m []byte
+func (c Contexts) Encode() []byte { return c.AppendTo(nil) }
+
+// AppendTo appends the record.
+func (c Contexts) AppendTo(b []byte) []byte {
 	for _, e := range c {
-		m = appendText(m[:0], 1, e.Source)
-		m = appendText(m, 2, e.Type)
-		m = appendID(m, 3, e.Eiffel)
-		m = appendBool(m, 4, e.Emitted)
-		b = appendMessage(b, 1, m)
+		b = e.appendTo(b)
 	}
 	return b
 }
 
+func (e *Context) appendTo(b []byte) []byte {
+	b, m := openMessage(b, 1)
+	b = appendText(b, 1, e.Source)
+	b = appendText(b, 2, e.Type)
+	b = appendID(b, 3, e.Eiffel)
+	return closeMessage(appendBool(b, 4, e.Emitted), m)
+}
+
 // DecodeContexts reads a record; a nil one is empty.
 func DecodeContexts(record []byte) (c Contexts, err error) {
-	err = fields(record, func(field protowire.Number, n uint64, v []byte) (err error) {
-		if field != 1 {
-			return nil
+	if len(record) == 0 {
+		return nil, nil
+	}
+	r := newReader(record)
+	for r.next() {
+		if r.field == 1 {
+			c = append(c, r.contextWithin())
 		}
-		var e Context
-		err = fields(v, func(field protowire.Number, n uint64, v []byte) (err error) {
-			switch field {
-			case 1:
-				e.Source = string(v)
-			case 2:
-				e.Type = string(v)
-			case 3:
-				e.Eiffel, err = decodeID(v)
-			case 4:
-				e.Emitted = n != 0
-			}
-			return err
-		})
-		c = append(c, e)
-		return err
-	})
-	return c, err
+	}
+	return c, r.err
+}
+
+func (r *reader) contextWithin() (e Context) {
+	m := r.within()
+	for m.next() {
+		switch m.field {
+		case 1:
+			e.Source = m.text()
+		case 2:
+			e.Type = m.text()
+		case 3:
+			e.Eiffel = m.id()
+		case 4:
+			e.Emitted = m.bool()
+		}
+	}
+	r.failed(m.err)
+	return e
 }
 
 func (c Contexts) merge(d Contexts) Contexts {

@@ -1,9 +1,5 @@
 package ledger
 
-import (
-	"google.golang.org/protobuf/encoding/protowire"
-)
-
 // Choice is one thing that depended on the ledger when an event was translated.
 type Choice struct {
 	Name  string `json:"name"`
@@ -15,35 +11,40 @@ type Choice struct {
 type Decision []Choice
 
 // Encode writes the record.
-func (d Decision) Encode() []byte {
-	b := []byte{}
-	var m []byte
+func (d Decision) Encode() []byte { return d.AppendTo([]byte{}) }
+
+// AppendTo appends the record.
+func (d Decision) AppendTo(b []byte) []byte {
+	var m int
 	for _, c := range d {
-		m = appendText(m[:0], 1, c.Name)
-		m = appendID(m, 2, c.Value)
-		b = appendMessage(b, 1, m)
+		b, m = openMessage(b, 1)
+		b = appendText(b, 1, c.Name)
+		b = closeMessage(appendID(b, 2, c.Value), m)
 	}
 	return b
 }
 
 // DecodeDecision reads a record.
 func DecodeDecision(record []byte) (d Decision, err error) {
-	err = fields(record, func(field protowire.Number, n uint64, v []byte) (err error) {
-		if field != 1 {
-			return nil
+	r := newReader(record)
+	for r.next() {
+		if r.field == 1 {
+			d = append(d, r.choiceWithin())
 		}
-		var c Choice
-		err = fields(v, func(field protowire.Number, n uint64, v []byte) (err error) {
-			switch field {
-			case 1:
-				c.Name = string(v)
-			case 2:
-				c.Value, err = decodeID(v)
-			}
-			return err
-		})
-		d = append(d, c)
-		return err
-	})
-	return d, err
+	}
+	return d, r.err
+}
+
+func (r *reader) choiceWithin() (c Choice) {
+	m := r.within()
+	for m.next() {
+		switch m.field {
+		case 1:
+			c.Name = m.text()
+		case 2:
+			c.Value = m.id()
+		}
+	}
+	r.failed(m.err)
+	return c
 }

@@ -1,9 +1,5 @@
 package ledger
 
-import (
-	"google.golang.org/protobuf/encoding/protowire"
-)
-
 // Entry is a deployment or a removal in the history of a service in an environment. Its stamp stands in its key and not in its
 // record.
 type Entry struct {
@@ -25,9 +21,10 @@ func (e *Entry) ArtifactKey() string {
 }
 
 // Encode writes the record, which has no stamp.
-func (e *Entry) Encode() []byte { return e.appendTo([]byte{}) }
+func (e *Entry) Encode() []byte { return e.AppendTo([]byte{}) }
 
-func (e *Entry) appendTo(b []byte) []byte {
+// AppendTo appends the record, which has no stamp.
+func (e *Entry) AppendTo(b []byte) []byte {
 	b = appendBool(b, 1, e.Removed)
 	b = appendText(b, 2, e.Artifact)
 	b = appendText(b, 3, e.Key)
@@ -37,23 +34,28 @@ func (e *Entry) appendTo(b []byte) []byte {
 
 // DecodeEntry reads the record of the entry that happened at s.
 func DecodeEntry(s Stamp, record []byte) (*Entry, error) {
-	e := &Entry{Stamp: s}
-	err := fields(record, func(field protowire.Number, n uint64, v []byte) (err error) {
-		switch field {
+	r := newReader(record)
+	e := r.entry()
+	e.Stamp = s
+	return &e, r.err
+}
+
+func (r *reader) entry() (e Entry) {
+	for r.next() {
+		switch r.field {
 		case 1:
-			e.Removed = n != 0
+			e.Removed = r.bool()
 		case 2:
-			e.Artifact = string(v)
+			e.Artifact = r.text()
 		case 3:
-			e.Key = string(v)
+			e.Key = r.text()
 		case 4:
-			e.Config, err = decodeID(v)
+			e.Config = r.id()
 		case 5:
-			e.Predicate = string(v)
+			e.Predicate = r.text()
 		}
-		return err
-	})
-	return e, err
+	}
+	return e
 }
 
 // Head says how far a history has come: enough to judge what happens after all that is known, which nearly all events do.
@@ -65,39 +67,47 @@ type Head struct {
 }
 
 // Encode writes the record.
-func (h *Head) Encode() []byte {
-	b := appendNumber([]byte{}, 4, h.Entries)
+func (h *Head) Encode() []byte { return h.AppendTo([]byte{}) }
+
+// AppendTo appends the record.
+func (h *Head) AppendTo(b []byte) []byte {
+	b = appendNumber(b, 4, h.Entries)
 	b = appendNumber(b, 5, h.Epoch)
-	var room [256]byte
+	var m int
 	if h.Last.Stamp != (Stamp{}) {
-		b = appendMessage(b, 6, h.Last.Stamp.appendTo(room[:0]))
+		b, m = openMessage(b, 6)
+		b = closeMessage(h.Last.Stamp.AppendTo(b), m)
 	}
-	return appendMessage(b, 7, h.Last.appendTo(room[:0]))
+	b, m = openMessage(b, 7)
+	return closeMessage(h.Last.AppendTo(b), m)
 }
 
 // DecodeHead reads a record; a nil one is the head of an empty history. A [Line] is none.
 func DecodeHead(record []byte) (*Head, error) {
 	h := &Head{}
+	if len(record) == 0 {
+		return h, nil
+	}
+	r := newReader(record)
 	var s Stamp
-	err := fields(record, func(field protowire.Number, n uint64, v []byte) (err error) {
-		switch field {
+	for r.next() {
+		switch r.field {
 		case 1, 2, 3:
-			return errRecord
+			r.failed(errRecord)
 		case 4:
-			h.Entries = n
+			h.Entries = r.number
 		case 5:
-			h.Epoch = n
+			h.Epoch = r.number
 		case 6:
-			s, err = DecodeStamp(v)
+			s = r.stampWithin()
 		case 7:
-			var e *Entry
-			e, err = DecodeEntry(Stamp{}, v)
-			h.Last = *e
+			m := r.within()
+			h.Last = m.entry()
+			r.failed(m.err)
 		}
-		return err
-	})
+	}
 	h.Last.Stamp = s
-	return h, err
+	return h, r.err
 }
 
 // merge keeps the head that was counted later. It counts entries that others add at the same time only once where nobody saw to

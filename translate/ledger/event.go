@@ -1,9 +1,5 @@
 package ledger
 
-import (
-	"google.golang.org/protobuf/encoding/protowire"
-)
-
 // EiffelLink is an Eiffel event's link.
 type EiffelLink struct {
 	Type     string `json:"type"`
@@ -28,28 +24,31 @@ type EiffelEvent struct {
 }
 
 // Encode writes the record.
-func (e *EiffelEvent) Encode() []byte {
-	var b, m []byte
+func (e *EiffelEvent) Encode() []byte { return e.AppendTo(nil) }
+
+// AppendTo appends the record.
+func (e *EiffelEvent) AppendTo(b []byte) []byte {
+	var m int
 	if e.Type != "" {
 		b = appendText(b, 1, shortType(e.Type))
 	}
 	b = appendInt(b, 2, e.Time)
 	if e.Subject != (SubjectKey{}) {
-		m = e.Subject.appendTo(m[:0])
-		b = appendMessage(b, 3, m)
+		b, m = openMessage(b, 3)
+		b = closeMessage(e.Subject.appendTo(b), m)
 	}
 	if e.Environment != (SubjectKey{}) {
-		m = e.Environment.appendTo(m[:0])
-		b = appendMessage(b, 4, m)
+		b, m = openMessage(b, 4)
+		b = closeMessage(e.Environment.appendTo(b), m)
 	}
 	b = appendText(b, 5, e.Artifact)
 	b = appendID(b, 6, e.Chain)
 	b = appendID(b, 7, e.ContextID)
 	for _, l := range e.Links {
-		m = appendText(m[:0], 1, l.Type)
-		m = appendID(m, 2, l.Target)
-		m = appendText(m, 3, l.DomainID)
-		b = appendMessage(b, 8, m)
+		b, m = openMessage(b, 8)
+		b = appendText(b, 1, l.Type)
+		b = appendID(b, 2, l.Target)
+		b = closeMessage(appendText(b, 3, l.DomainID), m)
 	}
 	b = appendBool(b, 9, e.Emitted)
 	b = appendBool(b, 10, e.Synthesized)
@@ -59,46 +58,53 @@ func (e *EiffelEvent) Encode() []byte {
 // DecodeEiffelEvent reads a record; a nil one is the zero EiffelEvent.
 func DecodeEiffelEvent(record []byte) (*EiffelEvent, error) {
 	e := &EiffelEvent{}
-	err := fields(record, func(field protowire.Number, n uint64, v []byte) (err error) {
-		switch field {
+	r := newReader(record)
+	for r.next() {
+		switch r.field {
 		case 1:
-			e.Type = longType(string(v))
+			e.Type = r.eiffelType()
 		case 2:
-			e.Time = protowire.DecodeZigZag(n)
+			e.Time = r.int()
 		case 3:
-			e.Subject, err = decodeSubjectKey(v)
+			e.Subject = r.subjectKeyWithin()
 		case 4:
-			e.Environment, err = decodeSubjectKey(v)
+			e.Environment = r.subjectKeyWithin()
 		case 5:
-			e.Artifact = string(v)
+			e.Artifact = r.text()
 		case 6:
-			e.Chain, err = decodeID(v)
+			e.Chain = r.id()
 		case 7:
-			e.ContextID, err = decodeID(v)
+			e.ContextID = r.id()
 		case 8:
-			var l EiffelLink
-			err = fields(v, func(field protowire.Number, n uint64, v []byte) (err error) {
-				switch field {
-				case 1:
-					l.Type = string(v)
-				case 2:
-					l.Target, err = decodeID(v)
-				case 3:
-					l.DomainID = string(v)
-				}
-				return err
-			})
-			e.Links = append(e.Links, l)
+			if e.Links == nil {
+				e.Links = make([]EiffelLink, 0, 4)
+			}
+			e.Links = append(e.Links, r.linkWithin())
 		case 9:
-			e.Emitted = n != 0
+			e.Emitted = r.bool()
 		case 10:
-			e.Synthesized = n != 0
+			e.Synthesized = r.bool()
 		case 11:
-			e.Name = string(v)
+			e.Name = r.text()
 		}
-		return err
-	})
-	return e, err
+	}
+	return e, r.err
+}
+
+func (r *reader) linkWithin() (l EiffelLink) {
+	m := r.within()
+	for m.next() {
+		switch m.field {
+		case 1:
+			l.Type = m.text()
+		case 2:
+			l.Target = m.id()
+		case 3:
+			l.DomainID = m.text()
+		}
+	}
+	r.failed(m.err)
+	return l
 }
 
 func (e *EiffelEvent) merge(d *EiffelEvent) {

@@ -3,6 +3,8 @@ package ledger
 import (
 	"cmp"
 	"slices"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/arena"
 )
 
 // LineLength is how many entries of a history are kept at least.
@@ -38,6 +40,7 @@ type History struct {
 	read Reader
 	line string // the key of its LineFact
 	head Head
+	room arena.Arena // for the facts of an entry
 }
 
 // OpenHistory reads the head of a history. With an error the history is an empty one.
@@ -154,11 +157,12 @@ func (h *History) entries() []keyed {
 // Append appends to facts what the ledger must learn when an entry comes to the history. The history itself stays as it was
 // read: a second entry needs a reader that knows the first one's facts.
 func (h *History) Append(facts []Fact, e Entry) []Fact {
-	entry := Query{Kind: EntryFact, Key: entryKey(h.line, e.Stamp)}
+	entry := Query{Kind: EntryFact, Key: h.room.Keep(appendEntryKey(h.room.Room(len(h.line)+64), h.line, e.Stamp))}
 	var firstRun Fact
 	if !e.Removed {
 		key := e.ArtifactKey()
-		firstRun = Fact{Query: Query{Kind: FirstRunFact, Key: childKey(h.line, key)}, Record: e.Stamp.Encode()}
+		firstRun.Query = Query{Kind: FirstRunFact, Key: h.room.Keep(appendChildKey(h.room.Room(len(h.line)+len(key)+16), h.line, key))}
+		firstRun.Record = h.room.KeepBytes(e.Stamp.AppendTo(h.room.Room(32)))
 	}
 	// Behind the last one there is none yet, so that nothing is asked.
 	if !h.Empty() && !h.head.Last.Before(e.Stamp) && h.read(entry) != nil {
@@ -174,7 +178,9 @@ func (h *History) Append(facts []Fact, e Entry) []Fact {
 	if h.Empty() || head.Last.Before(e.Stamp) {
 		head.Last = e
 	}
-	facts = append(facts, Fact{Query: entry, Record: e.Encode()}, Fact{Query: Query{Kind: LineFact, Key: h.line}, Record: head.Encode()})
+	facts = append(facts,
+		Fact{Query: entry, Record: h.room.KeepBytes(e.AppendTo(h.room.Room(128)))},
+		Fact{Query: Query{Kind: LineFact, Key: h.line}, Record: h.room.KeepBytes(head.AppendTo(h.room.Room(192)))})
 	if !e.Removed {
 		facts = append(facts, firstRun)
 	}

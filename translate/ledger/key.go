@@ -131,7 +131,11 @@ func AppendEntryKey(b []byte, service, environment SubjectKey, s Stamp) []byte {
 // entryKey is the key of the entry of a line.
 func entryKey(line string, s Stamp) string {
 	var room keyRoom
-	return string(appendStampPart(appendChild(append(room[:0], line...)), s))
+	return string(appendEntryKey(room[:0], line, s))
+}
+
+func appendEntryKey(b []byte, line string, s Stamp) []byte {
+	return appendStampPart(appendChild(append(b, line...)), s)
 }
 
 // EntryQuery asks what happened to a service in an environment at that stamp.

@@ -19,7 +19,7 @@ type Line struct {
 
 // Encode writes the record. Artifacts stand once, in a table, since few of them run many times.
 func (l *Line) Encode() []byte {
-	var b, m []byte
+	var b []byte
 	index := make(map[string]uint64, 8)
 	number := func(artifact string) uint64 {
 		if artifact == "" {
@@ -37,94 +37,95 @@ func (l *Line) Encode() []byte {
 	for i := range l.Entries {
 		e := &l.Entries[i]
 		artifact, key := number(e.Artifact), number(e.Key)
-		m = e.Stamp.appendTo(m[:0])
-		m = appendBool(m, 3, e.Removed)
-		m = appendNumber(m, 4, artifact)
-		m = appendID(m, 5, e.Config)
-		m = appendNumber(m, 6, key)
-		m = appendText(m, 7, e.Predicate)
-		b = appendMessage(b, 2, m)
+		var m int
+		b, m = openMessage(b, 2)
+		b = e.Stamp.AppendTo(b)
+		b = appendBool(b, 3, e.Removed)
+		b = appendNumber(b, 4, artifact)
+		b = appendID(b, 5, e.Config)
+		b = appendNumber(b, 6, key)
+		b = closeMessage(appendText(b, 7, e.Predicate), m)
 	}
 	for _, r := range l.FirstRuns {
 		artifact := number(r.Artifact)
-		m = appendNumber(r.Stamp.appendTo(m[:0]), 4, artifact)
-		b = appendMessage(b, 3, m)
+		var m int
+		b, m = openMessage(b, 3)
+		b = closeMessage(appendNumber(r.Stamp.AppendTo(b), 4, artifact), m)
 	}
 	return b
 }
 
 // DecodeLine reads a record; a nil one is an empty line. What a [Head] has besides is not read.
 func DecodeLine(record []byte) (*Line, error) {
-	var artifacts []string
-	var entries, firstRuns [][]byte
-	err := fields(record, func(field protowire.Number, n uint64, v []byte) error {
-		switch field {
-		case 1:
-			artifacts = append(artifacts, string(v))
-		case 2:
-			entries = append(entries, v)
-		case 3:
-			firstRuns = append(firstRuns, v)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	text := func(n uint64) (string, error) {
-		if n == 0 || n > uint64(len(artifacts)) {
-			return "", errRecord
-		}
-		return artifacts[n-1], nil
-	}
-	decode := func(message []byte) (e Entry, err error) {
-		err = fields(message, func(field protowire.Number, n uint64, v []byte) (err error) {
-			switch field {
-			case 1:
-				e.Time = protowire.DecodeZigZag(n)
-			case 2:
-				e.ID, err = decodeID(v)
-			case 3:
-				e.Removed = n != 0
-			case 4:
-				e.Artifact, err = text(n)
-			case 5:
-				e.Config, err = decodeID(v)
-			case 6:
-				e.Key, err = text(n)
-			case 7:
-				e.Predicate = string(v)
-			}
-			return err
-		})
-		return e, err
-	}
 	l := &Line{}
-	for _, m := range entries {
-		e, err := decode(m)
-		if err != nil {
-			return nil, err
+	var artifacts []string
+	for r := newReader(record); ; {
+		if !r.next() {
+			if r.err != nil {
+				return nil, r.err
+			}
+			break
 		}
-		l.Entries = append(l.Entries, e)
+		if r.field == 1 {
+			artifacts = append(artifacts, r.text())
+		}
 	}
-	for _, m := range firstRuns {
-		e, err := decode(m)
-		if err != nil {
-			return nil, err
+	r := newReader(record)
+	for r.next() {
+		switch r.field {
+		case 2:
+			l.Entries = append(l.Entries, r.numberedEntry(artifacts))
+		case 3:
+			e := r.numberedEntry(artifacts)
+			l.FirstRuns = append(l.FirstRuns, FirstRun{e.Artifact, e.Stamp})
 		}
-		l.FirstRuns = append(l.FirstRuns, FirstRun{e.Artifact, e.Stamp})
+	}
+	if r.err != nil {
+		return nil, r.err
 	}
 	return l, nil
+}
+
+// numberedEntry reads the entry that the field is, which has its artifacts by number.
+func (r *reader) numberedEntry(artifacts []string) (e Entry) {
+	m := r.within()
+	artifact := func() string {
+		if m.number == 0 || m.number > uint64(len(artifacts)) {
+			m.failed(errRecord)
+			return ""
+		}
+		return artifacts[m.number-1]
+	}
+	for m.next() {
+		switch m.field {
+		case 1:
+			e.Time = m.int()
+		case 2:
+			e.ID = m.id()
+		case 3:
+			e.Removed = m.bool()
+		case 4:
+			e.Artifact = artifact()
+		case 5:
+			e.Config = m.id()
+		case 6:
+			e.Key = artifact()
+		case 7:
+			e.Predicate = m.text()
+		}
+	}
+	r.failed(m.err)
+	return e
 }
 
 // IsLine tells whether a record of a [LineFact] is a [Line] and not a [Head]. An empty one is neither.
 func IsLine(record []byte) bool {
 	line := false
-	err := fields(record, func(field protowire.Number, n uint64, v []byte) error {
-		line = line || field == 2 || field == 3
-		return nil
-	})
-	return err == nil && line
+	r := reader{rest: record}
+	for r.next() {
+		line = line || r.field == 2 || r.field == 3
+	}
+	return r.err == nil && line
 }
 
 // Facts are the line as it is kept now, under the key of its [LineFact]: the entries, the first runs and, last, the head.

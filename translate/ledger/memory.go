@@ -3,7 +3,9 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
+	"strings"
 	"sync"
 )
 
@@ -15,6 +17,7 @@ type Memory struct {
 	index    Index
 	revision uint64              // of the last Apply
 	forgot   map[FactKind]uint64 // when a kind's records were last forgotten
+	changes  []change            // room for those of an Apply
 }
 
 var _ Ledger = (*Memory)(nil)
@@ -48,40 +51,65 @@ func (l *Memory) Read(ctx context.Context, queries []Query) ([]Record, error) {
 func (l *Memory) Apply(ctx context.Context, facts []Fact) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	merged := make(map[Query][]byte, len(facts))
-	for _, f := range facts {
-		if f.Query.IsRange() {
-			return fmt.Errorf("apply %s %s: the query has a range", f.Query.Kind, f.Query.Key)
+	l.changes = l.changes[:0]
+	for i := range facts {
+		if err := l.change(&facts[i]); err != nil {
+			return err
 		}
-		if f.Forget {
-			merged[f.Query] = nil
-			continue
-		}
-		old, ok := merged[f.Query]
-		if !ok {
-			old = l.records[f.Query].Bytes
-		}
-		record, err := Merge(f.Query.Kind, old, f.Record)
-		if err != nil {
-			return fmt.Errorf("apply %s %s: %w", f.Query.Kind, f.Query.Key, err)
-		}
-		merged[f.Query] = record
 	}
 	l.revision++
-	for q, record := range merged {
-		old, known := l.records[q]
-		switch {
-		case record == nil && known:
-			delete(l.records, q)
-			l.index.Remove(q)
-			l.forgot[q.Kind] = l.revision
-		case record == nil, known && string(old.Bytes) == string(record):
-		default:
-			l.records[q] = Record{record, l.revision}
-			l.index.Add(q)
-		}
+	for i := range l.changes {
+		l.put(&l.changes[i])
 	}
 	return nil
+}
+
+// change is what Apply makes of one key.
+type change struct {
+	query  Query
+	old    Record
+	known  bool
+	record []byte // nil: forgotten
+}
+
+// change notes what a fact makes of its key.
+func (l *Memory) change(f *Fact) error {
+	if f.Query.IsRange() {
+		return fmt.Errorf("apply %s %s: the query has a range", f.Query.Kind, f.Query.Key)
+	}
+	at := slices.IndexFunc(l.changes, func(c change) bool { return c.query == f.Query })
+	if at < 0 {
+		old, known := l.records[f.Query]
+		at = len(l.changes)
+		l.changes = append(l.changes, change{f.Query, old, known, old.Bytes})
+	}
+	c := &l.changes[at]
+	if f.Forget {
+		c.record = nil
+		return nil
+	}
+	record, err := Merge(f.Query.Kind, c.record, f.Record)
+	if err != nil {
+		return fmt.Errorf("apply %s %s: %w", f.Query.Kind, f.Query.Key, err)
+	}
+	c.record = record
+	return nil
+}
+
+func (l *Memory) put(c *change) {
+	switch {
+	case c.record == nil && c.known:
+		delete(l.records, c.query)
+		l.index.Remove(c.query)
+		l.forgot[c.query.Kind] = l.revision
+	case c.record == nil, c.known && string(c.old.Bytes) == string(c.record):
+	case c.known:
+		l.records[c.query] = Record{c.record, l.revision}
+	default:
+		c.query.Key = strings.Clone(c.query.Key) // the caller's may share its memory with much else
+		l.records[c.query] = Record{c.record, l.revision}
+		l.index.Add(c.query)
+	}
 }
 
 // Scan implements [Ledger].

@@ -4,8 +4,8 @@ import (
 	"fmt"
 )
 
-// Merge unites a record with a delta of the same kind and gives the new record; either may be nil. It retains neither.
-// Merging the same delta twice is the same as once.
+// Merge unites a record with a delta of the same kind and gives the new record; either may be nil. It does not retain the
+// delta; where that says nothing new the result is old itself. Merging the same delta twice is the same as once.
 func Merge(kind FactKind, old, delta []byte) ([]byte, error) {
 	if old == nil {
 		// A copy of a delta is the record, whatever the kind.
@@ -64,23 +64,15 @@ func Merge(kind FactKind, old, delta []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if d.Before(s) {
-			s = d
+		if !d.Before(s) {
+			return old, nil
 		}
-		return s.Encode(), nil
+		return d.Encode(), nil
 	case NameFact, PackageFact, ServiceFact, RunsFact:
-		s, err := DecodeSet(old)
-		if err != nil {
-			return nil, err
-		}
-		d, err := DecodeSet(delta)
-		if err != nil {
-			return nil, err
-		}
-		return s.merge(d, SetSize(kind)).Encode(), nil
+		return mergeSets(old, delta, SetSize(kind))
 	case AliasFact, DecisionFact, EntryFact:
 		// What was decided stays, and so does what happened.
-		return append([]byte{}, old...), nil
+		return old, nil
 	}
 	return nil, fmt.Errorf("unknown %s", kind)
 }

@@ -65,9 +65,13 @@ func unquote(name []byte) string {
 // childKey is the key with one more part.
 func childKey(key, part string) string {
 	var room keyRoom
-	b := appendChild(append(room[:0], key...))
+	return string(appendChildKey(room[:0], key, part))
+}
+
+func appendChildKey(b []byte, key, part string) []byte {
+	b = appendChild(append(b, key...))
 	b = jsondoc.AppendString(b, part)
-	return string(append(b, ']'))
+	return append(b, ']')
 }
 
 // appendChild makes room for one more part behind the key that b ends with.

@@ -23,8 +23,10 @@ func SetSize(kind FactKind) int {
 type Set []string
 
 // Encode writes the record.
-func (s Set) Encode() []byte {
-	var b []byte
+func (s Set) Encode() []byte { return s.AppendTo(nil) }
+
+// AppendTo appends the record.
+func (s Set) AppendTo(b []byte) []byte {
 	for _, e := range s {
 		// An empty string is a member like any other, so it is written with its tag.
 		b = protowire.AppendTag(b, 1, protowire.BytesType)
@@ -35,26 +37,50 @@ func (s Set) Encode() []byte {
 
 // DecodeSet reads a record; a nil one is empty.
 func DecodeSet(record []byte) (s Set, err error) {
-	err = fields(record, func(field protowire.Number, n uint64, v []byte) error {
-		if field == 1 {
-			s = append(s, string(v))
-		}
-		return nil
-	})
-	return s, err
-}
-
-func (s Set) merge(d Set, most int) Set {
-next:
-	for _, e := range d {
-		for _, known := range s {
-			if known == e {
-				continue next
-			}
-		}
-		if len(s) < most {
-			s = append(s, e)
+	if len(record) == 0 {
+		return nil, nil
+	}
+	r := newReader(record)
+	for r.next() {
+		if r.field == 1 {
+			s = append(s, r.text())
 		}
 	}
-	return s
+	return s, r.err
+}
+
+// SetHas tells whether a member is in the set that a record is, and how many there are.
+func SetHas(record []byte, member string) (has bool, size int, err error) {
+	r := reader{rest: record}
+	for r.next() {
+		if r.field == 1 {
+			size++
+			has = has || string(r.bytes) == member
+		}
+	}
+	return has, size, r.err
+}
+
+// mergeSets gives old with the members of delta that it lacks, as far as there is room: old itself if that is none.
+func mergeSets(old, delta []byte, most int) ([]byte, error) {
+	merged := old
+	r := reader{rest: delta}
+	for r.next() {
+		if r.field != 1 {
+			continue
+		}
+		has, size, err := SetHas(merged, string(r.bytes))
+		if err != nil {
+			return nil, err
+		}
+		if has || size >= most {
+			continue
+		}
+		if len(merged) == len(old) {
+			merged = append(make([]byte, 0, len(old)+len(delta)), old...)
+		}
+		merged = protowire.AppendTag(merged, 1, protowire.BytesType)
+		merged = protowire.AppendBytes(merged, r.bytes)
+	}
+	return merged, r.err
 }

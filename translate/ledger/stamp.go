@@ -1,9 +1,5 @@
 package ledger
 
-import (
-	"google.golang.org/protobuf/encoding/protowire"
-)
-
 // Stamp orders what happened in a line or to an environment: by time, then by Eiffel event id.
 type Stamp struct {
 	Time int64  `json:"time"` // milliseconds since 1970, as meta.time
@@ -57,24 +53,38 @@ func ParseStamp(text string) (Stamp, bool) {
 	return Stamp{Time: int64(t ^ 1<<63), ID: text[stampDigits:]}, true
 }
 
-func (s Stamp) appendTo(b []byte) []byte {
+// AppendTo appends the record.
+func (s Stamp) AppendTo(b []byte) []byte {
 	b = appendInt(b, 1, s.Time)
 	return appendID(b, 2, s.ID)
 }
 
 // Encode writes the record.
-func (s Stamp) Encode() []byte { return s.appendTo([]byte{}) }
+func (s Stamp) Encode() []byte { return s.AppendTo([]byte{}) }
 
 // DecodeStamp reads a record; a nil one is the zero Stamp.
-func DecodeStamp(record []byte) (s Stamp, err error) {
-	err = fields(record, func(field protowire.Number, n uint64, v []byte) (err error) {
-		switch field {
+func DecodeStamp(record []byte) (Stamp, error) {
+	r := newReader(record)
+	s := r.stamp()
+	return s, r.err
+}
+
+func (r *reader) stamp() (s Stamp) {
+	for r.next() {
+		switch r.field {
 		case 1:
-			s.Time = protowire.DecodeZigZag(n)
+			s.Time = r.int()
 		case 2:
-			s.ID, err = decodeID(v)
+			s.ID = r.id()
 		}
-		return err
-	})
-	return s, err
+	}
+	return s
+}
+
+// stampWithin reads the stamp that the field is.
+func (r *reader) stampWithin() Stamp {
+	m := r.within()
+	s := m.stamp()
+	r.failed(m.err)
+	return s
 }

@@ -1,10 +1,6 @@
 package ledger
 
-import (
-	"sort"
-
-	"google.golang.org/protobuf/encoding/protowire"
-)
+import "sort"
 
 // SubjectKey identifies a CDEvents subject (mapping.md section 2).
 type SubjectKey struct {
@@ -52,6 +48,7 @@ type Subject struct {
 	Opened   Stamp    `json:"opened,omitzero"`    // the last time that it was created or changed by a real event
 	Closures []Stamp  `json:"closures,omitempty"` // when an environment was deleted, oldest first; the last 100
 	// Environments are those in which a service has a line, or in which a test ran; empty for other subjects.
+	// The first 100 are kept.
 	Environments []SubjectKey `json:"environments,omitempty"`
 	// Text is an artifact's identity as it was first written; empty for other subjects.
 	Text string `json:"text,omitempty"`
@@ -78,45 +75,50 @@ func (k SubjectKey) appendTo(b []byte) []byte {
 	return appendID(b, 3, k.ID)
 }
 
-func decodeSubjectKey(record []byte) (k SubjectKey, err error) {
-	err = fields(record, func(field protowire.Number, n uint64, v []byte) (err error) {
-		switch field {
+// subjectKeyWithin reads the key that the field is.
+func (r *reader) subjectKeyWithin() (k SubjectKey) {
+	m := r.within()
+	for m.next() {
+		switch m.field {
 		case 1:
-			k.Kind = string(v)
+			k.Kind = m.text()
 		case 2:
-			k.Source, err = decodeID(v)
+			k.Source = m.id()
 		case 3:
-			k.ID, err = decodeID(v)
+			k.ID = m.id()
 		}
-		return err
-	})
-	return k, err
+	}
+	r.failed(m.err)
+	return k
 }
 
 // Encode writes the record.
-func (s *Subject) Encode() []byte {
-	var b, m []byte
+func (s *Subject) Encode() []byte { return s.AppendTo(nil) }
+
+// AppendTo appends the record.
+func (s *Subject) AppendTo(b []byte) []byte {
+	var m int
 	for _, a := range s.Anchors {
-		m = appendText(m[:0], 1, shortType(a.Type))
-		m = appendID(m, 2, a.First)
+		b, m = openMessage(b, 1)
+		b = appendText(b, 1, shortType(a.Type))
+		b = appendID(b, 2, a.First)
 		if a.Last != a.First {
-			m = appendID(m, 3, a.Last)
+			b = appendID(b, 3, a.Last)
 		}
-		m = appendBool(m, 4, a.Synthesized)
-		m = appendID(m, 5, a.From)
-		b = appendMessage(b, 1, m)
+		b = appendBool(b, 4, a.Synthesized)
+		b = closeMessage(appendID(b, 5, a.From), m)
 	}
 	if s.Opened != (Stamp{}) {
-		m = s.Opened.appendTo(m[:0])
-		b = appendMessage(b, 2, m)
+		b, m = openMessage(b, 2)
+		b = closeMessage(s.Opened.AppendTo(b), m)
 	}
 	for _, c := range s.Closures {
-		m = c.appendTo(m[:0])
-		b = appendMessage(b, 3, m)
+		b, m = openMessage(b, 3)
+		b = closeMessage(c.AppendTo(b), m)
 	}
 	for _, e := range s.Environments {
-		m = e.appendTo(m[:0])
-		b = appendMessage(b, 4, m)
+		b, m = openMessage(b, 4)
+		b = closeMessage(e.appendTo(b), m)
 	}
 	return appendText(b, 5, s.Text)
 }
@@ -124,46 +126,50 @@ func (s *Subject) Encode() []byte {
 // DecodeSubject reads a record; a nil one is the zero Subject.
 func DecodeSubject(record []byte) (*Subject, error) {
 	s := &Subject{}
-	err := fields(record, func(field protowire.Number, n uint64, v []byte) (err error) {
-		switch field {
+	if len(record) == 0 {
+		return s, nil
+	}
+	r := newReader(record)
+	for r.next() {
+		switch r.field {
 		case 1:
-			var a Anchor
-			err = fields(v, func(field protowire.Number, n uint64, v []byte) (err error) {
-				switch field {
-				case 1:
-					a.Type = longType(string(v))
-				case 2:
-					a.First, err = decodeID(v)
-				case 3:
-					a.Last, err = decodeID(v)
-				case 4:
-					a.Synthesized = n != 0
-				case 5:
-					a.From, err = decodeID(v)
-				}
-				return err
-			})
-			if a.Last == "" {
-				a.Last = a.First
-			}
-			s.Anchors = append(s.Anchors, a)
+			s.Anchors = append(s.Anchors, r.anchorWithin())
 		case 2:
-			s.Opened, err = DecodeStamp(v)
+			s.Opened = r.stampWithin()
 		case 3:
-			var c Stamp
-			c, err = DecodeStamp(v)
-			s.Closures = append(s.Closures, c)
+			s.Closures = append(s.Closures, r.stampWithin())
 		case 4:
-			var k SubjectKey
-			k, err = decodeSubjectKey(v)
-			s.Environments = append(s.Environments, k)
+			s.Environments = append(s.Environments, r.subjectKeyWithin())
 		case 5:
-			s.Text = string(v)
+			s.Text = r.text()
 		}
-		return err
-	})
-	return s, err
+	}
+	return s, r.err
 }
+
+func (r *reader) anchorWithin() (a Anchor) {
+	m := r.within()
+	for m.next() {
+		switch m.field {
+		case 1:
+			a.Type = m.eiffelType()
+		case 2:
+			a.First = m.id()
+		case 3:
+			a.Last = m.id()
+		case 4:
+			a.Synthesized = m.bool()
+		case 5:
+			a.From = m.id()
+		}
+	}
+	fill(&a.Last, a.First)
+	r.failed(m.err)
+	return a
+}
+
+// environmentsSize bounds the environments of a subject: which few there are matters, and that there are several.
+const environmentsSize = 100
 
 func (s *Subject) merge(d *Subject) {
 	for _, a := range d.Anchors {
@@ -197,7 +203,9 @@ environments:
 				continue environments
 			}
 		}
-		s.Environments = append(s.Environments, e)
+		if len(s.Environments) < environmentsSize {
+			s.Environments = append(s.Environments, e)
+		}
 	}
 	if s.Text == "" {
 		s.Text = d.Text

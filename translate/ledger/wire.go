@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/eiffelbridge/eiffelbridge/internal/arena"
 	"github.com/eiffelbridge/eiffelbridge/internal/uuid"
 )
 
@@ -39,16 +40,6 @@ func appendID(b []byte, field protowire.Number, s string) []byte {
 	return append(b, s...)
 }
 
-func decodeID(b []byte) (string, error) {
-	switch {
-	case len(b) == 17 && b[0] == 'u':
-		return uuid.Format(b[1:]), nil
-	case len(b) > 1 && b[0] == 't':
-		return string(b[1:]), nil
-	}
-	return "", errRecord
-}
-
 func appendBool(b []byte, field protowire.Number, v bool) []byte {
 	if !v {
 		return b
@@ -73,53 +64,118 @@ func appendNumber(b []byte, field protowire.Number, n uint64) []byte {
 	return protowire.AppendVarint(b, n)
 }
 
-func appendMessage(b []byte, field protowire.Number, m []byte) []byte {
+// openMessage begins a message within a record; closeMessage, with what it gave, ends it.
+func openMessage(b []byte, field protowire.Number) (opened []byte, start int) {
 	b = protowire.AppendTag(b, field, protowire.BytesType)
-	return protowire.AppendBytes(b, m)
+	b = append(b, 0) // most messages are shorter than 128 bytes, and their length then takes one
+	return b, len(b)
 }
 
-// fields calls f for each field of a record. Varints arrive in n, byte strings in v; unknown fields are for f to ignore.
-func fields(record []byte, f func(field protowire.Number, n uint64, v []byte) error) error {
-	for len(record) > 0 {
-		field, typ, size := protowire.ConsumeTag(record)
-		if size < 0 {
-			return errRecord
-		}
-		record = record[size:]
-		var n uint64
-		var v []byte
-		switch typ {
-		case protowire.VarintType:
-			n, size = protowire.ConsumeVarint(record)
-		case protowire.BytesType:
-			v, size = protowire.ConsumeBytes(record)
-		default:
-			size = protowire.ConsumeFieldValue(field, typ, record)
-		}
-		if size < 0 {
-			return errRecord
-		}
-		record = record[size:]
-		if err := f(field, n, v); err != nil {
-			return err
-		}
+func closeMessage(b []byte, start int) []byte {
+	n := len(b) - start
+	if n < 0x80 {
+		b[start-1] = byte(n)
+		return b
 	}
-	return nil
+	more := protowire.SizeVarint(uint64(n)) - 1
+	for range more {
+		b = append(b, 0)
+	}
+	copy(b[start+more:], b[start:start+n])
+	protowire.AppendVarint(b[:start-1], uint64(n))
+	return b
 }
 
-// shortType and longType leave out what all Eiffel event types share.
+// reader reads a record field by field.
+type reader struct {
+	rest  []byte
+	texts *arena.Arena // where texts are made; those of a record share their memory
+
+	field  protowire.Number
+	number uint64 // of a varint
+	bytes  []byte // of a byte string
+	err    error
+}
+
+// newReader reads a record whose texts have memory of their own.
+func newReader(record []byte) *reader {
+	return &reader{rest: record, texts: &arena.Arena{Size: 2*len(record) + 32}}
+}
+
+// within reads the message that the field is.
+func (r *reader) within() reader { return reader{rest: r.bytes, texts: r.texts} }
+
+// next goes on to the next field; false at the end, and if the record is damaged.
+func (r *reader) next() bool {
+	if r.err != nil || len(r.rest) == 0 {
+		return false
+	}
+	field, typ, size := protowire.ConsumeTag(r.rest)
+	if size < 0 {
+		r.err = errRecord
+		return false
+	}
+	r.rest = r.rest[size:]
+	r.field, r.number, r.bytes = field, 0, nil
+	switch typ {
+	case protowire.VarintType:
+		r.number, size = protowire.ConsumeVarint(r.rest)
+	case protowire.BytesType:
+		r.bytes, size = protowire.ConsumeBytes(r.rest)
+	default:
+		size = protowire.ConsumeFieldValue(field, typ, r.rest)
+	}
+	if size < 0 {
+		r.err = errRecord
+		return false
+	}
+	r.rest = r.rest[size:]
+	return true
+}
+
+// failed notes what reading a message within came to.
+func (r *reader) failed(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+}
+
+func (r *reader) bool() bool { return r.number != 0 }
+
+func (r *reader) int() int64 { return protowire.DecodeZigZag(r.number) }
+
+func (r *reader) text() string {
+	return r.texts.Keep(append(r.texts.Room(len(r.bytes)), r.bytes...))
+}
+
+// id is what [appendID] wrote.
+func (r *reader) id() string {
+	switch b := r.bytes; {
+	case len(b) == 17 && b[0] == 'u':
+		return r.texts.Keep(uuid.AppendText(r.texts.Room(36), b[1:]))
+	case len(b) > 1 && b[0] == 't':
+		return r.texts.Keep(append(r.texts.Room(len(b)-1), b[1:]...))
+	}
+	r.failed(errRecord)
+	return ""
+}
+
+// eiffelType is what [shortType] left.
+func (r *reader) eiffelType() string {
+	if len(r.bytes) > 0 && r.bytes[0] == '=' {
+		r.bytes = r.bytes[1:]
+		return r.text()
+	}
+	t := append(r.texts.Room(len(r.bytes)+11), "Eiffel"...)
+	return r.texts.Keep(append(append(t, r.bytes...), "Event"...))
+}
+
+// shortType leaves out what all Eiffel event types share.
 func shortType(t string) string {
 	if len(t) > 11 && t[:6] == "Eiffel" && t[len(t)-5:] == "Event" {
 		return t[6 : len(t)-5]
 	}
 	return "=" + t
-}
-
-func longType(t string) string {
-	if t != "" && t[0] == '=' {
-		return t[1:]
-	}
-	return "Eiffel" + t + "Event"
 }
 
 func fill(s *string, with string) {
