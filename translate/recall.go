@@ -31,6 +31,7 @@ type recall struct {
 	err   error                   // what reading the ledger came to
 
 	keys     arena.Arena
+	decoder  ledger.Decoder
 	events   lookup[string, *EiffelEvent]
 	subjects lookup[SubjectKey, *Subject]
 	contexts lookup[string, Contexts]
@@ -119,7 +120,7 @@ func (r *recall) subjectRecord(k SubjectKey) *Subject {
 	if s, ok := r.subjects.get(k); ok {
 		return s
 	}
-	s, err := DecodeSubject(r.get(r.subjectQuery(k)))
+	s, err := r.decoder.Subject(r.get(r.subjectQuery(k)))
 	if err != nil {
 		r.account.diagnose("ledger", "the record of %s %q is damaged and was ignored", k.Kind, k.ID)
 		s = &Subject{}
@@ -136,7 +137,7 @@ func (r *recall) eiffelEvent(id string) *EiffelEvent {
 	var e *EiffelEvent
 	if record := r.get(r.eventQuery(id)); record != nil {
 		var err error
-		if e, err = DecodeEiffelEvent(record); err != nil {
+		if e, err = r.decoder.EiffelEvent(record); err != nil {
 			r.account.diagnose("ledger", "the record of the Eiffel event %s is damaged and was ignored", id)
 			e = nil
 		}
@@ -150,7 +151,7 @@ func (r *recall) contextsOf(id string) Contexts {
 	if c, ok := r.contexts.get(id); ok {
 		return c
 	}
-	c, err := DecodeContexts(r.get(r.contextQuery(id)))
+	c, err := r.decoder.Contexts(r.get(r.contextQuery(id)))
 	if err != nil {
 		r.account.diagnose("ledger", "the record of the context id %q is damaged and was ignored", id)
 		c = nil
@@ -160,7 +161,7 @@ func (r *recall) contextsOf(id string) Contexts {
 }
 
 func (r *recall) set(q Query) Set {
-	s, err := DecodeSet(r.get(q))
+	s, err := r.decoder.Set(r.get(q))
 	if err != nil {
 		r.account.diagnose("ledger", "a %s record is damaged and was ignored", q.Kind)
 		return nil

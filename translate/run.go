@@ -30,6 +30,7 @@ type run struct {
 	replaying bool
 	decided   lookup[string, string]
 	choices   Decision
+	choice    [4]Choice // room for choices
 
 	believed bool   // the event's envelope or mark is believed
 	markAt   int    // index of its value in the event
@@ -41,6 +42,7 @@ type run struct {
 // prepare begins the translation of an event.
 func (r *run) prepare(g *Engine, in Event, from source) {
 	r.g, r.event, r.recall = g, in, &r.records
+	r.choices = r.choice[:0]
 	r.account.start(&r.event, &g.settings)
 	r.records.source, r.records.budget, r.records.account = from, newBudget(&r.event), &r.account
 	if r.records.facts == nil {

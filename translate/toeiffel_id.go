@@ -32,9 +32,9 @@ func (t *toEiffel) chooseID() {
 		t.first = t.id == first
 		return
 	}
-	standard := eventID(t.in)
-	if schema.IsEiffelID(t.in.ID) && !t.refersTo(t.in.ID) {
-		standard = t.in.ID
+	standard := t.in.ID
+	if !schema.IsEiffelID(t.in.ID) || t.refersTo(t.in.ID) {
+		standard = eventID(t.in)
 	}
 	t.id = t.choose("id", standard, func() string {
 		if id := t.findTwin(); id != "" {

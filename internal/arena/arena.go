@@ -13,7 +13,7 @@ type Arena struct {
 
 // Room is an empty slice to append a text to, with room for at least n bytes more; the text is then handed to [Arena.Keep].
 func (a *Arena) Room(n int) []byte {
-	if cap(a.buf)-len(a.buf) < n {
+	if a.buf == nil || cap(a.buf)-len(a.buf) < n {
 		if a.Size == 0 {
 			a.Size = 512
 		}

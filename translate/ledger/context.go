@@ -41,11 +41,14 @@ func (e *Context) appendTo(b []byte) []byte {
 }
 
 // DecodeContexts reads a record; a nil one is empty.
-func DecodeContexts(record []byte) (c Contexts, err error) {
+func DecodeContexts(record []byte) (Contexts, error) { return decoderOf(record).Contexts(record) }
+
+// Contexts reads a record, as [DecodeContexts] does.
+func (d *Decoder) Contexts(record []byte) (c Contexts, err error) {
 	if len(record) == 0 {
 		return nil, nil
 	}
-	r := newReader(record)
+	r := d.read(record)
 	for r.next() {
 		if r.field == 1 {
 			c = append(c, r.contextWithin())

@@ -25,14 +25,17 @@ func (d Decision) AppendTo(b []byte) []byte {
 }
 
 // DecodeDecision reads a record.
-func DecodeDecision(record []byte) (d Decision, err error) {
-	r := newReader(record)
+func DecodeDecision(record []byte) (Decision, error) { return decoderOf(record).Decision(record) }
+
+// Decision reads a record, as [DecodeDecision] does.
+func (d *Decoder) Decision(record []byte) (choices Decision, err error) {
+	r := d.read(record)
 	for r.next() {
 		if r.field == 1 {
-			d = append(d, r.choiceWithin())
+			choices = append(choices, r.choiceWithin())
 		}
 	}
-	return d, r.err
+	return choices, r.err
 }
 
 func (r *reader) choiceWithin() (c Choice) {

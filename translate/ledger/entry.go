@@ -34,7 +34,8 @@ func (e *Entry) AppendTo(b []byte) []byte {
 
 // DecodeEntry reads the record of the entry that happened at s.
 func DecodeEntry(s Stamp, record []byte) (*Entry, error) {
-	r := newReader(record)
+	d := decoderOf(record)
+	r := d.read(record)
 	e := r.entry()
 	e.Stamp = s
 	return &e, r.err
@@ -83,12 +84,15 @@ func (h *Head) AppendTo(b []byte) []byte {
 }
 
 // DecodeHead reads a record; a nil one is the head of an empty history. A [Line] is none.
-func DecodeHead(record []byte) (*Head, error) {
+func DecodeHead(record []byte) (*Head, error) { return decoderOf(record).Head(record) }
+
+// Head reads a record, as [DecodeHead] does.
+func (d *Decoder) Head(record []byte) (*Head, error) {
 	h := &Head{}
 	if len(record) == 0 {
 		return h, nil
 	}
-	r := newReader(record)
+	r := d.read(record)
 	var s Stamp
 	for r.next() {
 		switch r.field {

@@ -57,8 +57,13 @@ func (e *EiffelEvent) AppendTo(b []byte) []byte {
 
 // DecodeEiffelEvent reads a record; a nil one is the zero EiffelEvent.
 func DecodeEiffelEvent(record []byte) (*EiffelEvent, error) {
+	return decoderOf(record).EiffelEvent(record)
+}
+
+// EiffelEvent reads a record, as [DecodeEiffelEvent] does.
+func (d *Decoder) EiffelEvent(record []byte) (*EiffelEvent, error) {
 	e := &EiffelEvent{}
-	r := newReader(record)
+	r := d.read(record)
 	for r.next() {
 		switch r.field {
 		case 1:

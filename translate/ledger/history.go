@@ -41,6 +41,8 @@ type History struct {
 	line string // the key of its LineFact
 	head Head
 	room arena.Arena // for the facts of an entry
+
+	decoder Decoder
 }
 
 // OpenHistory reads the head of a history. With an error the history is an empty one.
@@ -51,7 +53,7 @@ func OpenHistory(read Reader, service, environment SubjectKey) (*History, error)
 // OpenLine is OpenHistory by the key of the line.
 func OpenLine(read Reader, key string) (*History, error) {
 	h := &History{read: read, line: key}
-	head, err := DecodeHead(read(Query{Kind: LineFact, Key: key}))
+	head, err := h.decoder.Head(read(Query{Kind: LineFact, Key: key}))
 	if err == nil {
 		h.head = *head
 	}
@@ -113,7 +115,7 @@ func (h *History) FirstRun(key string, before Stamp) (Stamp, bool) {
 	if record == nil {
 		return Stamp{}, false
 	}
-	first, err := DecodeStamp(record)
+	first, err := h.decoder.Stamp(record)
 	if err != nil {
 		return Stamp{}, false
 	}

@@ -59,7 +59,8 @@ func (l *Line) Encode() []byte {
 func DecodeLine(record []byte) (*Line, error) {
 	l := &Line{}
 	var artifacts []string
-	for r := newReader(record); ; {
+	d := decoderOf(record)
+	for r := d.read(record); ; {
 		if !r.next() {
 			if r.err != nil {
 				return nil, r.err
@@ -70,7 +71,7 @@ func DecodeLine(record []byte) (*Line, error) {
 			artifacts = append(artifacts, r.text())
 		}
 	}
-	r := newReader(record)
+	r := d.read(record)
 	for r.next() {
 		switch r.field {
 		case 2:

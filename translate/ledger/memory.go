@@ -1,12 +1,14 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
 	"sort"
-	"strings"
 	"sync"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/arena"
 )
 
 // Memory is a [Ledger] in memory: for one run, for tests, and for programs that keep no history. It forgets nothing but what
@@ -88,6 +90,10 @@ func (l *Memory) change(f *Fact) error {
 		c.record = nil
 		return nil
 	}
+	if c.record == nil {
+		c.record = f.Record // whatever the kind; put copies it
+		return nil
+	}
 	record, err := Merge(f.Query.Kind, c.record, f.Record)
 	if err != nil {
 		return fmt.Errorf("apply %s %s: %w", f.Query.Kind, f.Query.Key, err)
@@ -104,10 +110,12 @@ func (l *Memory) put(c *change) {
 		l.forgot[c.query.Kind] = l.revision
 	case c.record == nil, c.known && string(c.old.Bytes) == string(c.record):
 	case c.known:
-		l.records[c.query] = Record{c.record, l.revision}
+		l.records[c.query] = Record{bytes.Clone(c.record), l.revision}
 	default:
-		c.query.Key = strings.Clone(c.query.Key) // the caller's may share its memory with much else
-		l.records[c.query] = Record{c.record, l.revision}
+		// The caller's texts may share their memory with much else: the ledger has its own, for key and record one.
+		own := arena.Arena{Size: len(c.query.Key) + len(c.record)}
+		c.query.Key = own.Keep(append(own.Room(0), c.query.Key...))
+		l.records[c.query] = Record{own.KeepBytes(append(own.Room(0), c.record...)), l.revision}
 		l.index.Add(c.query)
 	}
 }

@@ -11,56 +11,57 @@ func Merge(kind FactKind, old, delta []byte) ([]byte, error) {
 		// A copy of a delta is the record, whatever the kind.
 		return append([]byte{}, delta...), nil
 	}
+	dec := decoderOf(old)
 	switch kind {
 	case SubjectFact:
-		s, err := DecodeSubject(old)
+		s, err := dec.Subject(old)
 		if err != nil {
 			return nil, err
 		}
-		d, err := DecodeSubject(delta)
+		d, err := dec.Subject(delta)
 		if err != nil {
 			return nil, err
 		}
 		s.merge(d)
 		return s.Encode(), nil
 	case EventFact:
-		e, err := DecodeEiffelEvent(old)
+		e, err := dec.EiffelEvent(old)
 		if err != nil {
 			return nil, err
 		}
-		d, err := DecodeEiffelEvent(delta)
+		d, err := dec.EiffelEvent(delta)
 		if err != nil {
 			return nil, err
 		}
 		e.merge(d)
 		return e.Encode(), nil
 	case ContextFact:
-		c, err := DecodeContexts(old)
+		c, err := dec.Contexts(old)
 		if err != nil {
 			return nil, err
 		}
-		d, err := DecodeContexts(delta)
+		d, err := dec.Contexts(delta)
 		if err != nil {
 			return nil, err
 		}
 		return c.merge(d).Encode(), nil
 	case LineFact:
-		h, err := DecodeHead(old)
+		h, err := dec.Head(old)
 		if err != nil {
 			return nil, err
 		}
-		d, err := DecodeHead(delta)
+		d, err := dec.Head(delta)
 		if err != nil {
 			return nil, err
 		}
 		h.merge(d)
 		return h.Encode(), nil
 	case FirstRunFact:
-		s, err := DecodeStamp(old)
+		s, err := dec.Stamp(old)
 		if err != nil {
 			return nil, err
 		}
-		d, err := DecodeStamp(delta)
+		d, err := dec.Stamp(delta)
 		if err != nil {
 			return nil, err
 		}

@@ -36,11 +36,14 @@ func (s Set) AppendTo(b []byte) []byte {
 }
 
 // DecodeSet reads a record; a nil one is empty.
-func DecodeSet(record []byte) (s Set, err error) {
+func DecodeSet(record []byte) (Set, error) { return decoderOf(record).Set(record) }
+
+// Set reads a record, as [DecodeSet] does.
+func (d *Decoder) Set(record []byte) (s Set, err error) {
 	if len(record) == 0 {
 		return nil, nil
 	}
-	r := newReader(record)
+	r := d.read(record)
 	for r.next() {
 		if r.field == 1 {
 			s = append(s, r.text())

@@ -63,8 +63,11 @@ func (s Stamp) AppendTo(b []byte) []byte {
 func (s Stamp) Encode() []byte { return s.AppendTo([]byte{}) }
 
 // DecodeStamp reads a record; a nil one is the zero Stamp.
-func DecodeStamp(record []byte) (Stamp, error) {
-	r := newReader(record)
+func DecodeStamp(record []byte) (Stamp, error) { return decoderOf(record).Stamp(record) }
+
+// Stamp reads a record, as [DecodeStamp] does.
+func (d *Decoder) Stamp(record []byte) (Stamp, error) {
+	r := d.read(record)
 	s := r.stamp()
 	return s, r.err
 }

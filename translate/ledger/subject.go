@@ -124,12 +124,15 @@ func (s *Subject) AppendTo(b []byte) []byte {
 }
 
 // DecodeSubject reads a record; a nil one is the zero Subject.
-func DecodeSubject(record []byte) (*Subject, error) {
+func DecodeSubject(record []byte) (*Subject, error) { return decoderOf(record).Subject(record) }
+
+// Subject reads a record, as [DecodeSubject] does.
+func (d *Decoder) Subject(record []byte) (*Subject, error) {
 	s := &Subject{}
 	if len(record) == 0 {
 		return s, nil
 	}
-	r := newReader(record)
+	r := d.read(record)
 	for r.next() {
 		switch r.field {
 		case 1:

@@ -97,10 +97,15 @@ type reader struct {
 	err    error
 }
 
-// newReader reads a record whose texts have memory of their own.
-func newReader(record []byte) *reader {
-	return &reader{rest: record, texts: &arena.Arena{Size: 2*len(record) + 32}}
+// Decoder reads records whose texts share their memory, as those do that one translation reads. The zero value is ready for use;
+// it is not safe for concurrent use. The functions of the same names give each record memory of its own.
+type Decoder struct{ texts arena.Arena }
+
+func decoderOf(record []byte) *Decoder {
+	return &Decoder{texts: arena.Arena{Size: 2*len(record) + 32}}
 }
+
+func (d *Decoder) read(record []byte) reader { return reader{rest: record, texts: &d.texts} }
 
 // within reads the message that the field is.
 func (r *reader) within() reader { return reader{rest: r.bytes, texts: r.texts} }
