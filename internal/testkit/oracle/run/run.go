@@ -22,6 +22,7 @@ import (
 type Options struct {
 	Every, Offset int             // of the streams, every n-th from that on; 0: all
 	Only          map[string]bool // only these blocks, by their number; nil: all
+	Name          string          // only streams with this in their name; "": all
 	Texts         bool            // the events that went in stand in the records
 	Each          bool            // the state is written after each event
 	Freeze        *stream.Writer  // where the streams go with everything that went in as text of its own; may be nil
@@ -60,6 +61,7 @@ func (r *Runner) Corpus(corpus io.Reader) error {
 func (r *Runner) stream(s *stream.Stream) error {
 	r.streams++
 	chosen := r.options.Every == 0 || r.streams%r.options.Every == r.options.Offset%r.options.Every
+	chosen = chosen && strings.Contains(s.Name, r.options.Name)
 	for _, v := range s.Variants {
 		r.blocks++
 		id := strconv.Itoa(r.blocks)
