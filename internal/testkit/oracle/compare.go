@@ -293,7 +293,7 @@ func (r *Report) Print(w io.Writer) {
 			}
 			fmt.Fprintf(w, "    block %d  %s  [%s]  event %s%s\n", d.Block, d.Stream, d.Settings, d.At, other)
 			if d.Input != "" {
-				fmt.Fprintf(w, "        in:  %s\n", strings.TrimSpace(d.Input))
+				fmt.Fprintf(w, "        in:  %s\n", oneLine(d.Input))
 			}
 			if d.Where != "" {
 				fmt.Fprintf(w, "        %s\n", shorten(d.Where, 300))
@@ -309,6 +309,15 @@ func (r *Report) Print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "%d streams in %d runs, %d events, %d outputs, %d errors, %d learned states; %d runs and %d events or states differ; %d differences are unexplained\n",
 		len(r.Streams), r.Blocks, r.Events, r.Outputs, r.Errors, r.States, r.DifferentBlocks, r.DifferentEvents, r.total)
+}
+
+// oneLine writes an event compactly if it is JSON, and quoted if not.
+func oneLine(text string) string {
+	var b bytes.Buffer
+	if json.Compact(&b, []byte(text)) == nil {
+		return b.String()
+	}
+	return fmt.Sprintf("%q", text)
 }
 
 // around shortens two texts to where they begin to differ.

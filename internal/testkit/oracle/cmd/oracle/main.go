@@ -12,6 +12,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -128,6 +129,9 @@ func compare() (different bool, err error) {
 		if err := run(report, d, args); err != nil {
 			return false, err
 		}
+		if report.Events == 0 {
+			return false, errors.New("no stream was chosen: nothing was compared")
+		}
 		if report.Coverage != nil {
 			report.Coverage.Print(os.Stdout)
 		}
@@ -188,6 +192,11 @@ func build(o *options) (*drivers, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, part := range []string{"specs", "cases"} {
+		if _, err := os.Stat(filepath.Join(shared, part)); err != nil && o.corpus == "" {
+			fmt.Fprintf(os.Stderr, "%s is not at hand: its streams are left out (see -shared)\n", filepath.Join(o.shared, part))
+		}
+	}
 	cases, err := hash(shared, "specs", "cases")
 	if err != nil {
 		return nil, err
@@ -244,12 +253,8 @@ func buildBase(o *options, base, kept, shared string, d *drivers) error {
 	if o.full {
 		args = append(args, "-full")
 	}
-	said, err := output(tree, filepath.Join(kept, "oracle-corpus"), args...)
-	if err != nil {
+	if _, err := output(tree, filepath.Join(kept, "oracle-corpus"), args...); err != nil {
 		return err
-	}
-	if said != "" {
-		fmt.Fprintln(os.Stderr, said)
 	}
 	return os.Rename(part, d.corpus)
 }
