@@ -14,6 +14,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/internal/testkit/oracle/jsontree"
 	"github.com/eiffelbridge/eiffelbridge/internal/testkit/oracle/stream"
+	"github.com/eiffelbridge/eiffelbridge/mappings"
 	"github.com/eiffelbridge/eiffelbridge/mappings/overlay"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
@@ -33,14 +34,17 @@ type Runner struct {
 	out      *bufio.Writer
 	options  Options
 	overlays map[string]string
-	engines  map[string]*translate.Engine
-	blocks   int
-	streams  int
+	// Reading a catalogue takes longer than most streams, so that engines share it. The name is that of the overlay.
+	catalogues map[string]*mappings.Catalogue
+	engines    map[string]*translate.Engine
+	blocks     int
+	streams    int
 }
 
 // New returns a runner that writes to w.
 func New(w io.Writer, o Options) *Runner {
-	return &Runner{out: bufio.NewWriterSize(w, 1<<18), options: o, overlays: map[string]string{}, engines: map[string]*translate.Engine{}}
+	return &Runner{out: bufio.NewWriterSize(w, 1<<18), options: o, overlays: map[string]string{},
+		catalogues: map[string]*mappings.Catalogue{}, engines: map[string]*translate.Engine{}}
 }
 
 // Corpus translates a whole corpus. Every variant of every stream is a block of lines; the last line of a block is "end".
@@ -99,10 +103,25 @@ func (r *Runner) settings(s stream.Settings) (translate.Settings, error) {
 		translate.ReturningGiveBack, translate.ReturningDrop, translate.ReturningRestore, translate.ReturningTranslate,
 	}[word("returning", s.Returning, "drop", "restore", "translate")]
 	out.NoMapping = []translate.NoMapping{translate.NoMappingAnnounce, translate.NoMappingRefuse, translate.NoMappingDrop}[word("noMapping", s.NoMapping, "refuse", "drop")]
-	if err == nil && s.Overlay != "" {
-		out.Catalogue, err = overlay.Parse(nil, s.Overlay, []byte(r.overlays[s.Overlay]))
+	if err == nil {
+		out.Catalogue, err = r.catalogue(s.Overlay)
 	}
 	return out, err
+}
+
+func (r *Runner) catalogue(name string) (*mappings.Catalogue, error) {
+	c := r.catalogues[name]
+	if c != nil {
+		return c, nil
+	}
+	var err error
+	if name == "" {
+		c, err = mappings.Load()
+	} else {
+		c, err = overlay.Parse(nil, name, []byte(r.overlays[name]))
+	}
+	r.catalogues[name] = c
+	return c, err
 }
 
 func (r *Runner) engine(s stream.Settings) (*translate.Engine, error) {
