@@ -153,20 +153,20 @@ func (t *toCDEvents) activityPhase() string {
 }
 
 // activityName is the name that the run's ActivityTriggered has, as far as the ledger knows it.
-func (t *toCDEvents) activityName(*place) []byte {
+func (t *toCDEvents) activityName(*place) value {
 	triggered := target(t.links, linkActivity)
-	return textValue(t.choose("name", "", func() string {
+	return textOrNone(t.choose("name", "", func() string {
 		if known := t.eiffelEvent(triggered); known != nil {
 			return known.Name
 		}
 		return ""
-	})).raw
+	}))
 }
 
 // pipelineRunReference is the pipeline run in whose CONTEXT a task run stands, as the event or its ActivityTriggered says.
-func (t *toCDEvents) pipelineRunReference(at *place) []byte {
+func (t *toCDEvents) pipelineRunReference(at *place) value {
 	if t.subject.Kind != kindTaskRun {
-		return nil
+		return none
 	}
 	return t.reference(at, "pipelineRun", "", func() string {
 		contexts := targets(t.links, linkContext)
@@ -183,34 +183,34 @@ func (t *toCDEvents) pipelineRunReference(at *place) []byte {
 }
 
 // reference writes {id, source} of a subject whose key a choice gives; nil for none. A choice that is no key is an id.
-func (t *toCDEvents) reference(at *place, name, standard string, decide func() string) []byte {
+func (t *toCDEvents) reference(at *place, name, standard string, decide func() string) value {
 	choice := t.choose(name, standard, decide)
 	if choice == "" {
-		return nil
+		return none
 	}
 	if k, ok := subjectOfKey("", choice); ok {
-		return t.appendReference(at, k)
+		return t.referenceTo(at, k)
 	}
-	return t.appendReference(at, SubjectKey{ID: choice})
+	return t.referenceTo(at, SubjectKey{ID: choice})
 }
 
 // outcome is how a run or a test ended. Of a test the verdict decides, and only where that is inconclusive the conclusion.
-func (t *toCDEvents) outcome(at *place) []byte {
+func (t *toCDEvents) outcome(at *place) value {
 	allowed := at.Enum()
 	if t.in.Type == typeActC || t.name == "testcaserun.finished" && t.in.Type != typeTCF {
-		return jsondoc.AppendString(nil, "cancel")
+		return textValue("cancel")
 	}
 	outcome := t.in.doc.Root().At("data", "outcome")
 	conclusion, verdict := outcome.Get("conclusion"), outcome.Get("verdict")
 	if t.in.Type == typeActF {
 		word, _ := t.g.vocabularies["conclusion"].cdevents(conclusion.Str(), allowed)
 		t.move(conclusion, at.at, "vocabulary conclusion", Translated)
-		return jsondoc.AppendString(nil, word)
+		return textValue(word)
 	}
 	if verdict.Str() == "PASSED" || verdict.Str() == "FAILED" {
 		word, _ := t.g.vocabularies["verdict"].cdevents(verdict.Str(), allowed)
 		t.move(verdict, at.at, "vocabulary verdict", Translated)
-		return jsondoc.AppendString(nil, word)
+		return textValue(word)
 	}
 	word := "error"
 	if conclusion.Str() == "ABORTED" {
@@ -225,12 +225,12 @@ func (t *toCDEvents) outcome(at *place) []byte {
 	if conclusion.Exists() {
 		t.move(conclusion, at.at, "judgement outcome", Translated)
 	}
-	return jsondoc.AppendString(nil, word)
+	return textValue(word)
 }
 
 // errors is the description of the outcome, and which outcome it was where CDEvents has no word for it; of a canceled
 // activity the reason.
-func (t *toCDEvents) errors(at *place) []byte {
+func (t *toCDEvents) errors(at *place) value {
 	const rule = "judgement errors"
 	data := t.in.doc.Root().Get("data")
 	description := data.At("outcome", "description")
@@ -242,23 +242,23 @@ func (t *toCDEvents) errors(at *place) []byte {
 	unsaid := conclusion.Str() == "TIMED_OUT" || conclusion.Str() == "INCONCLUSIVE"
 	switch {
 	case unsaid && verdict != "PASSED" && verdict != "FAILED" && description.Str() == "":
-		return conclusion.Raw()
+		return value{doc: conclusion}
 	case unsaid && verdict != "PASSED" && verdict != "FAILED":
 		t.move(description, at.at, rule, OneWay)
-		return jsondoc.AppendString(nil, conclusion.Str()+": "+description.Str())
+		return textValue(conclusion.Str() + ": " + description.Str())
 	case description.Str() != "":
 		t.move(description, at.at, rule, Exact)
-		return description.Raw()
+		return value{doc: description}
 	}
-	return nil
+	return none
 }
 
 // trigger is the first of the triggers.
-func (t *toCDEvents) trigger(at *place) []byte {
+func (t *toCDEvents) trigger(at *place) value {
 	for first := range t.in.doc.Root().At("data", "triggers").Children() {
 		word, _ := t.g.vocabularies["trigger"].cdevents(first.Get("type").Str(), nil)
 		t.move(first.Get("type"), at.at+"/type", "vocabulary trigger", Translated)
-		return append(jsondoc.AppendString([]byte(`{"type":`), word), '}')
+		return value{raw: append(jsondoc.AppendString([]byte(`{"type":`), word), '}')}
 	}
-	return nil
+	return none
 }

@@ -7,18 +7,18 @@ import (
 )
 
 // purl is the artifact's identity.
-func (t *toEiffel) purl(at *place) []byte {
+func (t *toEiffel) purl(at *place) value {
 	id := t.in.doc.Root().At("subject", "id")
 	fidelity := Exact
 	if t.artifact.text != id.Str() {
 		fidelity = Translated
 	}
 	t.move(id, at.at, "judgement purl", fidelity)
-	return jsondoc.AppendString(nil, t.artifact.text)
+	return textValue(t.artifact.text)
 }
 
 // locations are those that the artifact's purl names: its repository and where to download it.
-func (t *toEiffel) locations(*place) []byte {
+func (t *toEiffel) locations(*place) value {
 	b := []byte{'['}
 	if p, err := packageurl.FromString(t.artifact.purl); err == nil {
 		qualifiers := p.Qualifiers.Map()
@@ -34,5 +34,5 @@ func (t *toEiffel) locations(*place) []byte {
 			b = append(jsondoc.AppendString(b, uri), '}')
 		}
 	}
-	return append(b, ']')
+	return value{raw: append(b, ']')}
 }

@@ -36,7 +36,7 @@ func (t *toCDEvents) artifactSubject() {
 
 // changeReference is the change that the artifact was made from: what its composition, its cause or the activity that
 // built it leads to (section 6).
-func (t *toCDEvents) changeReference(at *place) []byte {
+func (t *toCDEvents) changeReference(at *place) value {
 	choice := t.choose("change", "", func() string {
 		f := t.follow(targets(t.links, linkComposition, linkCause, linkContext),
 			func(e *EiffelEvent) bool { return e.Type == typeSCC || e.Type == typeSCS },
@@ -71,9 +71,9 @@ func (t *toCDEvents) changeReference(at *place) []byte {
 	k, known := subjectOfKey(kindChange, choice)
 	switch {
 	case known:
-		return t.appendReference(at, k)
+		return t.referenceTo(at, k)
 	case choice != "":
 		return t.placeholder(at, choice)
 	}
-	return nil
+	return none
 }

@@ -57,7 +57,7 @@ func (t *toCDEvents) serviceSubject() {
 		t.diagnose("unresolved_deployment", "the artifact or the environment of deployment %s is unknown; it opens no incarnation", t.in.ID)
 		return
 	}
-	t.expectIncarnation(named)
+	t.expectIncarnation()
 	own := t.subject
 	t.subject = t.chooseSubject("subject", own, func() SubjectKey {
 		if t.markID != "" {
@@ -116,14 +116,14 @@ func (t *toCDEvents) incarnationName() string {
 }
 
 // environmentReference writes the environment that a service lives in.
-func (t *toCDEvents) environmentReference(at *place) []byte {
+func (t *toCDEvents) environmentReference(at *place) value {
 	if t.environment.ID == "" {
-		return nil
+		return none
 	}
-	return t.appendReference(at, t.environment)
+	return t.referenceTo(at, t.environment)
 }
 
 // artifactID is the purl of what was deployed, as its ArtC writes it.
-func (t *toCDEvents) artifactID(*place) []byte {
-	return jsondoc.AppendString(nil, t.identity)
+func (t *toCDEvents) artifactID(*place) value {
+	return textValue(t.identity)
 }

@@ -94,10 +94,10 @@ func (t *toCDEvents) signatureEntry() jsondoc.Value {
 }
 
 // signature is that of a signed artifact.
-func (t *toCDEvents) signature(at *place) []byte {
+func (t *toCDEvents) signature(at *place) value {
 	v := t.signatureEntry()
 	if v.Exists() {
 		t.move(v, at.at, "custom data "+signatureKey, Exact)
 	}
-	return v.Raw()
+	return value{doc: v}
 }

@@ -1,7 +1,5 @@
 package translate
 
-import "github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
-
 // ticketSubject finds the ticket: its id in its tracker, which is the source.
 func (t *toCDEvents) ticketSubject() {
 	data := t.in.doc.Root().Get("data")
@@ -35,11 +33,11 @@ func (t *toCDEvents) ticketName() string {
 }
 
 // creator is who defined the issue, as far as Eiffel says: the name of the event's source.
-func (t *toCDEvents) creator(at *place) []byte {
+func (t *toCDEvents) creator(at *place) value {
 	name := t.in.doc.Root().At("meta", "source", "name")
 	if name.Str() == "" || !at.Allows(name.Str()) {
-		return jsondoc.AppendString(nil, t.in.Source)
+		return textValue(t.in.Source)
 	}
 	t.move(name, at.at, "judgement creator", OneWay)
-	return name.Raw()
+	return value{doc: name}
 }

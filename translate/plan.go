@@ -78,9 +78,9 @@ type cdeventOutput struct {
 type field[T any] struct {
 	*mappings.Field
 	from       []jsondoc.Path
-	by         func(*T, *place) []byte // gives JSON, nil for none
-	rule       string                  // for people: by which of these the member is made
-	fixed      []byte                  // JSON
+	by         func(*T, *place) value
+	rule       string // for people: by which of these the member is made
+	fixed      []byte // JSON
 	vocabulary *vocabulary
 	place      place // in an Eiffel event
 }
@@ -365,7 +365,7 @@ func (o *cdeventOutput) eventType() string {
 	return o.schema.Type()
 }
 
-func planFields[T any](g *Engine, list []mappings.Field, judgements map[string]func(*T, *place) []byte) ([]field[T], error) {
+func planFields[T any](g *Engine, list []mappings.Field, judgements map[string]func(*T, *place) value) ([]field[T], error) {
 	var out []field[T]
 	for i := range list {
 		f := field[T]{Field: &list[i], vocabulary: g.vocabularies[list[i].Vocabulary], rule: "vocabulary " + list[i].Vocabulary}

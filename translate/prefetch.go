@@ -35,6 +35,7 @@ func (t *toEiffel) expectReferences() {
 		t.expect(t.subjectQuery(subject))
 	}
 	var environment SubjectKey
+	var artifact artifact
 	for i := range row.links {
 		l := &row.links[i]
 		v := root.Follow(l.reference)
@@ -50,8 +51,8 @@ func (t *toEiffel) expectReferences() {
 			if len(v.Str()) > maxID {
 				continue // the event is refused
 			}
-			a, _ := parseArtifact(v.Str(), g.settings.AllQualifiers)
-			k = a.subject()
+			artifact, _ = parseArtifact(v.Str(), g.settings.AllQualifiers)
+			k = artifact.subject()
 		default:
 			if source := v.Get("source").Str(); source != "" {
 				k.Source = source
@@ -65,6 +66,7 @@ func (t *toEiffel) expectReferences() {
 	}
 	if row.Learns == mappings.LearnIncarnation && environment.ID != "" {
 		t.expect(t.lineQuery(subject, environment))
+		t.expect(t.packageQuery(environment, artifact.pkg))
 	}
 	t.fetch()
 }
@@ -85,13 +87,11 @@ func (t *toCDEvents) expectTargets() {
 }
 
 // expectIncarnation asks what decides about a deployment whose artifact and environment are t.
-func (t *toCDEvents) expectIncarnation(named bool) {
+func (t *toCDEvents) expectIncarnation() {
 	if t.store == nil {
 		return
 	}
-	if !named {
-		t.expect(t.packageQuery(t.environment, t.artifact.pkg))
-	}
+	t.expect(t.packageQuery(t.environment, t.artifact.pkg))
 	t.expect(t.serviceQuery(t.environment, t.subject.ID))
 	t.expect(t.subjectQuery(t.environment))
 	t.expect(t.lineQuery(t.subject, t.environment))

@@ -25,6 +25,8 @@ type run struct {
 	learned []Fact
 
 	learnings arena.Arena // the records of learned
+	texts     arena.Arena // of the output
+	writer    jsondoc.Writer
 
 	// replaying: the ledger knows the choices made for this event, and they are repeated.
 	replaying bool
@@ -181,8 +183,11 @@ func (r *run) room() []byte { return r.learnings.Room(usualRecord) }
 
 func (r *run) keep(record []byte) []byte { return r.learnings.KeepBytes(record) }
 
-// usualRecord holds most records.
-const usualRecord = 256
+// usualRecord holds most records, and usualText most texts that are made.
+const (
+	usualRecord = 256
+	usualText   = 256
+)
 
 // refuse notes why the event cannot be translated; the first reason counts.
 func (r *run) refuse(err error) {

@@ -1,9 +1,5 @@
 package translate
 
-import (
-	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
-)
-
 // canceledBeforeStart tells whether the run was queued, as far as the ledger knows never started, and canceled.
 func (t *toEiffel) canceledBeforeStart() bool {
 	if t.markID != "" {
@@ -19,7 +15,7 @@ func (t *toEiffel) canceledBeforeStart() bool {
 }
 
 // outcomeDescription says what the outcome alone does not: the errors or the reason, and a word that no vocabulary has.
-func (t *toEiffel) outcomeDescription(at *place) []byte {
+func (t *toEiffel) outcomeDescription(at *place) value {
 	content := t.in.doc.Root().At("subject", "content")
 	text := content.Get("errors")
 	if text.Str() == "" {
@@ -29,28 +25,28 @@ func (t *toEiffel) outcomeDescription(at *place) []byte {
 	outcome := content.Get("outcome")
 	if _, known := t.g.vocabularies["conclusion"].eiffel(outcome.Str()); known || outcome.Str() == "" {
 		if text.Str() == "" {
-			return nil
+			return none
 		}
 		fidelity := Exact
 		if !known {
 			fidelity = OneWay // the inconclusive outcome comes back before it
 		}
 		t.move(text, at.at, rule, fidelity)
-		return text.Raw()
+		return value{doc: text}
 	}
 	t.move(outcome, at.at, rule, OneWay)
 	if text.Str() == "" {
-		return outcome.Raw()
+		return value{doc: outcome}
 	}
 	t.move(text, at.at, rule, OneWay)
-	return jsondoc.AppendString(nil, outcome.Str()+": "+text.Str())
+	return textValue(outcome.Str() + ": " + text.Str())
 }
 
 // buildConclusion is a success where the build made an artifact: build.finished has no outcome of its own.
-func (t *toEiffel) buildConclusion(*place) []byte {
+func (t *toEiffel) buildConclusion(*place) value {
 	conclusion := "INCONCLUSIVE"
 	if t.in.doc.Root().At("subject", "content", "artifactId").Str() != "" {
 		conclusion = "SUCCESSFUL"
 	}
-	return jsondoc.AppendString(nil, conclusion)
+	return textValue(conclusion)
 }

@@ -1,15 +1,14 @@
 package translate
 
-import (
-	"strings"
-
-	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
-)
+import "strings"
 
 // deploymentDescription says which service, artifact and environment a deployment is about, and from what to what.
-func (t *toEiffel) deploymentDescription(at *place) []byte {
+func (t *toEiffel) deploymentDescription(at *place) value {
 	predicate := t.name[strings.IndexByte(t.name, '.')+1:]
-	verb := map[string]string{deployed: "deployed", upgraded: "upgraded", rolledback: "rolled back"}[predicate]
+	verb := predicate
+	if predicate == rolledback {
+		verb = "rolled back"
+	}
 	content := t.in.doc.Root().At("subject", "content")
 	artifactID := content.Get("artifactId").Str()
 	if t.artifact != nil {
@@ -22,7 +21,7 @@ func (t *toEiffel) deploymentDescription(at *place) []byte {
 			return e.Artifact
 		})
 	}
-	text := append(make([]byte, 0, 256), "service "...)
+	text := append(t.texts.Room(usualText), "service "...)
 	text = append(append(text, t.subject.ID...), ' ')
 	text = append(append(text, verb...), " in environment "...)
 	text = append(append(text, content.At("environment", "id").Str()...), ": "...)
@@ -31,5 +30,5 @@ func (t *toEiffel) deploymentDescription(at *place) []byte {
 	}
 	text = append(text, artifactID...)
 	t.move(t.in.doc.Root().At("subject", "id"), at.at, "judgement deployment", OneWay)
-	return jsondoc.AppendString(nil, string(text))
+	return textValue(t.texts.Keep(text))
 }

@@ -55,15 +55,15 @@ func (t *toCDEvents) changeName() string {
 }
 
 // repositoryReference is the repository that the change is in, by its name, else by its URI.
-func (t *toCDEvents) repositoryReference(at *place) []byte {
+func (t *toCDEvents) repositoryReference(at *place) value {
 	data := t.in.doc.Root().Get("data")
 	for _, system := range []string{"gitIdentifier", "svnIdentifier", "hgIdentifier"} {
 		for _, name := range []string{"repoName", "repoUri"} {
 			if v := data.At(system, name); v.Str() != "" {
 				t.move(v, at.at+"/id", "judgement repository", OneWay)
-				return t.appendReference(at, SubjectKey{ID: v.Str()})
+				return t.referenceTo(at, SubjectKey{ID: v.Str()})
 			}
 		}
 	}
-	return nil
+	return none
 }

@@ -80,22 +80,22 @@ func (t *toCDEvents) findTestEnvironment() {
 }
 
 // testEnvironment writes the environment that a test ran in.
-func (t *toCDEvents) testEnvironment(at *place) []byte {
+func (t *toCDEvents) testEnvironment(at *place) value {
 	id, unknown := uuidOfURN(t.environment.ID)
 	switch {
 	case t.environment.ID == "":
-		return nil
+		return none
 	case unknown && !at.Required():
-		return nil
+		return none
 	case unknown:
 		return t.placeholder(at, id)
 	}
-	return t.appendReference(at, t.environment)
+	return t.referenceTo(at, t.environment)
 }
 
 // testSuiteRunReference is the test suite run in whose CONTEXT a test case stands, as the event or its TestCaseTriggered
 // says.
-func (t *toCDEvents) testSuiteRunReference(at *place) []byte {
+func (t *toCDEvents) testSuiteRunReference(at *place) value {
 	return t.reference(at, "testSuiteRun", "", func() string {
 		contexts := targets(t.links, linkContext)
 		if triggered := target(t.links, linkTestCase); triggered != "" {

@@ -23,7 +23,8 @@ type toCDEvents struct {
 	config      string
 	title       string // data.name of an activity
 	links       []EiffelLink
-	unresolved  bool // ARTIFACT or ENVIRONMENT of a deployment is unknown
+	members     [12]member // room for the content's
+	unresolved  bool       // ARTIFACT or ENVIRONMENT of a deployment is unknown
 }
 
 func (g *Engine) translateToCDEvents(in Event, from source) (Result, error) {
@@ -200,8 +201,8 @@ var choiceJudgements = map[string]func(*toCDEvents) string{
 	"ticket":          (*toCDEvents).ticketName,
 }
 
-// contentJudgements make a member of subject.content; nil leaves it out.
-var contentJudgements = map[string]func(*toCDEvents, *place) []byte{
+// contentJudgements make a member of subject.content.
+var contentJudgements = map[string]func(*toCDEvents, *place) value{
 	"environment":     (*toCDEvents).environmentReference,
 	"artifact":        (*toCDEvents).artifactID,
 	"change":          (*toCDEvents).changeReference,

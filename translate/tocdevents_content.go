@@ -19,7 +19,7 @@ func (t *toCDEvents) makeContent() (content, error) {
 	if t.out.custom {
 		return content{custom: t.dataWithoutMark()}, nil
 	}
-	members := make([]member, 0, len(t.row.content))
+	members := t.members[:0]
 	for i := range t.row.content {
 		f, at := &t.row.content[i], &t.out.content[i]
 		if !at.Named() {
@@ -30,7 +30,7 @@ func (t *toCDEvents) makeContent() (content, error) {
 			return content{}, err
 		}
 		if !v.exists() && f.Fill != "" {
-			v.raw = t.fillIn(at, f.Fill)
+			v = t.fillIn(at, f.Fill)
 		}
 		if v.exists() {
 			members = append(members, member{at.path, v})
@@ -116,7 +116,7 @@ func (t *toCDEvents) makeField(f *field[toCDEvents], at *place) (value, error) {
 			if known {
 				t.move(v, at.at, f.rule, Translated)
 			}
-			return textValue(word), nil
+			return textOrNone(word), nil
 		}
 		t.move(v, at.at, t.row.rule, Exact)
 		return value{doc: v}, nil
@@ -125,10 +125,10 @@ func (t *toCDEvents) makeField(f *field[toCDEvents], at *place) (value, error) {
 }
 
 // fillIn makes a placeholder for a required member that identifies something: the id of the event that would know, of the
-// event itself or of the target of a link (section 6). Nil if the member is not required.
-func (t *toCDEvents) fillIn(at *place, whose string) []byte {
+// event itself or of the target of a link (section 6). None if the member is not required.
+func (t *toCDEvents) fillIn(at *place, whose string) value {
 	if !at.Required() {
-		return nil
+		return none
 	}
 	id := t.in.ID
 	if whose != mappings.FillSelf {
@@ -140,14 +140,13 @@ func (t *toCDEvents) fillIn(at *place, whose string) []byte {
 }
 
 // placeholder is a true identifier in the place of one that is not known.
-func (t *toCDEvents) placeholder(at *place, id string) []byte {
+func (t *toCDEvents) placeholder(at *place, id string) value {
 	t.move(jsondoc.Value{}, at.at, "the id of the event that would know", OneWay)
 	t.diagnose("filled_in", "%s is required and unknown; it was filled with the id %s of the event that would know", strings.ReplaceAll(at.at[1:], "/", "."), id)
-	text := jsondoc.AppendString(nil, urnUUID+id)
 	if at.Member("id").Named() {
-		return append(append([]byte(`{"id":`), text...), '}')
+		return value{raw: append(jsondoc.AppendString([]byte(`{"id":`), urnUUID+id), '}')}
 	}
-	return text
+	return textValue(urnUUID + id)
 }
 
 // replaceMember writes an object with one member's value replaced.
@@ -170,15 +169,15 @@ func replaceMember(object jsondoc.Value, name string, value []byte) []byte {
 	return append(b, '}')
 }
 
-// appendReference writes {id, source} of a subject, for a place in the CDEvent.
-func (t *toCDEvents) appendReference(at *place, k SubjectKey) []byte {
-	b := append([]byte(nil), `{"id":`...)
+// referenceTo is {id, source} of a subject, for a place in the CDEvent.
+func (t *toCDEvents) referenceTo(at *place, k SubjectKey) value {
+	b := append(t.texts.Room(len(k.ID)+len(k.Source)+32), `{"id":`...)
 	b = jsondoc.AppendString(b, k.ID)
 	if k.Source != "" {
 		b = append(b, `,"source":`...)
 		b = jsondoc.AppendString(b, sourceAt(at.Member("source"), k.Source))
 	}
-	return append(b, '}')
+	return value{raw: t.texts.KeepBytes(append(b, '}'))}
 }
 
 // sourceAt is a subject's source as it can stand at a place in the CDEvent. The sources of tests and those in marks are free

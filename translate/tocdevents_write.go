@@ -8,7 +8,8 @@ import (
 func (t *toCDEvents) write(content content, links []relation, users *userData) (Event, error) {
 	e := Event{Protocol: CDEvents, ID: t.in.ID, Source: t.in.Source, Type: t.out.eventType(), Time: t.in.Time}
 	e.Version = versionOf(e.Type)
-	w := jsondoc.NewWriter(len(t.in.JSON)+768, t.in.doc.Len()+40)
+	t.writer = jsondoc.NewWriter(len(t.in.JSON)+768, t.in.doc.Len()+40)
+	w := &t.writer
 	w.Object()
 	w.Name("context")
 	w.Object()
@@ -25,13 +26,13 @@ func (t *toCDEvents) write(content content, links []relation, users *userData) (
 	if t.out.chainID && t.chain != "" {
 		w.Member("chainId", t.chain)
 	}
-	writeLinks(&w, links)
+	writeLinks(w, links)
 	w.Close()
-	if err := t.writeSubject(&w, &e, content); err != nil {
+	if err := t.writeSubject(w, &e, content); err != nil {
 		return Event{}, err
 	}
 	w.Name("customData")
-	if err := t.writeCustomData(&w, users); err != nil {
+	if err := t.writeCustomData(w, users); err != nil {
 		return Event{}, err
 	}
 	w.Member("customDataContentType", "application/json")
@@ -40,7 +41,7 @@ func (t *toCDEvents) write(content content, links []relation, users *userData) (
 	if t.out.full != "" {
 		s = nil // an overlay's type may have none
 	}
-	if err := t.seal(&w, &e, s); err != nil {
+	if err := t.seal(w, &e, s); err != nil {
 		return Event{}, err
 	}
 	return e, t.failure

@@ -22,12 +22,18 @@ type toEiffel struct {
 	links   []EiffelLink
 	have    linkIndex // of links
 
+	usual struct { // room for what most events have
+		links   [4]EiffelLink
+		members [8]member
+	}
+
 	environment SubjectKey // that the content names, if any
 	artifact    *artifact  // that the event is about or deploys, if any
 }
 
 func (g *Engine) translateToEiffel(in Event, s *schema.Schema, from source) (Result, error) {
 	t := &toEiffel{name: nameOf(&in, s)}
+	t.links = t.usual.links[:0]
 	t.prepare(g, in, from)
 	t.expectReferences()
 	t.recallChoices()

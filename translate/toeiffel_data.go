@@ -15,7 +15,7 @@ type entry struct {
 
 // makeData makes the row's members of data, then the custom data behind the mark.
 func (t *toEiffel) makeData() (data []member, custom []entry, err error) {
-	data = make([]member, 0, len(t.row.data))
+	data = t.usual.members[:0]
 	for i := range t.row.data {
 		f := &t.row.data[i]
 		if !f.place.Named() {
@@ -62,7 +62,7 @@ func (t *toEiffel) makeField(f *field[toEiffel], at *place) (value, error) {
 			if known {
 				t.move(v, at.at, f.rule, Translated)
 			}
-			return textValue(word), nil
+			return textOrNone(word), nil
 		}
 		if !at.Allows(text) {
 			continue
@@ -82,22 +82,22 @@ func (t *toEiffel) makeField(f *field[toEiffel], at *place) (value, error) {
 func (f *field[T]) rest(t *T, r *run, at *place, rule string, otherwise func(*vocabulary) string) value {
 	switch {
 	case f.by != nil:
-		raw := f.by(t, at)
-		if raw != nil {
+		v := f.by(t, at)
+		if v.exists() {
 			r.move(jsondoc.Value{}, at.at, f.rule, OneWay)
 		}
-		return value{raw: raw}
+		return v
 	case f.fixed != nil:
 		r.move(jsondoc.Value{}, at.at, rule, OneWay)
 		return value{raw: f.fixed}
 	case f.vocabulary != nil:
-		return textValue(otherwise(f.vocabulary))
+		return textOrNone(otherwise(f.vocabulary))
 	}
 	return value{}
 }
 
-// dataJudgements say what a member of data is where no field of the CDEvent gives it, as JSON; nil leaves it out.
-var dataJudgements = map[string]func(*toEiffel, *place) []byte{
+// dataJudgements say what a member of data is where no field of the CDEvent gives it.
+var dataJudgements = map[string]func(*toEiffel, *place) value{
 	"heading":            (*toEiffel).heading,
 	"deployment":         (*toEiffel).deploymentDescription,
 	"purl":               (*toEiffel).purl,

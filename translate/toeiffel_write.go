@@ -7,7 +7,8 @@ import (
 // beginEiffel begins an Eiffel event, up to the inside of its data. Members that the event's version does not have are left
 // out. more is about as many bytes as will follow, in as many values.
 func (t *toEiffel) beginEiffel(e *Event, source string, more, values int) *jsondoc.Writer {
-	w := jsondoc.NewWriter(more+len(source)+len(t.g.serializer)+256, values+32)
+	t.writer = jsondoc.NewWriter(more+len(source)+len(t.g.serializer)+256, values+32)
+	w := &t.writer
 	w.Object()
 	w.Name("meta")
 	w.Object()
@@ -26,7 +27,7 @@ func (t *toEiffel) beginEiffel(e *Event, source string, more, values int) *jsond
 	w.Close()
 	w.Name("data")
 	w.Object()
-	return &w
+	return w
 }
 
 // beginEntry begins an entry of custom data, up to its value. The entry is an object to close.

@@ -7,28 +7,35 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 )
 
-// value is a value on its way into the output: one of the input, or JSON that was made. The zero value is none.
+// value is a value on its way into the output: one of the input, a text, or JSON that was made. The zero value is none.
 type value struct {
-	doc jsondoc.Value
-	raw []byte
+	doc    jsondoc.Value
+	raw    []byte
+	text   string
+	isText bool
 }
 
-func (v value) exists() bool { return v.doc.Exists() || v.raw != nil }
+// none is a member that is left out.
+var none value
 
-// textValue is a string; none for the empty one.
-func textValue(s string) value {
-	if s == "" {
-		return value{}
-	}
-	return value{raw: jsondoc.AppendString(nil, s)}
-}
+func (v value) exists() bool { return v.doc.Exists() || v.raw != nil || v.isText }
+
+// textValue is a string.
+func textValue(s string) value { return value{text: s, isText: true} }
+
+// textOrNone is a string, and none for the empty one.
+func textOrNone(s string) value { return value{text: s, isText: s != ""} }
 
 func (v value) write(w *jsondoc.Writer) error {
-	if v.doc.Exists() {
+	switch {
+	case v.doc.Exists():
 		w.Splice(v.doc)
-		return nil
+	case v.isText:
+		w.String(v.text)
+	default:
+		return w.JSON(v.raw)
 	}
-	return w.JSON(v.raw)
+	return nil
 }
 
 // member is a value on its way into an object, below the names of its path.
@@ -38,7 +45,7 @@ type member struct {
 }
 
 func textMember(s string, path ...string) member {
-	return member{path, value{raw: jsondoc.AppendString(nil, s)}}
+	return member{path, textValue(s)}
 }
 
 // writeMembers writes members into the open object, in their order; those that share their first name stand together in an

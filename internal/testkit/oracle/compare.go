@@ -26,7 +26,7 @@ type Report struct {
 	groups map[string]*group // of unexplained differences, by kind
 	Reason []int             // by rule: the events, or states, that differ for it and for nothing that no rule explains
 	Keep   int               // how many examples of a kind to keep
-	Every  bool              // print all examples that were kept, not a few
+	Whole  bool              // print all examples that were kept, with what went in, and nothing shortened
 	total  int
 }
 
@@ -188,7 +188,7 @@ func (r *Report) event(head blockHead, oldLine, newLine []byte, rest *int, first
 		d.Block, d.Stream, d.Settings = head.Block, head.Stream, head.Settings
 		for _, side := range sides {
 			if side != nil {
-				d.At = side.At
+				d.At, d.Input = side.At, side.Text
 			}
 		}
 		rule := r.Expected.explain(d)
@@ -226,8 +226,8 @@ func (r *Report) unexplained(d *Difference, first bool) {
 	if first {
 		g.first++
 	}
-	// An example from every stream once, those first that nothing came before.
-	if !g.blocks[d.Block] {
+	// An example from every run once, those first that nothing came before; to print the whole, all.
+	if !g.blocks[d.Block] || r.Whole {
 		g.blocks[d.Block] = true
 		switch {
 		case len(g.examples) < r.Keep:
@@ -280,15 +280,21 @@ func (r *Report) Print(w io.Writer) {
 	for _, g := range kinds {
 		fmt.Fprintf(w, "%s: %d, in %d streams, the first there %d times\n", g.kind, g.n, len(g.blocks), g.first)
 		for i, d := range g.examples {
-			if i == 1 && g.first == 0 && !r.Every {
+			if i == 1 && g.first == 0 && !r.Whole {
 				break
 			}
 			other := ""
 			if d.OtherInput {
 				other = " (what went in differs already)"
 			}
-			old, new := around(d.Old, d.New)
+			old, new := d.Old, d.New
+			if !r.Whole {
+				old, new = around(d.Old, d.New)
+			}
 			fmt.Fprintf(w, "    block %d  %s  [%s]  event %s%s\n", d.Block, d.Stream, d.Settings, d.At, other)
+			if d.Input != "" {
+				fmt.Fprintf(w, "        in:  %s\n", oneLine(d.Input))
+			}
 			if d.Where != "" {
 				fmt.Fprintf(w, "        %s\n", shorten(d.Where, 300))
 			}
@@ -303,6 +309,15 @@ func (r *Report) Print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "%d streams in %d runs, %d events, %d outputs, %d errors, %d learned states; %d runs and %d events or states differ; %d differences are unexplained\n",
 		len(r.Streams), r.Blocks, r.Events, r.Outputs, r.Errors, r.States, r.DifferentBlocks, r.DifferentEvents, r.total)
+}
+
+// oneLine writes an event compactly if it is JSON, and quoted if not.
+func oneLine(text string) string {
+	var b bytes.Buffer
+	if json.Compact(&b, []byte(text)) == nil {
+		return b.String()
+	}
+	return fmt.Sprintf("%q", text)
 }
 
 // around shortens two texts to where they begin to differ.

@@ -16,7 +16,8 @@ type Difference struct {
 	Kind             string // what differs, in general; what rules name and the report groups by
 	Where            string // what differs, in particular
 	Old, New         string
-	OtherInput       bool // the event that went in was an output that differs already
+	Input            string // the event that went in, where the drivers say so
+	OtherInput       bool   // the event that went in was an output that differs already
 }
 
 // differences lists what two records of the same event say differently.

@@ -20,12 +20,12 @@ import (
 )
 
 // Static gives the streams of the examples and cases: those of the tree at root, and, where they are at hand, those of the
-// specifications and the collected cases in the folder shared. notes say what was not there.
-func Static(root, shared string, full bool) (streams []stream.Stream, notes []string, err error) {
+// specifications and the collected cases in the folder shared.
+func Static(root, shared string, full bool) ([]stream.Stream, error) {
 	c := &collector{root: root, shared: shared}
 	for _, collect := range []func() error{c.examples, c.life, c.overlays, c.fuzz, c.cases, c.specifications, c.collected} {
 		if err := collect(); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
 	for i := range c.streams {
@@ -43,13 +43,12 @@ func Static(root, shared string, full bool) (streams []stream.Stream, notes []st
 			}
 		}
 	}
-	return c.streams, c.notes, nil
+	return c.streams, nil
 }
 
 type collector struct {
 	root, shared string
 	streams      []stream.Stream
-	notes        []string
 }
 
 func (c *collector) add(name string, settings stream.Settings, texts ...[]byte) {
@@ -261,8 +260,7 @@ func (c *collector) cases() error {
 func (c *collector) specifications() error {
 	folder := filepath.Join(c.shared, "specs")
 	if _, err := os.Stat(folder); err != nil {
-		c.notes = append(c.notes, "the specifications are not at hand: their examples are left out")
-		return nil
+		return nil // the comparison says so
 	}
 	files, err := glob(folder, "cdevents/*/conformance")
 	if err != nil {
@@ -290,7 +288,6 @@ func (c *collector) specifications() error {
 func (c *collector) collected() error {
 	folder := filepath.Join(c.shared, "cases")
 	if _, err := os.Stat(folder); err != nil {
-		c.notes = append(c.notes, "the collected cases are not at hand and are left out")
 		return nil
 	}
 	files, err := glob(folder, "*/*")

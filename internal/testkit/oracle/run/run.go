@@ -14,6 +14,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/internal/testkit/oracle/jsontree"
 	"github.com/eiffelbridge/eiffelbridge/internal/testkit/oracle/stream"
+	"github.com/eiffelbridge/eiffelbridge/mappings"
 	"github.com/eiffelbridge/eiffelbridge/mappings/overlay"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
@@ -22,6 +23,7 @@ import (
 type Options struct {
 	Every, Offset int             // of the streams, every n-th from that on; 0: all
 	Only          map[string]bool // only these blocks, by their number; nil: all
+	Name          string          // only streams with this in their name; "": all
 	Texts         bool            // the events that went in stand in the records
 	Each          bool            // the state is written after each event
 	Freeze        *stream.Writer  // where the streams go with everything that went in as text of its own; may be nil
@@ -32,14 +34,17 @@ type Runner struct {
 	out      *bufio.Writer
 	options  Options
 	overlays map[string]string
-	engines  map[string]*translate.Engine
-	blocks   int
-	streams  int
+	// Reading a catalogue takes longer than most streams, so that engines share it. The name is that of the overlay.
+	catalogues map[string]*mappings.Catalogue
+	engines    map[string]*translate.Engine
+	blocks     int
+	streams    int
 }
 
 // New returns a runner that writes to w.
 func New(w io.Writer, o Options) *Runner {
-	return &Runner{out: bufio.NewWriterSize(w, 1<<18), options: o, overlays: map[string]string{}, engines: map[string]*translate.Engine{}}
+	return &Runner{out: bufio.NewWriterSize(w, 1<<18), options: o, overlays: map[string]string{},
+		catalogues: map[string]*mappings.Catalogue{}, engines: map[string]*translate.Engine{}}
 }
 
 // Corpus translates a whole corpus. Every variant of every stream is a block of lines; the last line of a block is "end".
@@ -60,6 +65,7 @@ func (r *Runner) Corpus(corpus io.Reader) error {
 func (r *Runner) stream(s *stream.Stream) error {
 	r.streams++
 	chosen := r.options.Every == 0 || r.streams%r.options.Every == r.options.Offset%r.options.Every
+	chosen = chosen && strings.Contains(s.Name, r.options.Name)
 	for _, v := range s.Variants {
 		r.blocks++
 		id := strconv.Itoa(r.blocks)
@@ -97,10 +103,25 @@ func (r *Runner) settings(s stream.Settings) (translate.Settings, error) {
 		translate.ReturningGiveBack, translate.ReturningDrop, translate.ReturningRestore, translate.ReturningTranslate,
 	}[word("returning", s.Returning, "drop", "restore", "translate")]
 	out.NoMapping = []translate.NoMapping{translate.NoMappingAnnounce, translate.NoMappingRefuse, translate.NoMappingDrop}[word("noMapping", s.NoMapping, "refuse", "drop")]
-	if err == nil && s.Overlay != "" {
-		out.Catalogue, err = overlay.Parse(nil, s.Overlay, []byte(r.overlays[s.Overlay]))
+	if err == nil {
+		out.Catalogue, err = r.catalogue(s.Overlay)
 	}
 	return out, err
+}
+
+func (r *Runner) catalogue(name string) (*mappings.Catalogue, error) {
+	c := r.catalogues[name]
+	if c != nil {
+		return c, nil
+	}
+	var err error
+	if name == "" {
+		c, err = mappings.Load()
+	} else {
+		c, err = overlay.Parse(nil, name, []byte(r.overlays[name]))
+	}
+	r.catalogues[name] = c
+	return c, err
 }
 
 func (r *Runner) engine(s stream.Settings) (*translate.Engine, error) {

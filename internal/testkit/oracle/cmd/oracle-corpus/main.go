@@ -43,12 +43,9 @@ func write() error {
 			return err
 		}
 	}
-	static, notes, err := corpus.Static(*root, *shared, *full)
+	static, err := corpus.Static(*root, *shared, *full)
 	if err != nil {
 		return err
-	}
-	for _, note := range notes {
-		fmt.Fprintln(os.Stderr, note)
 	}
 	for i := range static {
 		if !*examples {

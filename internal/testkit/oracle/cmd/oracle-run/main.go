@@ -27,6 +27,7 @@ func translateCorpus() error {
 	flag.IntVar(&o.Every, "every", 0, "take only every n-th stream")
 	flag.IntVar(&o.Offset, "offset", 0, "with -every: which of them")
 	only := flag.String("only", "", "take only the blocks with these numbers, separated by commas")
+	flag.StringVar(&o.Name, "stream", "", "take only streams with this in their name")
 	flag.BoolVar(&o.Texts, "texts", false, "write the events that went in as well")
 	flag.BoolVar(&o.Each, "each", false, "write the learned state after each event")
 	freeze := flag.String("freeze", "", "write a corpus to this file in which the outputs that go in again are texts of their own")

@@ -3,13 +3,16 @@
 //
 //	go run ./internal/testkit/oracle/cmd/oracle            everything
 //	go run ./internal/testkit/oracle/cmd/oracle -every 20  a twentieth of it
-//	go run ./internal/testkit/oracle/cmd/oracle -block 17  one run of a stream, with what went in
+//	go run ./internal/testkit/oracle/cmd/oracle -block 17  one run of a stream, with what went in and all that differs
+//
+// It exits with 1 if something differs that no rule explains, and with 2 if it could not compare.
 package main
 
 import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -44,8 +47,8 @@ type options struct {
 	events                                int
 	seed                                  uint64
 	every, offset, keep                   int
-	block                                 string
-	full, coverage, each, all             bool
+	block, stream                         string
+	full, coverage, each                  bool
 	inputs                                string
 }
 
@@ -62,6 +65,7 @@ func compare() (different bool, err error) {
 	flag.IntVar(&o.offset, "offset", 0, "with -every: which of them")
 	flag.IntVar(&o.keep, "show", 3, "how many examples of a kind of difference to show")
 	flag.StringVar(&o.block, "block", "", "take only the runs with these numbers, separated by commas; shows every difference, the learned state after each event, and what went in")
+	flag.StringVar(&o.stream, "stream", "", "take only streams with this in their name, such as cases/domain or generated/crowds")
 	flag.BoolVar(&o.full, "full", false, "run the examples with the full product of all settings (long)")
 	flag.BoolVar(&o.coverage, "coverage", false, "count what the events met in the base's engine")
 	flag.BoolVar(&o.each, "each", false, "compare the learned state after each event")
@@ -105,7 +109,7 @@ func compare() (different bool, err error) {
 			}
 		}
 		report := oracle.NewReport(expected)
-		report.Keep, report.Every = o.keep, o.block != ""
+		report.Keep, report.Whole = o.keep, o.block != ""
 		if o.block != "" {
 			report.Keep = 1000
 		}
@@ -124,6 +128,9 @@ func compare() (different bool, err error) {
 		}
 		if err := run(report, d, args); err != nil {
 			return false, err
+		}
+		if report.Events == 0 {
+			return false, errors.New("no stream was chosen: nothing was compared")
 		}
 		if report.Coverage != nil {
 			report.Coverage.Print(os.Stdout)
@@ -151,6 +158,9 @@ func (d *drivers) args(o *options) []string {
 	}
 	if o.block != "" {
 		args = append(args, "-only", o.block)
+	}
+	if o.stream != "" {
+		args = append(args, "-stream", o.stream)
 	}
 	return args
 }
@@ -181,6 +191,11 @@ func build(o *options) (*drivers, error) {
 	shared, err := filepath.Abs(o.shared)
 	if err != nil {
 		return nil, err
+	}
+	for _, part := range []string{"specs", "cases"} {
+		if _, err := os.Stat(filepath.Join(shared, part)); err != nil && o.corpus == "" {
+			fmt.Fprintf(os.Stderr, "%s is not at hand: its streams are left out (see -shared)\n", filepath.Join(o.shared, part))
+		}
 	}
 	cases, err := hash(shared, "specs", "cases")
 	if err != nil {
@@ -233,17 +248,13 @@ func buildBase(o *options, base, kept, shared string, d *drivers) error {
 	if o.corpus != "" {
 		return nil
 	}
-	part := d.corpus + ".part"
+	part := fmt.Sprintf("%s.%d.part", d.corpus, os.Getpid())
 	args := []string{"-root", tree, "-shared", shared, "-out", part, "-events", fmt.Sprint(o.events), "-seed", fmt.Sprint(o.seed)}
 	if o.full {
 		args = append(args, "-full")
 	}
-	said, err := output(tree, filepath.Join(kept, "oracle-corpus"), args...)
-	if err != nil {
+	if _, err := output(tree, filepath.Join(kept, "oracle-corpus"), args...); err != nil {
 		return err
-	}
-	if said != "" {
-		fmt.Fprintln(os.Stderr, said)
 	}
 	return os.Rename(part, d.corpus)
 }
