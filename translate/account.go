@@ -20,7 +20,7 @@ type account struct {
 	diagnostics []Diagnostic
 	said        lookup[Diagnostic, struct{}]
 	moves       []Move
-	pointers    arena.Arena // of losses
+	pointers    *arena.Arena // of losses
 }
 
 func (a *account) start(in *Event, s *Settings) {

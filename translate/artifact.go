@@ -9,6 +9,7 @@ import (
 
 // artifact is an artifact's identity, taken apart (section 2).
 type artifact struct {
+	from    string // what was read
 	text    string // as it was written; canonical where that was no purl
 	purl    string // canonical, all qualifiers
 	key     string // canonical, without the qualifiers that do not count

@@ -214,7 +214,7 @@ func (r *run) learnEntry(p *pair, e Entry) {
 	}
 	if !e.Removed {
 		q := r.packageQuery(p.environment, p.artifact.pkg)
-		key := r.keys.Keep(p.subject.AppendKey(r.keys.Room(usualKey)))
+		key := r.texts.Keep(p.subject.AppendKey(r.texts.Room(usualKey)))
 		if has, size, err := ledger.SetHas(r.get(q), key); err == nil && !has && size < SetSize(q.Kind) {
 			r.learn(q, Set{key}.Encode())
 		}

@@ -15,6 +15,9 @@ func (t *toEiffel) expectReferences() {
 	}
 	g, in := t.g, t.in
 	t.expect(t.contextQuery(in.ID))
+	if madeID(in.ID) {
+		t.expect(t.eventQuery(in.ID))
+	}
 	root := in.doc.Root()
 	for l := root.Get("context").Get("links").FirstChild(); l.Exists(); l = l.NextSibling() {
 		end := l.Get("target")
@@ -35,7 +38,6 @@ func (t *toEiffel) expectReferences() {
 		t.expect(t.subjectQuery(subject))
 	}
 	var environment SubjectKey
-	var artifact artifact
 	for i := range row.links {
 		l := &row.links[i]
 		v := root.Follow(l.reference)
@@ -51,8 +53,7 @@ func (t *toEiffel) expectReferences() {
 			if len(v.Str()) > maxID {
 				continue // the event is refused
 			}
-			artifact, _ = parseArtifact(v.Str(), g.settings.AllQualifiers)
-			k = artifact.subject()
+			k = t.parse(v.Str()).subject()
 		default:
 			if source := v.Get("source").Str(); source != "" {
 				k.Source = source
@@ -66,7 +67,7 @@ func (t *toEiffel) expectReferences() {
 	}
 	if row.Learns == mappings.LearnIncarnation && environment.ID != "" {
 		t.expect(t.lineQuery(subject, environment))
-		t.expect(t.packageQuery(environment, artifact.pkg))
+		t.expect(t.packageQuery(environment, t.parsed.pkg))
 	}
 	t.fetch()
 }

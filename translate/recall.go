@@ -30,12 +30,13 @@ type recall struct {
 	asked lookup[Query, struct{}] // what is in need
 	err   error                   // what reading the ledger came to
 
-	keys     arena.Arena
+	texts    arena.Arena // keys, what was read, and what is made
 	decoder  ledger.Decoder
 	events   lookup[string, *EiffelEvent]
 	subjects lookup[SubjectKey, *Subject]
 	contexts lookup[string, Contexts]
 	lines    []knownLine
+	line1    [1]knownLine // room for lines
 	batch    [batchSize + 1]Query
 	expected int // how many of batch will be asked
 	budget   budget
@@ -52,7 +53,7 @@ func (r *recall) undecided() bool { return len(r.need) > 0 || r.err != nil || r.
 
 // question makes a question of a key that was written into the room for keys.
 func (r *recall) question(kind FactKind, key []byte) Query {
-	return Query{Kind: kind, Key: r.keys.Keep(key)}
+	return Query{Kind: kind, Key: r.texts.Keep(key)}
 }
 
 // batchSize is how many questions are asked at once at most. What an event says of dozens of others is asked one by one.
@@ -175,7 +176,7 @@ func (r *recall) line(service, environment SubjectKey) *ledger.History {
 			return l.line
 		}
 	}
-	l, err := ledger.OpenLine(r.get, r.lineQuery(service, environment).Key)
+	l, err := r.decoder.OpenLine(r.get, r.lineQuery(service, environment).Key)
 	if err != nil {
 		r.account.diagnose("ledger", "the line of service %q in environment %q is damaged and was ignored", service.ID, environment.ID)
 	}
@@ -184,41 +185,41 @@ func (r *recall) line(service, environment SubjectKey) *ledger.History {
 }
 
 func (r *recall) subjectQuery(k SubjectKey) Query {
-	return r.question(SubjectFact, ledger.AppendSubjectKey(r.keys.Room(usualKey), k))
+	return r.question(SubjectFact, ledger.AppendSubjectKey(r.texts.Room(usualKey), k))
 }
 
 func (r *recall) nameQuery(kind, id string) Query {
-	return r.question(NameFact, ledger.AppendNameKey(r.keys.Room(usualKey), kind, id))
+	return r.question(NameFact, ledger.AppendNameKey(r.texts.Room(usualKey), kind, id))
 }
 
 func (r *recall) aliasQuery(k SubjectKey) Query {
-	return r.question(AliasFact, ledger.AppendAliasKey(r.keys.Room(usualKey), k))
+	return r.question(AliasFact, ledger.AppendAliasKey(r.texts.Room(usualKey), k))
 }
 
 func (r *recall) eventQuery(id string) Query {
-	return r.question(EventFact, ledger.AppendEventKey(r.keys.Room(usualKey), id))
+	return r.question(EventFact, ledger.AppendEventKey(r.texts.Room(usualKey), id))
 }
 
 func (r *recall) contextQuery(id string) Query {
-	return r.question(ContextFact, ledger.AppendContextKey(r.keys.Room(usualKey), id))
+	return r.question(ContextFact, ledger.AppendContextKey(r.texts.Room(usualKey), id))
 }
 
 func (r *recall) lineQuery(service, environment SubjectKey) Query {
-	return r.question(LineFact, ledger.AppendLineKey(r.keys.Room(usualKey), service, environment))
+	return r.question(LineFact, ledger.AppendLineKey(r.texts.Room(usualKey), service, environment))
 }
 
 func (r *recall) packageQuery(environment SubjectKey, pkg string) Query {
-	return r.question(PackageFact, ledger.AppendPackageKey(r.keys.Room(usualKey), environment, pkg))
+	return r.question(PackageFact, ledger.AppendPackageKey(r.texts.Room(usualKey), environment, pkg))
 }
 
 func (r *recall) serviceQuery(environment SubjectKey, id string) Query {
-	return r.question(ServiceFact, ledger.AppendServiceKey(r.keys.Room(usualKey), environment, id))
+	return r.question(ServiceFact, ledger.AppendServiceKey(r.texts.Room(usualKey), environment, id))
 }
 
 func (r *recall) runsQuery(environment SubjectKey) Query {
-	return r.question(RunsFact, ledger.AppendRunsKey(r.keys.Room(usualKey), environment))
+	return r.question(RunsFact, ledger.AppendRunsKey(r.texts.Room(usualKey), environment))
 }
 
 func (r *recall) decisionQuery(e *Event) Query {
-	return r.question(DecisionFact, ledger.AppendDecisionKey(r.keys.Room(usualKey), e.Protocol.Other().String(), e.Source, e.ID, e.Type))
+	return r.question(DecisionFact, ledger.AppendDecisionKey(r.texts.Room(usualKey), e.Protocol.Other().String(), e.Source, e.ID, e.Type))
 }

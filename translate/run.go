@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/eiffelbridge/eiffelbridge/internal/arena"
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // run is the state that the translation of one event has in either direction.
@@ -24,9 +24,10 @@ type run struct {
 	missing []Missing
 	learned []Fact
 
-	learnings arena.Arena // the records of learned
-	texts     arena.Arena // of the output
-	writer    jsondoc.Writer
+	writer jsondoc.Writer
+
+	parsed *artifact // the artifact that was read last
+	isPurl bool      // its text is a purl
 
 	// replaying: the ledger knows the choices made for this event, and they are repeated.
 	replaying bool
@@ -46,15 +47,21 @@ func (r *run) prepare(g *Engine, in Event, from source) {
 	r.g, r.event, r.recall = g, in, &r.records
 	r.choices = r.choice[:0]
 	r.account.start(&r.event, &g.settings)
+	r.records.texts.Size = textRoom
+	r.records.decoder = ledger.NewDecoder(&r.records.texts)
+	r.records.lines = r.records.line1[:0]
+	r.account.pointers = &r.records.texts
 	r.records.source, r.records.budget, r.records.account = from, newBudget(&r.event), &r.account
 	if r.records.facts == nil {
 		r.records.facts = &r.records.read
+		r.records.read.answers.entries = make([]entryOf[Query, []byte], 0, 16)
 	}
 }
 
 // prepareWithin begins the translation of an event that another carries: they share what they know.
 func (r *run) prepareWithin(outer *run, in Event) {
 	r.g, r.event, r.recall = outer.g, in, outer.recall
+	r.account.pointers = &r.texts
 	r.account.start(&r.event, &r.g.settings)
 }
 
@@ -179,12 +186,13 @@ func (r *run) learn(q Query, record []byte) {
 }
 
 // room is where a record is written that keep then keeps.
-func (r *run) room() []byte { return r.learnings.Room(usualRecord) }
+func (r *run) room() []byte { return r.texts.Room(usualRecord) }
 
-func (r *run) keep(record []byte) []byte { return r.learnings.KeepBytes(record) }
+func (r *run) keep(record []byte) []byte { return r.texts.KeepBytes(record) }
 
-// usualRecord holds most records, and usualText most texts that are made.
+// textRoom holds the texts of most translations, usualRecord most records, and usualText most texts that are made.
 const (
+	textRoom    = 3072
 	usualRecord = 256
 	usualText   = 256
 )
@@ -276,11 +284,21 @@ func (r *run) readArtifact(text string) *artifact {
 	if len(text) > maxID {
 		text = text[:maxID] // the event is refused
 	}
-	a, ok := parseArtifact(text, r.g.settings.AllQualifiers)
-	if !ok {
+	a := r.parse(text)
+	if !r.isPurl {
 		r.diagnose("not_a_purl", "the artifact id %q is no purl and was written as %s", shorten(text, 80), shorten(a.purl, 120))
 	}
-	return &a
+	return a
+}
+
+// parse is [parseArtifact]; the last artifact is remembered, which is mostly the only one.
+func (r *run) parse(text string) *artifact {
+	if r.parsed == nil || r.parsed.from != text {
+		a, ok := parseArtifact(text, r.g.settings.AllQualifiers)
+		a.from = text
+		r.parsed, r.isPurl = &a, ok
+	}
+	return r.parsed
 }
 
 // holds evaluates a row's condition; a row without one always counts.

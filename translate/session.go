@@ -33,11 +33,10 @@ func Ask(ctx context.Context, t Translator, ledger interface {
 }, in Event) (Result, error) {
 	if a, ok := t.(asker); ok {
 		result, err := a.ask(ctx, in, ledger)
-		var refused *EventError
-		if err != nil && !errors.As(err, &refused) {
-			return Result{}, fmt.Errorf("event %s: read the ledger: %w", shorten(in.ID, 80), err)
+		if err != nil {
+			return Result{}, ledgerError(in, err)
 		}
-		return result, err
+		return result, nil
 	}
 	var facts Facts
 	for range maxRounds {
@@ -57,6 +56,15 @@ func Ask(ctx context.Context, t Translator, ledger interface {
 		}
 	}
 	return Result{}, fmt.Errorf("event %s: the translator still asks after %d rounds", shorten(in.ID, 80), maxRounds)
+}
+
+// ledgerError is the error of a translation: one that is not the event's is the ledger's.
+func ledgerError(in Event, err error) error {
+	var refused *EventError
+	if errors.As(err, &refused) {
+		return err
+	}
+	return fmt.Errorf("event %s: read the ledger: %w", shorten(in.ID, 80), err)
 }
 
 // Session translates events one after the other and teaches the ledger what each taught: the loop that most programs

@@ -379,7 +379,9 @@ func (t *toEiffel) linkTarget(name string, number int, linkType, contextID strin
 			if s := t.illegal(linkType, contextID, "", path); s != "" {
 				return "-" + s
 			}
-			t.diagnose("unknown_target", "no event with the context id %q is known; the %s link points to that id itself", contextID, linkType)
+			text := append(t.texts.Room(usualText), "no event with the context id "...)
+			text = append(strconv.AppendQuote(text, contextID), " is known; the "...)
+			t.note("unknown_target", t.texts.Keep(append(append(text, linkType...), " link points to that id itself"...)))
 			return contextID
 		}
 		if s := t.illegal(linkType, target, targetType, path); s != "" {

@@ -27,16 +27,17 @@ func validate(in *Event) (*schema.Schema, error) {
 // members that all events of its protocol share are checked then, so that nothing is refused for its type.
 func check(in *Event) (*schema.Schema, []*EventError) {
 	s, err := schemaOf(in)
+	if err == nil {
+		return s, checkAgainst(in, s)
+	}
 	var unknownType *schema.UnknownTypeError
 	switch {
 	case errors.As(err, &unknownType):
 		return nil, checkHead(in)
-	case err != nil && in.Protocol == CDEvents:
+	case in.Protocol == CDEvents:
 		return nil, []*EventError{in.fail(CodeUnknownVersion, "/context/type", err.Error())}
-	case err != nil:
-		return nil, []*EventError{in.fail(CodeUnknownVersion, "/meta/version", err.Error())}
 	}
-	return s, checkAgainst(in, s)
+	return nil, []*EventError{in.fail(CodeUnknownVersion, "/meta/version", err.Error())}
 }
 
 // schemaOf is the schema of the event's own type and version.

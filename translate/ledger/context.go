@@ -44,7 +44,7 @@ func (e *Context) appendTo(b []byte) []byte {
 func DecodeContexts(record []byte) (Contexts, error) { return decoderOf(record).Contexts(record) }
 
 // Contexts reads a record, as [DecodeContexts] does.
-func (d *Decoder) Contexts(record []byte) (c Contexts, err error) {
+func (d Decoder) Contexts(record []byte) (c Contexts, err error) {
 	if len(record) == 0 {
 		return nil, nil
 	}

@@ -28,7 +28,7 @@ func (d Decision) AppendTo(b []byte) []byte {
 func DecodeDecision(record []byte) (Decision, error) { return decoderOf(record).Decision(record) }
 
 // Decision reads a record, as [DecodeDecision] does.
-func (d *Decoder) Decision(record []byte) (choices Decision, err error) {
+func (d Decoder) Decision(record []byte) (choices Decision, err error) {
 	r := d.read(record)
 	for r.next() {
 		if r.field == 1 {

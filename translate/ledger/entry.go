@@ -84,11 +84,13 @@ func (h *Head) AppendTo(b []byte) []byte {
 }
 
 // DecodeHead reads a record; a nil one is the head of an empty history. A [Line] is none.
-func DecodeHead(record []byte) (*Head, error) { return decoderOf(record).Head(record) }
+func DecodeHead(record []byte) (*Head, error) {
+	h, err := decoderOf(record).Head(record)
+	return &h, err
+}
 
 // Head reads a record, as [DecodeHead] does.
-func (d *Decoder) Head(record []byte) (*Head, error) {
-	h := &Head{}
+func (d Decoder) Head(record []byte) (h Head, err error) {
 	if len(record) == 0 {
 		return h, nil
 	}
@@ -112,6 +114,36 @@ func (d *Decoder) Head(record []byte) (*Head, error) {
 	}
 	h.Last.Stamp = s
 	return h, r.err
+}
+
+// supersedes tells whether a head is a later one of the history than another, by their records; false also where that takes
+// a closer look.
+func supersedes(later, record []byte) bool {
+	a, b := orderOf(later), orderOf(record)
+	return a.ok && b.ok && a.time > b.time && (a.epoch > b.epoch || a.epoch == b.epoch && a.entries > b.entries)
+}
+
+// headOrder is what orders the heads of a history, but for events of one time.
+type headOrder struct {
+	entries, epoch uint64
+	time           int64
+	ok             bool
+}
+
+func orderOf(record []byte) (o headOrder) {
+	r := reader{rest: record}
+	for r.next() {
+		switch r.field {
+		case 4:
+			o.entries = r.number
+		case 5:
+			o.epoch = r.number
+		case 6:
+			o.time, o.ok = r.timeWithin()
+		}
+	}
+	o.ok = o.ok && r.err == nil
+	return o
 }
 
 // merge keeps the head that was counted later. It counts entries that others add at the same time only once where nobody saw to

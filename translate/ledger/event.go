@@ -61,7 +61,7 @@ func DecodeEiffelEvent(record []byte) (*EiffelEvent, error) {
 }
 
 // EiffelEvent reads a record, as [DecodeEiffelEvent] does.
-func (d *Decoder) EiffelEvent(record []byte) (*EiffelEvent, error) {
+func (d Decoder) EiffelEvent(record []byte) (*EiffelEvent, error) {
 	e := &EiffelEvent{}
 	r := d.read(record)
 	for r.next() {

@@ -40,9 +40,8 @@ type History struct {
 	read Reader
 	line string // the key of its LineFact
 	head Head
-	room arena.Arena // for the facts of an entry
 
-	decoder Decoder
+	decoder Decoder // whose arena has the facts of an entry, too
 }
 
 // OpenHistory reads the head of a history. With an error the history is an empty one.
@@ -52,10 +51,15 @@ func OpenHistory(read Reader, service, environment SubjectKey) (*History, error)
 
 // OpenLine is OpenHistory by the key of the line.
 func OpenLine(read Reader, key string) (*History, error) {
-	h := &History{read: read, line: key}
-	head, err := h.decoder.Head(read(Query{Kind: LineFact, Key: key}))
+	return NewDecoder(&arena.Arena{}).OpenLine(read, key)
+}
+
+// OpenLine is [OpenLine] with texts in the decoder's arena.
+func (d Decoder) OpenLine(read Reader, key string) (*History, error) {
+	h := &History{read: read, line: key, decoder: d}
+	head, err := d.Head(read(Query{Kind: LineFact, Key: key}))
 	if err == nil {
-		h.head = *head
+		h.head = head
 	}
 	return h, err
 }
@@ -159,12 +163,13 @@ func (h *History) entries() []keyed {
 // Append appends to facts what the ledger must learn when an entry comes to the history. The history itself stays as it was
 // read: a second entry needs a reader that knows the first one's facts.
 func (h *History) Append(facts []Fact, e Entry) []Fact {
-	entry := Query{Kind: EntryFact, Key: h.room.Keep(appendEntryKey(h.room.Room(len(h.line)+64), h.line, e.Stamp))}
+	room := h.decoder.texts
+	entry := Query{Kind: EntryFact, Key: room.Keep(appendEntryKey(room.Room(len(h.line)+64), h.line, e.Stamp))}
 	var firstRun Fact
 	if !e.Removed {
 		key := e.ArtifactKey()
-		firstRun.Query = Query{Kind: FirstRunFact, Key: h.room.Keep(appendChildKey(h.room.Room(len(h.line)+len(key)+16), h.line, key))}
-		firstRun.Record = h.room.KeepBytes(e.Stamp.AppendTo(h.room.Room(32)))
+		firstRun.Query = Query{Kind: FirstRunFact, Key: room.Keep(appendChildKey(room.Room(len(h.line)+len(key)+16), h.line, key))}
+		firstRun.Record = room.KeepBytes(e.Stamp.AppendTo(room.Room(32)))
 	}
 	// Behind the last one there is none yet, so that nothing is asked.
 	if !h.Empty() && !h.head.Last.Before(e.Stamp) && h.read(entry) != nil {
@@ -181,8 +186,8 @@ func (h *History) Append(facts []Fact, e Entry) []Fact {
 		head.Last = e
 	}
 	facts = append(facts,
-		Fact{Query: entry, Record: h.room.KeepBytes(e.AppendTo(h.room.Room(128)))},
-		Fact{Query: Query{Kind: LineFact, Key: h.line}, Record: h.room.KeepBytes(head.AppendTo(h.room.Room(192)))})
+		Fact{Query: entry, Record: room.KeepBytes(e.AppendTo(room.Room(128)))},
+		Fact{Query: Query{Kind: LineFact, Key: h.line}, Record: room.KeepBytes(head.AppendTo(room.Room(192)))})
 	if !e.Removed {
 		facts = append(facts, firstRun)
 	}

@@ -72,6 +72,7 @@ type change struct {
 	old    Record
 	known  bool
 	record []byte // nil: forgotten
+	fresh  bool   // the record is the ledger's own, not a caller's
 }
 
 // change notes what a fact makes of its key.
@@ -83,7 +84,7 @@ func (l *Memory) change(f *Fact) error {
 	if at < 0 {
 		old, known := l.records[f.Query]
 		at = len(l.changes)
-		l.changes = append(l.changes, change{f.Query, old, known, old.Bytes})
+		l.changes = append(l.changes, change{f.Query, old, known, old.Bytes, true})
 	}
 	c := &l.changes[at]
 	if f.Forget {
@@ -91,13 +92,14 @@ func (l *Memory) change(f *Fact) error {
 		return nil
 	}
 	if c.record == nil {
-		c.record = f.Record // whatever the kind; put copies it
+		c.record, c.fresh = f.Record, false // whatever the kind; put copies it
 		return nil
 	}
 	record, err := Merge(f.Query.Kind, c.record, f.Record)
 	if err != nil {
 		return fmt.Errorf("apply %s %s: %w", f.Query.Kind, f.Query.Key, err)
 	}
+	c.fresh = c.fresh || len(record) > 0 && &record[0] != &c.record[0]
 	c.record = record
 	return nil
 }
@@ -109,6 +111,8 @@ func (l *Memory) put(c *change) {
 		l.index.Remove(c.query)
 		l.forgot[c.query.Kind] = l.revision
 	case c.record == nil, c.known && string(c.old.Bytes) == string(c.record):
+	case c.known && c.fresh:
+		l.records[c.query] = Record{c.record, l.revision}
 	case c.known:
 		l.records[c.query] = Record{bytes.Clone(c.record), l.revision}
 	default:

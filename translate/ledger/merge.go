@@ -1,7 +1,10 @@
 package ledger
 
 import (
+	"bytes"
 	"fmt"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/arena"
 )
 
 // Merge unites a record with a delta of the same kind and gives the new record; either may be nil. It does not retain the
@@ -11,7 +14,7 @@ func Merge(kind FactKind, old, delta []byte) ([]byte, error) {
 		// A copy of a delta is the record, whatever the kind.
 		return append([]byte{}, delta...), nil
 	}
-	dec := decoderOf(old)
+	dec := Decoder{&arena.Arena{Size: 2*(len(old)+len(delta)) + 32}}
 	switch kind {
 	case SubjectFact:
 		s, err := dec.Subject(old)
@@ -46,6 +49,9 @@ func Merge(kind FactKind, old, delta []byte) ([]byte, error) {
 		}
 		return c.merge(d).Encode(), nil
 	case LineFact:
+		if supersedes(delta, old) {
+			return bytes.Clone(delta), nil
+		}
 		h, err := dec.Head(old)
 		if err != nil {
 			return nil, err
@@ -54,9 +60,15 @@ func Merge(kind FactKind, old, delta []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		h.merge(d)
+		h.merge(&d)
 		return h.Encode(), nil
 	case FirstRunFact:
+		earlier, later := reader{rest: old}, reader{rest: delta}
+		before, ok1 := earlier.time()
+		after, ok2 := later.time()
+		if ok1 && ok2 && before < after {
+			return old, nil
+		}
 		s, err := dec.Stamp(old)
 		if err != nil {
 			return nil, err

@@ -39,7 +39,7 @@ func (s Set) AppendTo(b []byte) []byte {
 func DecodeSet(record []byte) (Set, error) { return decoderOf(record).Set(record) }
 
 // Set reads a record, as [DecodeSet] does.
-func (d *Decoder) Set(record []byte) (s Set, err error) {
+func (d Decoder) Set(record []byte) (s Set, err error) {
 	if len(record) == 0 {
 		return nil, nil
 	}

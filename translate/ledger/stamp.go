@@ -66,7 +66,7 @@ func (s Stamp) Encode() []byte { return s.AppendTo([]byte{}) }
 func DecodeStamp(record []byte) (Stamp, error) { return decoderOf(record).Stamp(record) }
 
 // Stamp reads a record, as [DecodeStamp] does.
-func (d *Decoder) Stamp(record []byte) (Stamp, error) {
+func (d Decoder) Stamp(record []byte) (Stamp, error) {
 	r := d.read(record)
 	s := r.stamp()
 	return s, r.err
@@ -90,4 +90,19 @@ func (r *reader) stampWithin() Stamp {
 	s := m.stamp()
 	r.failed(m.err)
 	return s
+}
+
+// timeWithin reads the time of the stamp that the field is.
+func (r *reader) timeWithin() (ms int64, ok bool) {
+	m := r.within()
+	return m.time()
+}
+
+func (r *reader) time() (ms int64, ok bool) {
+	for r.next() {
+		if r.field == 1 {
+			ms = r.int()
+		}
+	}
+	return ms, r.err == nil
 }

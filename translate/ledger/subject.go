@@ -127,7 +127,7 @@ func (s *Subject) AppendTo(b []byte) []byte {
 func DecodeSubject(record []byte) (*Subject, error) { return decoderOf(record).Subject(record) }
 
 // Subject reads a record, as [DecodeSubject] does.
-func (d *Decoder) Subject(record []byte) (*Subject, error) {
+func (d Decoder) Subject(record []byte) (*Subject, error) {
 	s := &Subject{}
 	if len(record) == 0 {
 		return s, nil

@@ -97,15 +97,18 @@ type reader struct {
 	err    error
 }
 
-// Decoder reads records whose texts share their memory, as those do that one translation reads. The zero value is ready for use;
-// it is not safe for concurrent use. The functions of the same names give each record memory of its own.
-type Decoder struct{ texts arena.Arena }
+// Decoder reads records whose texts share their memory, as those do that one translation reads. It is not safe for concurrent
+// use. The functions of the same names give each record memory of its own.
+type Decoder struct{ texts *arena.Arena }
 
-func decoderOf(record []byte) *Decoder {
-	return &Decoder{texts: arena.Arena{Size: 2*len(record) + 32}}
+// NewDecoder makes a decoder with texts in an arena.
+func NewDecoder(texts *arena.Arena) Decoder { return Decoder{texts} }
+
+func decoderOf(record []byte) Decoder {
+	return Decoder{&arena.Arena{Size: 2*len(record) + 32}}
 }
 
-func (d *Decoder) read(record []byte) reader { return reader{rest: record, texts: &d.texts} }
+func (d Decoder) read(record []byte) reader { return reader{rest: record, texts: d.texts} }
 
 // within reads the message that the field is.
 func (r *reader) within() reader { return reader{rest: r.bytes, texts: r.texts} }
