@@ -1,13 +1,18 @@
 package cli
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -155,5 +160,115 @@ func TestInterruptWhileWaiting(t *testing.T) {
 	if code := Main(context.Background(), Environment{Args: []string{"ledger", "export", "--ledger", path}, Stdin: strings.NewReader(""), Stdout: &list,
 		Stderr: &errs, LookupEnv: os.LookupEnv}); code != Done || !strings.Contains(list.String(), `"prod"`) {
 		t.Errorf("exit code %d: the ledger has not learned: %s%s", code, list.String(), errs.String())
+	}
+}
+
+// TestEveryOrder gives files that can be read and files that cannot in every order: whatever stands before a file, what
+// becomes of it is the same.
+func TestEveryOrder(t *testing.T) {
+	dir, err := filepath.Abs(filepath.Join("testdata", "unreadable"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := []string{"bom-crlf.json", "utf16.json", "empty-arrays.json", "truncated.jsonl", "nowhere.json"}
+	// By file: the ids that its report names, with ! where one failed.
+	want := map[string]string{
+		"bom-crlf.json": "bom", "utf16.json": "!", "empty-arrays.json": "", "truncated.jsonl": "t1 ! t3 !", "nowhere.json": "!",
+	}
+	orders := 0
+	permute(files, func(order []string) {
+		orders++
+		report := filepath.Join(t.TempDir(), "report.jsonl")
+		args := []string{"translate", "--report", report}
+		for _, name := range order {
+			args = append(args, filepath.Join(dir, name))
+		}
+		var stdout, stderr bytes.Buffer
+		code := Main(context.Background(), Environment{Args: args, Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr,
+			LookupEnv: func(string) (string, bool) { return "", false }})
+		if code != Failed {
+			t.Errorf("%v: exit %d\n%s", order, code, stderr.String())
+		}
+		if n := strings.Count(stdout.String(), "\n"); n != 3 {
+			t.Errorf("%v: %d events, want 3", order, n)
+		}
+		if n := strings.Count(stderr.String(), "\n"); n != 4 {
+			t.Errorf("%v: %d errors, want 4:\n%s", order, n, stderr.String())
+		}
+		text, err := os.ReadFile(report)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string][]string{}
+		var met []string
+		for line := range strings.Lines(string(text)) {
+			var r struct {
+				File, ID string
+				Index    int
+				Error    *string
+			}
+			if err := json.Unmarshal([]byte(line), &r); err != nil {
+				t.Fatal(err)
+			}
+			name := filepath.Base(r.File)
+			if r.Index != len(got[name]) {
+				t.Errorf("%v: %s has the number %d twice or late", order, name, r.Index)
+			}
+			if len(met) == 0 || met[len(met)-1] != name {
+				met = append(met, name)
+			}
+			if r.Error != nil {
+				r.ID = "!"
+			}
+			got[name] = append(got[name], r.ID)
+		}
+		for name, ids := range want {
+			if g := strings.Join(got[name], " "); g != ids {
+				t.Errorf("%v: %s: %q, want %q", order, name, g, ids)
+			}
+		}
+		if wantMet := slices.DeleteFunc(slices.Clone(order), func(name string) bool { return want[name] == "" }); !slices.Equal(met, wantMet) {
+			t.Errorf("the report has the order %v, want %v", met, wantMet)
+		}
+	})
+	if orders != 120 {
+		t.Errorf("%d orders", orders)
+	}
+}
+
+// permute calls f with every order of some names.
+func permute(names []string, f func([]string)) {
+	var rest func(k int)
+	rest = func(k int) {
+		if k == len(names) {
+			f(slices.Clone(names))
+			return
+		}
+		for i := k; i < len(names); i++ {
+			names[k], names[i] = names[i], names[k]
+			rest(k + 1)
+			names[k], names[i] = names[i], names[k]
+		}
+	}
+	rest(0)
+}
+
+// TestInputThatBreaks has a stream that can be read no further: what came is translated, and the next file too.
+func TestInputThatBreaks(t *testing.T) {
+	event := string(read(t, filepath.Join("testdata", "unreadable", "good.json")))
+	for _, verb := range []string{"translate", "validate", "explain"} {
+		var stdout, stderr bytes.Buffer
+		code := Main(context.Background(), Environment{
+			Args:   []string{verb, "-", filepath.Join("testdata", "unreadable", "bom-crlf.json")},
+			Stdin:  io.MultiReader(strings.NewReader(event), iotest.ErrReader(errors.New("the line is dead"))),
+			Stdout: &stdout, Stderr: &stderr, LookupEnv: func(string) (string, bool) { return "", false },
+		})
+		all := stdout.String() + stderr.String()
+		if code != Failed || !strings.Contains(all, "the line is dead") {
+			t.Errorf("%s: exit %d\n%s", verb, code, all)
+		}
+		if want := map[string]string{"translate": "bom", "validate": "2 events, 2 valid, 0 not; 1 finding", "explain": "bom"}[verb]; !strings.Contains(all, want) {
+			t.Errorf("%s: no %q in\n%s", verb, want, all)
+		}
 	}
 }

@@ -131,7 +131,7 @@ type errorChange struct {
 
 // compare translates events by two catalogues and shows what differs.
 func (c *command) compare(ctx context.Context, flags *translation, old []string, machine bool, files []string) (err error) {
-	if _, err := c.existing(files); err != nil {
+	if err := c.existing(files); err != nil {
 		return err
 	}
 	if slices.Contains(old, "none") || slices.Contains(old, "") {
@@ -160,15 +160,18 @@ func (c *command) compare(ctx context.Context, flags *translation, old []string,
 			sessions[i].Unresolved = translate.Fail
 		}
 	}
-	all, different := 0, 0
+	all, different, unread := 0, 0, 0
 	counts := map[string]int{}
 	err = c.eachEvent(ctx, files, func(in *input) error {
-		all++
-		problem := in.Err
-		if problem == nil {
-			problem = flags.check(&in.Event)
+		if !in.isFile() {
+			all++
 		}
-		if problem != nil {
+		if in.Err != nil {
+			unread++
+			c.reportError(in, in.Err)
+			return nil
+		}
+		if flags.check(&in.Event) != nil {
 			return nil // it fails the same under both
 		}
 		var outcomes [2]outcome
@@ -197,7 +200,7 @@ func (c *command) compare(ctx context.Context, flags *translation, old []string,
 	}
 	fmt.Fprintf(c.err, "%d of %s come out differently: outputs added %d, removed %d, changed %d\n", different, count(all, "event"),
 		counts["added"], counts["removed"], counts["changed"])
-	if different > 0 {
+	if different > 0 || unread > 0 {
 		return errFailed
 	}
 	return nil

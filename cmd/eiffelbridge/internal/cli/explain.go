@@ -46,7 +46,7 @@ ledger is only read. Events of the same input know the ones before them, as with
 }
 
 func (c *command) explain(ctx context.Context, flags *translation, colour string, files []string) (err error) {
-	if _, err := c.existing(files); err != nil {
+	if err := c.existing(files); err != nil {
 		return err
 	}
 	engine, err := flags.engine(c, flags.mappings, true)
@@ -156,11 +156,15 @@ func (e *explanation) failure(problem *translate.EventError) {
 		findings = translate.Validate(e.in.Event)
 	}
 	e.section("cannot be translated")
+	whole := "the event"
+	if e.in.isFile() {
+		whole = "the file"
+	}
 	var rows [][]cell
 	for _, f := range findings {
 		pointer := f.Pointer
 		if pointer == "" {
-			pointer = "the event"
+			pointer = whole
 		}
 		rows = append(rows, []cell{{oneLine(pointer), plain}, {oneLine(f.Message), red}})
 	}

@@ -26,28 +26,42 @@ MiB.
 An event that breaks a rule (JSON, duplicate member names, UTF-8, the schema) fails, and the next
 one is read. Where even its end cannot be found, because a bracket or a quote is missing, reading
 goes on with the next line that can begin an event: with JSON lines that is always the next line.
-Events are numbered per file, from 0.`
+Events are numbered per file, from 0. A file that cannot be read fails like an event, and the next
+file is read; if none of them is there, nothing is done.`
 
-// input is one event of the input, or a place that should have been one.
+// input is one event of the input, a place that should have been one, or a file that cannot be read.
 type input struct {
 	File  string // as the user named it; "-" for standard input
-	Index int
-	Line  int
+	Index int    // of a file: how many events of it were read
+	Line  int    // 0 for a file
 	Event translate.Event
 	Err   error // nil if Event is there; a *translate.EventError
 }
 
+// isFile tells whether it is the file that cannot be read.
+func (in *input) isFile() bool { return in.Line == 0 }
+
 // where names the place as compilers do.
-func (in *input) where() string { return fmt.Sprintf("%s:%d: event %d", in.File, in.Line, in.Index) }
+func (in *input) where() string {
+	if in.isFile() {
+		return in.File
+	}
+	return fmt.Sprintf("%s:%d: event %d", in.File, in.Line, in.Index)
+}
 
-// codeTarget is the code of an event that is in the protocol already that --to asks for.
-const codeTarget = "target_protocol"
+// The codes of errors that are not the translation's.
+const (
+	codeTarget = "target_protocol" // the event is in the protocol already that --to asks for
+	codeFile   = "unreadable_file"
+)
 
-// eachEvent reads the files and calls f for every event. It returns f's error, or that of reading.
+// eachEvent reads the files and calls f for every event, and for every file that cannot be read. It returns f's error.
 func (c *command) eachEvent(ctx context.Context, files []string, f func(*input) error) error {
-	files, err := c.existing(files)
-	if err != nil {
+	if err := c.existing(files); err != nil {
 		return err
+	}
+	if len(files) == 0 {
+		files = []string{"-"}
 	}
 	for _, name := range files {
 		if err := c.eachEventOf(ctx, name, f); err != nil {
@@ -57,41 +71,68 @@ func (c *command) eachEvent(ctx context.Context, files []string, f func(*input) 
 	return nil
 }
 
-// existing finds files that are not there before anything is done, since that is a wrong command line.
-func (c *command) existing(files []string) ([]string, error) {
-	if len(files) == 0 {
-		files = []string{"-"}
-	}
+// existing finds out before anything is done that none of the files can be read: that is a wrong command line. One among
+// others fails when its turn comes.
+func (c *command) existing(files []string) error {
+	var first error
 	for _, name := range files {
 		if name == "-" {
-			if isTerminal(c.env.Stdin) {
-				fmt.Fprintln(c.err, "eiffelbridge: reading events from the terminal; end with Ctrl-D")
-			}
-			continue
+			return nil
 		}
-		info, err := os.Stat(name)
-		if err != nil {
-			return nil, &configError{fmt.Errorf("cannot read the events: %w", err)}
+		err := readable(name)
+		if err == nil {
+			return nil
 		}
-		if info.IsDir() {
-			return nil, &configError{fmt.Errorf("cannot read the events: %s is a folder; name the files in it", name)}
+		if first == nil {
+			first = err
 		}
 	}
-	return files, nil
+	if first == nil {
+		return nil // there is standard input
+	}
+	return &configError{fmt.Errorf("cannot read the events: %w", first)}
+}
+
+// readable says why a file cannot be read.
+func readable(name string) error {
+	info, err := os.Stat(name)
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return fmt.Errorf("%s is a folder; name the files in it", name)
+	}
+	return nil
 }
 
 func (c *command) eachEventOf(ctx context.Context, name string, f func(*input) error) error {
+	// What is wrong with the file already has its name, which stands before it in all that is said.
+	failed := func(index int, err error) error {
+		message := strings.TrimPrefix(err.Error(), name+" ")
+		var path *os.PathError
+		if errors.As(err, &path) {
+			message = "cannot be read: " + path.Err.Error()
+		}
+		return f(&input{File: name, Index: index, Err: &translate.EventError{Code: codeFile, Message: message}})
+	}
 	stream := c.env.Stdin
-	if name != "-" {
+	if name == "-" {
+		if isTerminal(c.env.Stdin) {
+			fmt.Fprintln(c.err, "eiffelbridge: reading events from the terminal; end with Ctrl-D")
+		}
+	} else {
+		if err := readable(name); err != nil {
+			return failed(0, err)
+		}
 		file, err := os.Open(name)
 		if err != nil {
-			return &configError{fmt.Errorf("cannot read the events: %w", err)}
+			return failed(0, err)
 		}
 		defer file.Close()
 		stream = file
 	}
 	reader := eventreader.New(&interruptible{ctx: ctx, in: stream})
-	for {
+	for index := 0; ; index++ {
 		item, err := reader.Next()
 		switch {
 		case errors.Is(err, io.EOF):
@@ -99,7 +140,7 @@ func (c *command) eachEventOf(ctx context.Context, name string, f func(*input) e
 		case errors.Is(err, errInterrupted):
 			return err
 		case err != nil:
-			return fmt.Errorf("read %s: %w", name, err)
+			return failed(index, err)
 		}
 		in := input{File: name, Index: item.Index, Line: item.Line, Err: item.Err}
 		if in.Err == nil {

@@ -242,7 +242,7 @@ taught with them: give the same --mappings.
 }
 
 func (c *command) backfill(ctx context.Context, path string, overlays, files []string) (err error) {
-	if _, err := c.existing(files); err != nil {
+	if err := c.existing(files); err != nil {
 		return err
 	}
 	catalogue, err := c.catalogue(overlays)
@@ -261,7 +261,7 @@ func (c *command) backfill(ctx context.Context, path string, overlays, files []s
 	defer func() { err = errors.Join(err, store.Close()) }()
 	facts := newCollector(store, store.Apply)
 	session := translate.NewSession(engine, facts)
-	var cdevents, eiffel, failed int
+	var cdevents, eiffel, failed, unread int
 	progress := c.progress()
 	err = c.eachEvent(ctx, files, func(in *input) error {
 		problem := in.Err
@@ -272,6 +272,11 @@ func (c *command) backfill(ctx context.Context, path string, overlays, files []s
 		switch {
 		case problem != nil && !errors.As(problem, &e):
 			return fmt.Errorf("%s: %w", in.where(), problem)
+		case in.isFile():
+			unread++
+			progress.clear()
+			c.reportError(in, problem)
+			return nil
 		case problem != nil:
 			failed++
 			progress.clear()
@@ -290,7 +295,7 @@ func (c *command) backfill(ctx context.Context, path string, overlays, files []s
 	if err != nil {
 		return err
 	}
-	if failed > 0 {
+	if failed > 0 || unread > 0 {
 		return errFailed
 	}
 	return nil

@@ -166,7 +166,7 @@ became of each event as JSON lines.
 events are not written: they are translated by those of --mappings and by those of --compare, each
 with a memory of its own, and what comes out differently is shown, event by event and by JSON
 pointer. The ledger, if one is given, is only read then. The last line, on standard error, is a
-summary. The exit code is 0 if nothing differs and 1 if something does.`,
+summary. The exit code is 0 if nothing differs, and 1 if something does or could not be read.`,
 		Example: `  eiffelbridge translate events.jsonl
   curl -s https://example.com/events.json | eiffelbridge translate --to eiffel -
   eiffelbridge translate --ledger ledger monday.jsonl > monday-eiffel.jsonl
@@ -209,8 +209,11 @@ summary. The exit code is 0 if nothing differs and 1 if something does.`,
 }
 
 func (c *command) translate(ctx context.Context, flags *translation, reportPath string, files []string) (err error) {
-	if _, err := c.existing(files); err != nil {
+	if err := c.existing(files); err != nil {
 		return err
+	}
+	if err := mayBeReport(reportPath, files); err != nil {
+		return &configError{err}
 	}
 	session, closeLedger, err := flags.session(ctx, c)
 	if err != nil {
@@ -275,6 +278,36 @@ func (c *command) translate(ctx context.Context, flags *translation, reportPath 
 	return nil
 }
 
+// reportStart is how a report begins.
+const reportStart = `{"file":`
+
+// mayBeReport refuses to write the report over a file of events: one that is read, as when the name was meant to be that
+// of the input, or any other that is no report.
+func mayBeReport(path string, files []string) error {
+	if path == "" {
+		return nil
+	}
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return nil // whether it can be written, is found out when it is
+	}
+	for _, name := range files {
+		if other, err := os.Stat(name); err == nil && os.SameFile(info, other) {
+			return fmt.Errorf("the report would overwrite the events of %s; name another file with --report", name)
+		}
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("cannot write the report: %w", err)
+	}
+	defer file.Close()
+	head := make([]byte, len(reportStart))
+	if n, err := io.ReadFull(file, head); n > 0 && (err != nil || string(head) != reportStart) {
+		return fmt.Errorf("%s is there and is no report; name another file with --report", path)
+	}
+	return nil
+}
+
 // reported is a line of the report.
 type reported struct {
 	File        string                 `json:"file"`
@@ -305,6 +338,9 @@ func reportLine(in *input, result *translate.Result, problem error) []byte {
 		var e *translate.EventError
 		if errors.As(problem, &e) && line.ID == "" && line.Type == "" {
 			line.ID, line.Type = e.ID, e.Type
+		}
+		if in.isFile() {
+			text = strings.TrimPrefix(text, "event: ")
 		}
 	}
 	var b strings.Builder

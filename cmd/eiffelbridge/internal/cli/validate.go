@@ -39,7 +39,9 @@ The last line, on standard error, is a summary. The exit code is 1 if there is a
 			}
 		}
 		err := c.eachEvent(ctx, args, func(in *input) error {
-			events++
+			if !in.isFile() {
+				events++
+			}
 			before := findings
 			if in.Err != nil {
 				var e *translate.EventError
@@ -52,7 +54,7 @@ The last line, on standard error, is a summary. The exit code is 1 if there is a
 					find(in, e)
 				}
 			}
-			if findings > before {
+			if findings > before && !in.isFile() {
 				invalid++
 			}
 			return writing

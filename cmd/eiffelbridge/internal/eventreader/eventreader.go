@@ -44,6 +44,7 @@ type Reader struct {
 	comma     bool // since the last element
 	torn      bool // an element had no end: commas and the closing bracket are no longer asked for
 	begun     bool
+	ended     bool // the rest cannot be read
 }
 
 // New returns a reader of events of at most [MaxEvent] bytes.
@@ -59,7 +60,9 @@ var (
 	errNoElement = errors.New("the array has a comma without an element; remove the comma")
 	errNoComma   = errors.New("a comma is missing before this element of the array")
 	errComma     = errors.New("a comma stands between events that are in no array; put [ ] around them or each on a line of its own")
-	errUTF16     = errors.New("the input is UTF-16; convert it to UTF-8 first")
+	errUTF16     = errors.New("the input is UTF-16, and JSON is UTF-8; convert it first, as with iconv -f UTF-16 -t UTF-8")
+	errUTF32     = errors.New("the input is UTF-32, and JSON is UTF-8; convert it first, as with iconv -f UTF-32 -t UTF-8")
+	errGzip      = errors.New("the input is compressed; decompress it first, as with gzip -dc")
 )
 
 // cutError says that an event has no end.
@@ -72,8 +75,13 @@ func (r *Reader) Next() (Item, error) {
 	if !r.begun {
 		r.begun = true
 		if err := r.begin(); err != nil {
-			return Item{}, err
+			// Nothing in it can be told apart.
+			r.ended = true
+			return r.item(1, nil, err), nil
 		}
+	}
+	if r.ended {
+		return Item{}, io.EOF
 	}
 	for {
 		c, ok := r.peek()
@@ -131,15 +139,21 @@ func (r *Reader) item(line int, text []byte, err error) Item {
 	return item
 }
 
+// begin looks at the first bytes. A byte order mark of UTF-8 is taken off; what is no UTF-8 at all is an error.
 func (r *Reader) begin() error {
-	for len(r.buf)-r.pos < 3 && r.fill(r.pos) {
+	for len(r.buf)-r.pos < 4 && r.fill(r.pos) {
 	}
-	head := r.buf
+	is := func(head string) bool { return bytes.HasPrefix(r.buf, []byte(head)) }
 	switch {
-	case bytes.HasPrefix(head, []byte("\xEF\xBB\xBF")):
+	case is("\xEF\xBB\xBF"):
 		r.pos = 3
-	case bytes.HasPrefix(head, []byte("\xFF\xFE")), bytes.HasPrefix(head, []byte("\xFE\xFF")):
+	case is("\xFF\xFE\x00\x00"), is("\x00\x00\xFE\xFF"):
+		return errUTF32
+	// Without a mark, the first bracket gives it away.
+	case is("\xFF\xFE"), is("\xFE\xFF"), is("{\x00"), is("[\x00"), is("\x00{"), is("\x00["):
 		return errUTF16
+	case is("\x1F\x8B"):
+		return errGzip
 	}
 	return nil
 }

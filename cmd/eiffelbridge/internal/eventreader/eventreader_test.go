@@ -89,6 +89,59 @@ func TestLimit(t *testing.T) {
 	}
 }
 
+// TestOtherEncodings says what is wrong with a stream that is no UTF-8, and looks no further.
+func TestOtherEncodings(t *testing.T) {
+	const events = "{\"a\":1}\n{\"b\":2}\n"
+	wide := func(zeros int, little bool) string {
+		var b strings.Builder
+		for _, c := range []byte(events) {
+			if little {
+				b.WriteByte(c)
+			}
+			b.WriteString(strings.Repeat("\x00", zeros))
+			if !little {
+				b.WriteByte(c)
+			}
+		}
+		return b.String()
+	}
+	for name, c := range map[string]struct{ input, want string }{
+		"UTF-8 with a mark":            {"\xEF\xBB\xBF" + events, ""},
+		"a mark alone":                 {"\xEF\xBB\xBF", ""},
+		"two marks":                    {"\xEF\xBB\xBF\xEF\xBB\xBF{}", "0 line 1: \ufeff\n1 line 1: {}\n"},
+		"UTF-16, little end first":     {"\xFF\xFE" + wide(1, true), "UTF-16"},
+		"UTF-16, big end first":        {"\xFE\xFF" + wide(1, false), "UTF-16"},
+		"UTF-16 without a mark":        {wide(1, true), "UTF-16"},
+		"the same, big end first":      {wide(1, false), "UTF-16"},
+		"UTF-16, an array":             {"[\x00]\x00", "UTF-16"},
+		"a mark of UTF-16 alone":       {"\xFF\xFE", "UTF-16"},
+		"UTF-32, little end first":     {"\xFF\xFE\x00\x00" + wide(3, true), "UTF-32"},
+		"UTF-32, big end first":        {"\x00\x00\xFE\xFF" + wide(3, false), "UTF-32"},
+		"compressed":                   {"\x1F\x8B\x08\x00\n{}\n", "compressed"},
+		"a zero byte before the event": {"\x00\n{}\n", "0 line 1: \x00\n1 line 2: {}\n"},
+	} {
+		got := describe(t, New(strings.NewReader(c.input)))
+		if bytewise := describe(t, New(iotest.OneByteReader(strings.NewReader(c.input)))); bytewise != got {
+			t.Errorf("%s: byte by byte:\n%sat once:\n%s", name, bytewise, got)
+		}
+		switch {
+		case strings.Contains(c.want, "\n"):
+			if got != c.want {
+				t.Errorf("%s: %q, want %q", name, got, c.want)
+			}
+		case c.want != "":
+			if !strings.HasPrefix(got, "0 line 1 error: the input is "+c.want) || strings.Count(got, "\n") != 1 {
+				t.Errorf("%s: %q", name, got)
+			}
+		case strings.Contains(got, "error"):
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if got := describe(t, New(strings.NewReader("\xEF\xBB\xBF"+events))); got != "0 line 1: {\"a\":1}\n1 line 2: {\"b\":2}\n" {
+		t.Errorf("behind a mark: %q", got)
+	}
+}
+
 func TestReadError(t *testing.T) {
 	r := New(io.MultiReader(strings.NewReader("{}\n{"), iotest.ErrReader(io.ErrClosedPipe)))
 	if got, want := describe(t, r), "0 line 1: {}\nstream: io: read/write on closed pipe\n"; got != want {
