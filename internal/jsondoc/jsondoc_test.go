@@ -88,30 +88,6 @@ func TestManyMembers(t *testing.T) {
 	}
 }
 
-func TestInt(t *testing.T) {
-	for text, want := range map[string]int64{
-		"0": 0, "-0": 0, "12": 12, "-7": -7, "1.0": 1, "1.5e1": 15, "100e-2": 1, "1e3": 1000, "0.00000000000000000001e20": 1,
-		"9223372036854775807": 1<<63 - 1, "-9223372036854775808.0": -1 << 63,
-	} {
-		d, err := jsondoc.Parse([]byte(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, ok := d.Root().Int(); !ok || got != want {
-			t.Errorf("%s: got %d %v, want %d", text, got, ok, want)
-		}
-	}
-	for _, text := range []string{"1.5", "1e-1", "9223372036854775808", "1e99", "1e999999999999999999999", "true", `"1"`} {
-		d, err := jsondoc.Parse([]byte(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, ok := d.Root().Int(); ok {
-			t.Errorf("%s: got %d, want none", text, got)
-		}
-	}
-}
-
 func TestStr(t *testing.T) {
 	for _, text := range []string{
 		`"plain"`, `"\"\\\/\b\f\n\r\t"`, `"\u0041\u00e9\u20AC\uFFFD"`, `"\ud83d\uDE00x"`, `"x\ud83d\ude00"`, `"\u0000"`, `"é\u00e9"`, `"\\u0041"`, `""`,

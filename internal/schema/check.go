@@ -55,7 +55,7 @@ func (c *checker) value(n *node, v jsondoc.Value) bool {
 	case opAny:
 		return true
 	case opInteger:
-		if v.Kind() != jsondoc.Number || !isInteger(v.Raw()) {
+		if !v.IsIntegral() {
 			return c.wrongType(v, "an integer")
 		}
 		return true
