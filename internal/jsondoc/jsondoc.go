@@ -45,7 +45,7 @@ func (k Kind) String() string { return kindNames[k] }
 // SyntaxError tells where a text is not the JSON that the bridge accepts, and by which rule.
 type SyntaxError struct {
 	Offset  int64  // in bytes from the start of the text
-	Pointer string // the innermost value that was being read (RFC 6901)
+	Pointer string // the innermost value that was being read (RFC 6901): a member from the end of its name on
 	Rule    string
 }
 
