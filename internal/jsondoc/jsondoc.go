@@ -9,7 +9,6 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
-	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -47,7 +46,7 @@ func (k Kind) String() string { return kindNames[k] }
 // SyntaxError tells where a text is not the JSON that the bridge accepts, and by which rule.
 type SyntaxError struct {
 	Offset  int64  // in bytes from the start of the text
-	Pointer string // the innermost value that was being read (RFC 6901)
+	Pointer string // the innermost value that was being read (RFC 6901): a member from the end of its name on
 	Rule    string
 }
 
@@ -268,66 +267,6 @@ func (v Value) Str() string {
 		return ""
 	}
 	return unquote(v.Raw())
-}
-
-// Int is the value of an integral number in the range of int64. A fraction that is zero (1.0) and an exponent count,
-// as JSON Schema has it; the second result is false for anything else.
-func (v Value) Int() (int64, bool) {
-	if v.Kind() != Number {
-		return 0, false
-	}
-	raw := v.Raw()
-	if i, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
-		return i, true
-	}
-	digits, exp, ok := integral(raw)
-	if !ok || len(digits) > 20 || exp > 19 {
-		return 0, false
-	}
-	i, err := strconv.ParseInt(digits+strings.Repeat("0", exp), 10, 64)
-	return i, err == nil
-}
-
-// IsIntegral tells whether a number has no fraction, of whatever size (JSON Schema's type integer).
-func (v Value) IsIntegral() bool {
-	if v.Kind() != Number {
-		return false
-	}
-	_, _, ok := integral(v.Raw())
-	return ok
-}
-
-// integral gives a number as signed digits and a decimal exponent of at least 0; false if it has a fraction.
-func integral(raw []byte) (digits string, exp int, ok bool) {
-	s := string(raw)
-	mantissa, power, has := strings.Cut(strings.ReplaceAll(s, "E", "e"), "e")
-	if has {
-		p, err := strconv.Atoi(power)
-		if err != nil {
-			// Beyond int: zero stays zero, a fraction stays one, and the rest is too large for anything.
-			if strings.Trim(mantissa, "-0.") == "" {
-				return "0", 0, true
-			}
-			return "1", math.MaxInt32, !strings.HasPrefix(power, "-")
-		}
-		exp = p
-	}
-	whole, fraction, _ := strings.Cut(mantissa, ".")
-	fraction = strings.TrimRight(fraction, "0")
-	exp -= len(fraction)
-	digits = whole + fraction
-	if strings.Trim(digits, "-0") == "" {
-		return "0", 0, true
-	}
-	if unsigned, negative := strings.CutPrefix(digits, "-"); negative {
-		digits = "-" + strings.TrimLeft(unsigned, "0")
-	} else {
-		digits = strings.TrimLeft(digits, "0")
-	}
-	for exp < 0 && strings.HasSuffix(digits, "0") {
-		digits, exp = digits[:len(digits)-1], exp+1
-	}
-	return digits, exp, exp >= 0
 }
 
 // Pointer is the value's JSON pointer (RFC 6901), "" for the root.

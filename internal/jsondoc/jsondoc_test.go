@@ -66,6 +66,87 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+// TestSyntaxErrors has every rule, and where in the text and in the values it was broken.
+func TestSyntaxErrors(t *testing.T) {
+	deep := strings.Repeat("[", jsondoc.Limit) + `{"a":[]}`
+	for _, c := range []struct {
+		text    string
+		offset  int64
+		pointer string
+		rule    string
+	}{
+		// The second member of a name is at fault, from its name on.
+		{`{"a":{"x":1,"x":2}}`, 12, "/a/x", `duplicate member name "x"`},
+		{`{"a":[0,{"b":1 , "b" : 2}]}`, 17, "/a/1/b", `duplicate member name "b"`},
+		{`{"x/":1,"\u0078/":2}`, 8, "/x~1", `duplicate member name "\u0078/"`},
+		{`{` + manyMembers(60) + `,"m59":{}}`, 521, "/m59", `duplicate member name "m59"`},
+
+		// Within a name, it is the object.
+		{`{"a":{"b":1,"\x":2}}`, 13, "/a", "unknown escape in a string"},
+		{`{"a":{"\u12":2}}`, 7, "/a", `\u takes four hexadecimal digits`},
+		{`{"a":{"\ud800":1}}`, 7, "/a", "an unpaired surrogate stands in a string"},
+		{"{\"a\":{\"b\x01\":1}}", 8, "/a", "a control character stands in a string without an escape"},
+		{"{\"a\":{\"b\xff\":1}}", 8, "/a", "invalid UTF-8"},
+		{`{"a":{"b":1,c:2}}`, 12, "/a", `unexpected character "c"`},
+		{`{"a":{"b":1,"c`, 14, "/a", "the text ends within a value"},
+		{`{"a":{"b\`, 9, "/a", "the text ends within a value"},
+
+		// Within a value, it is the value.
+		{`{"a":"\x"}`, 6, "/a", "unknown escape in a string"},
+		{`{"a":["\u00e"]}`, 7, "/a/0", `\u takes four hexadecimal digits`},
+		{`{"a":[1,"\udc00"]}`, 9, "/a/1", "an unpaired surrogate stands in a string"},
+		{"{\"a\":[\"b\x01\"]}", 8, "/a/0", "a control character stands in a string without an escape"},
+		{"{\"a\":{\"b\":\"\xff\"}}", 11, "/a/b", "invalid UTF-8"},
+		{"{\"a\":[\xff]}", 6, "/a/0", "invalid UTF-8"},
+		{`{"a":{"b":x}}`, 10, "/a/b", `unexpected character "x"`},
+		{`{"a":[1,é]}`, 8, "/a/1", `unexpected character "é"`},
+		{`{"a":tru}`, 8, "/a", `unexpected character "}"`},
+		{`{"a":[1.]}`, 8, "/a/0", `unexpected character "]"`},
+		{`{"a":{"b":"c`, 12, "/a/b", "the text ends within a value"},
+		{`{"a":[1,"x`, 10, "/a/1", "the text ends within a value"},
+		{deep, int64(jsondoc.Limit), strings.Repeat("/0", jsondoc.Limit), "nested deeper than 100 levels"},
+
+		// Between a name and its value, it is the member.
+		{`{"a":{"b" 1}}`, 10, "/a/b", `unexpected character "1"`},
+		{`{"a":{"b"`, 9, "/a/b", "the text ends within a value"},
+		{`{"a":{"b":`, 10, "/a/b", "the text ends within a value"},
+		{`{"a":{"b":}}`, 10, "/a/b", `unexpected character "}"`},
+
+		// Before and after a value, it is what the value stands in.
+		{`{"a":[1 2]}`, 8, "/a", `unexpected character "2"`},
+		{`{"a":{"b":1 "c":2}}`, 12, "/a", `unexpected character "\""`},
+		{`{"a":[1,]}`, 8, "/a", `unexpected character "]"`},
+		{`{"a":{"b":1,}}`, 12, "/a", `unexpected character "}"`},
+		{`{"a":{"b":[]]}`, 12, "/a", `unexpected character "]"`},
+		{`{"a":[{}}`, 8, "/a", `unexpected character "}"`},
+		{`{"a":01}`, 6, "", `unexpected character "1"`},
+		{`{"a":{`, 6, "/a", "the text ends within a value"},
+		{`{"a":{"b":1`, 11, "/a", "the text ends within a value"},
+		{`{"a":{"b":1,`, 12, "/a", "the text ends within a value"},
+		{`{"a":[`, 6, "/a", "the text ends within a value"},
+		{`{"a":[1`, 7, "/a", "the text ends within a value"},
+		{`{"a":[1,`, 8, "/a", "the text ends within a value"},
+
+		// Outside of everything, it is the whole.
+		{``, 0, "", "there is no value"},
+		{" \n", 2, "", "there is no value"},
+		{`x`, 0, "", `unexpected character "x"`},
+		{`"a`, 2, "", "the text ends within a value"},
+		{`{} {}`, 3, "", "more text after the value"},
+		{`[1]]`, 3, "", "more text after the value"},
+	} {
+		_, err := jsondoc.Parse([]byte(c.text))
+		var e *jsondoc.SyntaxError
+		if !errors.As(err, &e) {
+			t.Errorf("%q: %v", c.text, err)
+			continue
+		}
+		if want := (jsondoc.SyntaxError{Offset: c.offset, Pointer: c.pointer, Rule: c.rule}); *e != want {
+			t.Errorf("%q:\n got %+v\nwant %+v", c.text, *e, want)
+		}
+	}
+}
+
 // manyMembers are n members of different names.
 func manyMembers(n int) string {
 	var b strings.Builder
@@ -85,30 +166,6 @@ func TestManyMembers(t *testing.T) {
 	}
 	if got := string(d.Root().Get("m999").Raw()); got != "999" {
 		t.Errorf("m999 is %s", got)
-	}
-}
-
-func TestInt(t *testing.T) {
-	for text, want := range map[string]int64{
-		"0": 0, "-0": 0, "12": 12, "-7": -7, "1.0": 1, "1.5e1": 15, "100e-2": 1, "1e3": 1000, "0.00000000000000000001e20": 1,
-		"9223372036854775807": 1<<63 - 1, "-9223372036854775808.0": -1 << 63,
-	} {
-		d, err := jsondoc.Parse([]byte(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, ok := d.Root().Int(); !ok || got != want {
-			t.Errorf("%s: got %d %v, want %d", text, got, ok, want)
-		}
-	}
-	for _, text := range []string{"1.5", "1e-1", "9223372036854775808", "1e99", "1e999999999999999999999", "true", `"1"`} {
-		d, err := jsondoc.Parse([]byte(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, ok := d.Root().Int(); ok {
-			t.Errorf("%s: got %d, want none", text, got)
-		}
 	}
 }
 
@@ -184,8 +241,29 @@ func TestAppendReplaced(t *testing.T) {
 	}
 }
 
+// comparePointers holds the pointer of a syntax error to that of jsontext, but where a bracket, a comma or a colon stands in the
+// place of something else: that one takes it for one that is between values.
+func comparePointers(t *testing.T, text []byte, err error) {
+	t.Helper()
+	var ours *jsondoc.SyntaxError
+	if !errors.As(err, &ours) {
+		t.Fatalf("%v is a %T", err, err)
+	}
+	d := jsontext.NewDecoder(bytes.NewReader(text))
+	var theirs *jsontext.SyntacticError
+	for err = nil; err == nil; _, err = d.ReadToken() {
+	}
+	if !errors.As(err, &theirs) || strings.Contains(ours.Rule, "nested deeper") || ours.Rule == "more text after the value" {
+		return
+	}
+	delimiter := strings.HasPrefix(ours.Rule, "unexpected character") && strings.ContainsAny(ours.Rule, "]},:")
+	if !delimiter && ours.Pointer != string(theirs.JSONPointer) {
+		t.Fatalf("%q: %v, but jsontext says %v", text, ours, theirs)
+	}
+}
+
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{`{"a":[1,"b",{"c":null}]}`, `[]`, `"x"`, `1e5`, "{\"a\":\"\xff\"}", `{"a":1,"a":2}`} {
+	for _, s := range []string{`{"a":[1,"b",{"c":null}]}`, `[]`, `"x"`, `1e5`, "{\"a\":\"\xff\"}", `{"a":1,"a":2}`, `{"a":{"b":[1,x]}}`, `{"a":{"b":1 "c":2}}`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -198,6 +276,7 @@ func FuzzParse(f *testing.F) {
 			if jsontext.Value(text).IsValid() && !strings.Contains(err.Error(), "nested deeper") {
 				t.Fatalf("jsontext accepts it: %v", err)
 			}
+			comparePointers(t, text, err)
 			return
 		}
 		compact := jsontext.Value(bytes.Clone(text))

@@ -28,8 +28,11 @@ type parser struct {
 	d    *Document
 	open int32           // the innermost open container, -1 for none
 	last int32           // the value before within it, -1 for none
+	name node            // has the name of the member that is being read
 	deep int             // open containers
 	many map[int32]names // the names of objects with many members, by the object
+
+	inside bool // a member, from its name on, or an element is being read
 }
 
 // names are the member names of one object, for those that have too many to compare one by one.
@@ -41,21 +44,30 @@ func (p *parser) fail(at int, format string, args ...any) error {
 	return &SyntaxError{Offset: int64(at), Pointer: p.pointer(), Rule: fmt.Sprintf(format, args...)}
 }
 
-// pointer leads to the innermost open container.
+// pointer leads to the innermost value that is being read: a member from its name on, an element from its beginning on, and
+// between them what they stand in.
 func (p *parser) pointer() string {
 	if p.open < 0 {
 		return ""
 	}
-	v := Value{p.d, p.open}
-	if p.last >= 0 {
-		v.i = p.last
+	container := Value{p.d, p.open}
+	at := container.Pointer()
+	switch {
+	case !p.inside:
+		return at
+	case container.Kind() == Object:
+		return at + "/" + EscapePointer(unquote(p.d.buf[p.name.keyStart:p.name.keyEnd]))
 	}
-	return v.Pointer()
+	n := 0
+	for range container.Children() {
+		n++
+	}
+	return at + "/" + strconv.Itoa(n)
 }
 
 func (p *parser) unexpected() error {
 	if p.at >= len(p.text) {
-		if len(p.d.nodes) == 0 {
+		if len(bytes.TrimLeft(p.text, " \t\n\r")) == 0 {
 			return p.fail(p.at, "there is no value")
 		}
 		return p.fail(p.at, "the text ends within a value")
@@ -111,6 +123,7 @@ func (p *parser) document() error {
 func (p *parser) step() error {
 	container := &p.d.nodes[p.open]
 	object := container.kind == Object
+	p.inside = false
 	closing := byte(']')
 	if object {
 		closing = '}'
@@ -139,11 +152,13 @@ func (p *parser) step() error {
 			return p.unexpected()
 		}
 		n.keyStart = int32(len(p.d.buf))
+		start := p.at
 		if err := p.str(); err != nil {
 			return err
 		}
 		n.keyEnd = int32(len(p.d.buf))
-		if err := p.unique(n); err != nil {
+		p.inside, p.name = true, n
+		if err := p.unique(n, start); err != nil {
 			return err
 		}
 		if p.next() != ':' {
@@ -151,16 +166,19 @@ func (p *parser) step() error {
 		}
 		p.at++
 		p.d.buf = append(p.d.buf, ':')
+	} else if c == ']' || p.at >= len(p.text) {
+		return p.unexpected()
 	}
+	p.inside = true
 	return p.value(n)
 }
 
-// unique refuses a member name that its object has already.
-func (p *parser) unique(n node) error {
+// unique refuses a member name that its object has already; it starts in the text where start says.
+func (p *parser) unique(n node, start int) error {
 	raw := p.d.buf[n.keyStart:n.keyEnd]
 	escaped := bytes.IndexByte(raw, '\\') >= 0
 	refuse := func() error {
-		return p.fail(p.at, "duplicate member name %s", raw)
+		return p.fail(start, "duplicate member name %s", raw)
 	}
 	if seen := p.many[p.open]; seen != nil {
 		name := unquote(raw)

@@ -55,7 +55,7 @@ func (c *checker) value(n *node, v jsondoc.Value) bool {
 	case opAny:
 		return true
 	case opInteger:
-		if v.Kind() != jsondoc.Number || !isInteger(v.Raw()) {
+		if !v.IsIntegral() {
 			return c.wrongType(v, "an integer")
 		}
 		return true
@@ -221,6 +221,9 @@ func (c *checker) contains(n *node, v jsondoc.Value) bool {
 }
 
 func (c *checker) alternatives(n *node, v jsondoc.Value) bool {
+	if n.apart != "" {
+		return c.toldApart(n, v)
+	}
 	quiet := checker{s: c.s}
 	matched := 0
 	for _, a := range n.alts {
@@ -248,6 +251,39 @@ func (c *checker) alternatives(n *node, v jsondoc.Value) bool {
 		}
 		return shorten(v.Raw()) + " is none of: " + strings.Join(allowed, "; ")
 	})
+	return false
+}
+
+// toldApart checks a value by the alternative that one of its members names, so that the findings are those of what was meant.
+func (c *checker) toldApart(n *node, v jsondoc.Value) bool {
+	if v.Kind() != jsondoc.Object {
+		return c.wrongType(v, "an object")
+	}
+	m := v.Get(n.apart)
+	if m.Kind() == jsondoc.String {
+		raw := m.Raw()
+		word := raw[1 : len(raw)-1]
+		if bytes.IndexByte(word, '\\') >= 0 {
+			word = []byte(m.Str())
+		}
+		for _, a := range n.alts {
+			if a.props[a.prop(n.apart)].node.enum[0] == string(word) {
+				return c.value(a, v)
+			}
+		}
+	}
+	if c.report == nil {
+		return false
+	}
+	if !m.Exists() {
+		c.fail("required", func() string { return "member " + strconv.Quote(n.apart) + " is missing" })
+		return false
+	}
+	words := &node{op: opString}
+	for _, a := range n.alts {
+		words.enum = append(words.enum, a.props[a.prop(n.apart)].node.enum[0])
+	}
+	c.within(step{n.apart, -1}, func() { c.value(words, m) })
 	return false
 }
 

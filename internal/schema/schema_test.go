@@ -254,19 +254,65 @@ func TestFindings(t *testing.T) {
 	}
 }
 
+// TestFindingsOfAlternatives: where a member tells alternatives apart, what is wrong is said of the one that was meant.
 func TestFindingsOfAlternatives(t *testing.T) {
 	s, err := ForCDEvent("dev.cdevents.service.deployed.0.3.0", "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	event := strings.Replace(string(s.instance(true)), `"linkType":"END"`, `"linkType":"BEGIN"`, 1)
-	event = strings.Replace(event, `"customData":{`, `"customData":3,"customDataContentType_":{`, 1)
-	var got []string
-	for _, f := range s.Validate(mustParse(t, []byte(event))) {
-		got = append(got, f.Rule+" "+f.Pointer)
+	event := func(link string) string {
+		return strings.Replace(string(s.instance(false)), `"context":{`, `"context":{"links":[`+link+`],`, 1)
 	}
-	if want := []string{"anyOf /context/links/0", "oneOf /customData", "additionalProperties /customDataContentType_"}; !slices.Equal(got, want) {
-		t.Errorf("%v, want %v in %s", got, want, event)
+	for _, c := range []struct {
+		event string
+		want  []string
+	}{
+		{event(`{"linkType":"END"}`), nil},
+		{event(`{"linkType":"END","tags":null}`), []string{"type /context/links/0/tags: null is not an object"}},
+		{event(`{"linkType":"RELATION","linkKind":"","target":{"contextId":7}}`), []string{
+			"minLength /context/links/0/linkKind: the string is empty", "type /context/links/0/target/contextId: 7 is not a string"}},
+		{event(`{"linkType":"PATH","target":{"contextId":"x"}}`), []string{
+			`required /context/links/0: member "from" is missing`, `additionalProperties /context/links/0/target: unknown member "target"; known are linkType, from, tags`}},
+		{event(`{"tags":{},"link\u0054ype":"\u0045ND","from":{}}`), []string{`required /context/links/0/from: member "contextId" is missing`}},
+
+		{event(`{"linkType":"BEGIN","tags":null}`), []string{`enum /context/links/0/linkType: "BEGIN" is not one of END, PATH, RELATION`}},
+		{event(`{"linkType":null}`), []string{"type /context/links/0/linkType: null is not a string"}},
+		{event(`{"linkKind":"CAUSE"}`), []string{`required /context/links/0: member "linkType" is missing`}},
+		{event(`"END"`), []string{`type /context/links/0: "END" is not an object`}},
+
+		{strings.Replace(event(`{"linkType":"END"}`), `"subject":{`, `"customData":3,"subject":{`, 1), []string{"oneOf /customData: 3 is none of: an object; a string"}},
+	} {
+		var got []string
+		for _, f := range s.Validate(mustParse(t, []byte(c.event))) {
+			got = append(got, f.Rule+" "+f.String())
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s:\n got %q\nwant %q", c.event, got, c.want)
+		}
+	}
+}
+
+// TestApart: what tells alternatives apart must do so for all of them.
+func TestApart(t *testing.T) {
+	for text, want := range map[string]string{
+		"oneOf({a!:=X b:string} {a!:=Y})":                "a",
+		"anyOf({b!:=X a!:=X *} {a!:=Y b!:=X} {a!:=Z *})": "a",
+		"oneOf({a!:=X} {a:=Y})":                          "", // not required
+		"oneOf({a!:=X} {a!:=X b:string})":                "", // the same word
+		"oneOf({a!:=X} {a!:=Y|Z})":                       "", // several words
+		"oneOf({a!:=X} {b!:=Y})":                         "",
+		"oneOf({a!:=X} ?{a!:=Y})":                        "", // what is no object passes
+		"oneOf({*} string)":                              "",
+		"anyOf(=X string)":                               "",
+	} {
+		p := parser{text: text, ix: &index{}}
+		n, err := p.all()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n.apart != want {
+			t.Errorf("%s: told apart by %q, want %q", text, n.apart, want)
+		}
 	}
 }
 

@@ -3,7 +3,6 @@ package schema
 import (
 	"net/netip"
 	"net/url"
-	"strconv"
 	"strings"
 )
 
@@ -136,44 +135,6 @@ func isCustomType(s []byte) bool {
 		}
 	}
 	return false
-}
-
-// isInteger is JSON Schema's type integer: a number without a fraction, 1.0 and 1e2 among them. A number whose exponent is
-// beyond a million is none: whoever expands it has a memory problem.
-func isInteger(raw []byte) bool {
-	i := 0
-	if raw[0] == '-' {
-		i++
-	}
-	start := i
-	for i < len(raw) && isDigit(raw[i]) {
-		i++
-	}
-	if i == start {
-		return false // no number at all
-	}
-	if i == len(raw) {
-		return true
-	}
-	mantissa, exponent := string(raw[start:]), int64(0)
-	if e := strings.IndexAny(mantissa, "eE"); e >= 0 {
-		var err error
-		if exponent, err = strconv.ParseInt(mantissa[e+1:], 10, 64); err != nil {
-			return false
-		}
-		mantissa = mantissa[:e]
-	}
-	whole, fraction, _ := strings.Cut(mantissa, ".")
-	digits := whole + fraction
-	significant := strings.TrimRight(digits, "0")
-	if significant == "" {
-		return true
-	}
-	const most = 1_000_000
-	if exponent > most+int64(len(fraction)) || exponent < -most+int64(len(fraction)) {
-		return false
-	}
-	return exponent-int64(len(fraction))+int64(len(digits)-len(significant)) >= 0
 }
 
 // isDateTime is RFC 3339, section 5.6, leap seconds included; a part of the time may also be written with a sign ("+1"),

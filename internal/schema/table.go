@@ -195,6 +195,7 @@ type node struct {
 	item     *node
 	contains *node
 	alts     []*node
+	apart    string // of alternatives: the member that tells them apart; "" if none does
 }
 
 type prop struct {
@@ -343,10 +344,30 @@ func (p *parser) alternatives(o op) (*node, error) {
 		}
 		n.alts = append(n.alts, a)
 		if p.skip(")") {
+			n.apart = apart(n.alts)
 			return n, nil
 		}
 		if !p.skip(" ") {
 			return nil, fmt.Errorf("no ) before %q", p.text)
 		}
 	}
+}
+
+// apart is the member that tells alternatives apart: all are objects that must have it, and each has a word of its own for it.
+// At most one of the alternatives fits any value then.
+func apart(alts []*node) string {
+	for _, p := range alts[0].props {
+		words := map[string]bool{}
+		for _, a := range alts {
+			i := a.prop(p.name)
+			if a.op != opObject || a.untyped || i < 0 || a.required&(1<<i) == 0 || len(a.props[i].node.enum) != 1 {
+				break
+			}
+			words[a.props[i].node.enum[0]] = true
+		}
+		if len(words) == len(alts) {
+			return p.name
+		}
+	}
+	return ""
 }

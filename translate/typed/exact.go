@@ -71,7 +71,7 @@ func settled(v any, exact func(json.Number) any) any {
 			v[i] = settled(element, exact)
 		}
 	case json.Number:
-		if f, err := v.Float64(); err == nil && sameNumber(string(v), strconv.FormatFloat(f, 'g', -1, 64)) {
+		if f, err := v.Float64(); err == nil && jsondoc.SameNumber(string(v), strconv.FormatFloat(f, 'g', -1, 64)) {
 			return f
 		}
 		return exact(v)
@@ -126,7 +126,7 @@ func (c comparison) values(pointer string, was, is any) (string, bool) {
 			return c.arrays(pointer, a, b)
 		}
 	case json.Number:
-		if b, ok := is.(json.Number); ok && sameNumber(string(a), string(b)) {
+		if b, ok := is.(json.Number); ok && jsondoc.SameNumber(string(a), string(b)) {
 			return "", false
 		}
 	default:
@@ -171,45 +171,4 @@ func (c comparison) arrays(pointer string, was, is []any) (string, bool) {
 		}
 	}
 	return "", false
-}
-
-// sameNumber compares two JSON numbers by their decimal value, whatever their size.
-func sameNumber(a, b string) bool {
-	if a == b {
-		return true
-	}
-	x, xok := readDecimal(a)
-	y, yok := readDecimal(b)
-	return xok && yok && x == y
-}
-
-// decimal is a number as digits without zeros at either end, times a power of ten. Zero has neither digits nor a sign.
-type decimal struct {
-	negative bool
-	digits   string
-	power    int
-}
-
-func readDecimal(s string) (decimal, bool) {
-	var d decimal
-	s, d.negative = strings.CutPrefix(s, "-")
-	mantissa, power, found := strings.Cut(strings.ToLower(s), "e")
-	if found {
-		// An exponent beyond int is not worth comparing: such numbers are equal only as text.
-		p, err := strconv.Atoi(power)
-		if err != nil {
-			return d, false
-		}
-		d.power = p
-	}
-	whole, fraction, _ := strings.Cut(mantissa, ".")
-	d.power -= len(fraction)
-	d.digits = strings.TrimLeft(whole+fraction, "0")
-	short := strings.TrimRight(d.digits, "0")
-	d.power += len(d.digits) - len(short)
-	d.digits = short
-	if short == "" {
-		return decimal{}, true
-	}
-	return d, true
 }

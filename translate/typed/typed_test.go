@@ -825,21 +825,6 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-func TestSameNumber(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		same bool
-	}{
-		{"1", "1.0", true}, {"100", "1e2", true}, {"1E+2", "100.00", true}, {"0.001", "1e-3", true}, {"0", "-0.0", true}, {"0e5", "0", true},
-		{"1", "-1", false}, {"12345678901234567890", "12345678901234567891", false}, {"1e400", "1e401", false}, {"1e400", "10e399", true},
-		{"1e99999999999999999999", "1e99999999999999999999", true}, {"1e99999999999999999999", "10e99999999999999999998", false},
-	} {
-		if sameNumber(c.a, c.b) != c.same || sameNumber(c.b, c.a) != c.same {
-			t.Errorf("%s and %s: want %t", c.a, c.b, c.same)
-		}
-	}
-}
-
 func TestDifference(t *testing.T) {
 	for _, c := range []struct{ a, b, pointer string }{
 		{`{"b":1,"a":{"c/d":[1,2]}}`, `{"a":{"c/d":[1,3]},"b":2}`, "/a/c~1d/1"},
