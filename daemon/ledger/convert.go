@@ -31,20 +31,15 @@ const (
 )
 
 // convert copies a ledger of format 1 on a disk into the folder of the store's engine.
-func (s *File) convert(disk vfs.FS) (err error) {
+func (s *File) convert(disk vfs.FS) error {
 	began := time.Now()
 	s.opts.Logger.Info("converting the ledger, which an earlier version wrote; this is done once", "path", s.path)
 	old, err := s.openOld(disk)
 	if err != nil {
 		return openFailure(s.path, err)
 	}
-	defer func() {
-		if closed := old.Close(); err == nil && closed != nil {
-			err = openFailure(s.path, closed)
-		}
-	}()
 	if err := s.openEngine(making); err != nil {
-		return fmt.Errorf("convert ledger %s: %w", s.path, err)
+		return fmt.Errorf("convert ledger %s: %w", s.path, errors.Join(err, old.Close()))
 	}
 	n := 0
 	done := make(chan error, 1)
@@ -55,7 +50,7 @@ func (s *File) convert(disk vfs.FS) (err error) {
 		if err == nil {
 			err = s.flush() // to tables, synced
 		}
-		done <- errors.Join(err, s.closeConverted())
+		done <- errors.Join(err, s.closeConverted(), old.Close())
 	}()
 	select {
 	case err = <-done:
