@@ -62,6 +62,9 @@ func (t *toEiffel) translate() (*rowText, error) {
 	}
 	if !t.replaying {
 		t.readReferences() // learning will look at them
+		if t.row.Learns == mappings.LearnIncarnation {
+			t.readEntry(t.subject, t.environment, t.artifact)
+		}
 	}
 	if t.row.If == rowAnchorExists && t.row.anchorType != typeAnnP {
 		t.diagnose("anchor_exists", "%s %q has an %s already, and those have no later versions; the event is announced", t.subject.Kind, shorten(t.subject.ID, 120), t.row.anchorType)

@@ -30,28 +30,39 @@ const (
 	convertProgress = 5 * time.Second // between two words about it
 )
 
-// convert copies a ledger of format 1 on a disk into the store's engine, which it opens.
-func (s *File) convert(disk vfs.FS) (err error) {
+// convert copies a ledger of format 1 on a disk into the folder of the store's engine.
+func (s *File) convert(disk vfs.FS) error {
 	began := time.Now()
 	s.opts.Logger.Info("converting the ledger, which an earlier version wrote; this is done once", "path", s.path)
 	old, err := s.openOld(disk)
 	if err != nil {
 		return openFailure(s.path, err)
 	}
-	defer func() {
-		if closed := old.Close(); err == nil && closed != nil {
-			err = openFailure(s.path, closed)
-		}
-	}()
-	if err := s.openEngine(true); err != nil {
-		return fmt.Errorf("convert ledger %s: %w", s.path, err)
+	if err := s.openEngine(making); err != nil {
+		return fmt.Errorf("convert ledger %s: %w", s.path, errors.Join(err, old.Close()))
 	}
-	n, err := s.copyFrom(old, began)
-	if err == nil {
-		err = s.flush() // to tables, synced
+	n := 0
+	done := make(chan error, 1)
+	s.log.closing.Store(true) // nobody was promised what it holds, so it need not end the program where it gives up
+	go func() {
+		var err error
+		n, err = s.copyFrom(old, began)
+		if err == nil {
+			err = s.flush() // to tables, synced
+		}
+		done <- errors.Join(err, s.closeConverted(), old.Close())
+	}()
+	select {
+	case err = <-done:
+	case <-s.log.fatal:
+		// The engine may never answer, and leaves what it holds open.
+		err = ErrBroken
+	}
+	if errors.Is(err, ErrDamaged) {
+		return &OpenError{Path: s.path, Reason: Damaged, Detail: "it is of an earlier format and cannot be read to the end", Err: err}
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("convert ledger %s: %w", s.path, err), s.db.Close())
+		return fmt.Errorf("convert ledger %s: %w", s.path, err)
 	}
 	s.opts.Logger.Info("the ledger is converted", "path", s.path, "records", n, "took", time.Since(began).Round(time.Millisecond))
 	return nil
@@ -119,12 +130,9 @@ func (s *File) copyFrom(old *pebble.DB, began time.Time) (n int, err error) {
 	if err := iter.Error(); err != nil {
 		return n, s.failure(err)
 	}
-	s.revision = revision
-	reserved, err := s.reserve(batch, revision, nil)
-	if err != nil {
+	if _, err := s.reserve(batch, revision, nil); err != nil {
 		return n, err
 	}
-	s.reserved = reserved
 	return n, write()
 }
 
@@ -146,14 +154,29 @@ func (s *File) copyRecord(key []byte, d dated, put func(key []byte, d dated) err
 	return nil
 }
 
-// applyConverted applies what is made durable later, and turns the engine's panics into errors.
+// applyConverted applies what becomes durable later. The engine tries for ever to move it to tables, so the first failure to do so
+// is taken for the answer.
 func (s *File) applyConverted(batch *pebble.Batch) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%v", r)
 		}
 	}()
-	return s.db.Apply(batch, pebble.NoSync)
+	select {
+	case err := <-s.log.trouble:
+		return err
+	default:
+		return s.db.Apply(batch, pebble.NoSync)
+	}
+}
+
+func (s *File) closeConverted() (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%v", r)
+		}
+	}()
+	return s.db.Close()
 }
 
 // openConverted opens a ledger of format 1, and converts it first. Where nothing may be written it does so in memory, for as
@@ -163,24 +186,22 @@ func openConverted(path string, opts Options, disk vfs.FS) (*File, error) {
 		return nil, err
 	}
 	if opts.ReadOnly {
-		f := newFile(path, opts, vfs.NewMem())
-		if err := f.convert(disk); err != nil {
+		memory := vfs.NewMem()
+		if err := newFile(path, opts, memory).convert(disk); err != nil {
 			return nil, err
 		}
-		return f, nil
+		return openReady(path, opts, memory)
 	}
 	if err := disk.RemoveAll(filepath.Join(path, engineName)); err != nil {
 		return nil, fmt.Errorf("convert ledger: %w", err)
 	}
-	f := newFile(path, opts, disk)
-	if err := f.convert(disk); err != nil {
+	if err := newFile(path, opts, disk).convert(disk); err != nil {
 		return nil, err
 	}
 	if err := writeMarker(path, ready); err != nil {
-		return nil, errors.Join(fmt.Errorf("convert ledger: %w", err), f.db.Close())
+		return nil, fmt.Errorf("convert ledger: %w", err)
 	}
-	f.removeOld()
-	return f, nil
+	return openReady(path, opts, disk)
 }
 
 // removeOld removes what a conversion leaves behind. It holds nothing that is of use, so a failure can wait for the next open.

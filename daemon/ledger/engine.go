@@ -319,15 +319,25 @@ func (f *patientFile) SyncTo(length int64) (full bool, err error) {
 	return full, err
 }
 
+// How the engine's folder is opened.
+type engineUse int
+
+const (
+	existing engineUse = iota // it is there
+	fresh                     // it is made
+	making                    // it is made, and what a crash leaves of it is of no use, so it needs no log
+)
+
 // openEngine opens the engine's folder.
-func (s *File) openEngine(create bool) (err error) {
+func (s *File) openEngine(use engineUse) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%v", r)
 		}
 	}()
-	o := engineOptions(s.fs, s.log, s.opts.ReadOnly && !create)
-	o.ErrorIfNotExists, o.ErrorIfExists = !create, create
+	o := engineOptions(s.fs, s.log, s.opts.ReadOnly && use == existing)
+	o.ErrorIfNotExists, o.ErrorIfExists = use == existing, use != existing
+	o.DisableWAL = use == making
 	s.db, err = pebble.Open(filepath.Join(s.path, engineName), o)
 	return err
 }

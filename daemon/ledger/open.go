@@ -308,23 +308,31 @@ func openLocked(path string, opts Options, disk vfs.FS) (*File, error) {
 		}
 	}
 	if found == ready {
-		if err := checkGuard(path, engineName); err != nil {
-			return nil, err
-		}
+		return openReady(path, opts, disk)
 	}
 	f := newFile(path, opts, disk)
-	if err := f.openEngine(found != ready); err != nil {
+	if err := f.openEngine(fresh); err != nil {
 		return nil, openFailure(path, err)
 	}
-	if found != ready {
-		if err := writeMarker(path, ready); err != nil {
-			_ = f.db.Close()
-			return nil, fmt.Errorf("create ledger: %w", err)
-		}
+	if err := writeMarker(path, ready); err != nil {
+		_ = f.db.Close()
+		return nil, fmt.Errorf("create ledger: %w", err)
+	}
+	return f, nil
+}
+
+// openReady opens a ledger that is all there.
+func openReady(path string, opts Options, disk vfs.FS) (*File, error) {
+	if err := checkGuard(path, engineName); err != nil {
+		return nil, err
+	}
+	f := newFile(path, opts, disk)
+	if err := f.openEngine(existing); err != nil {
+		return nil, openFailure(path, err)
 	}
 	f.readRevisions()
 	if !opts.ReadOnly {
-		f.removeOld() // a crash may have come between the marker and this
+		f.removeOld() // of a conversion, now or before a crash
 	}
 	return f, nil
 }
