@@ -52,7 +52,7 @@ func (a *account) forget() {
 func (a *account) lose(v jsondoc.Value, reason string) {
 	a.use(v)
 	if a.losses == nil {
-		a.losses = make([]Loss, 0, 4)
+		a.losses = make([]Loss, 0, 6)
 	}
 	a.losses = append(a.losses, Loss{Pointer: a.pointer(v), Reason: reason, Carried: a.carry})
 }

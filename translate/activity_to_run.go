@@ -242,13 +242,13 @@ func (t *toCDEvents) errors(at *place) value {
 	unsaid := conclusion.Str() == "TIMED_OUT" || conclusion.Str() == "INCONCLUSIVE"
 	switch {
 	case unsaid && verdict != "PASSED" && verdict != "FAILED" && description.Str() == "":
-		return value{doc: conclusion}
+		return inputValue(conclusion)
 	case unsaid && verdict != "PASSED" && verdict != "FAILED":
 		t.move(description, at.at, rule, OneWay)
 		return textValue(conclusion.Str() + ": " + description.Str())
 	case description.Str() != "":
 		t.move(description, at.at, rule, Exact)
-		return value{doc: description}
+		return inputValue(description)
 	}
 	return none
 }
@@ -258,7 +258,7 @@ func (t *toCDEvents) trigger(at *place) value {
 	for first := range t.in.doc.Root().At("data", "triggers").Children() {
 		word, _ := t.g.vocabularies["trigger"].cdevents(first.Get("type").Str(), nil)
 		t.move(first.Get("type"), at.at+"/type", "vocabulary trigger", Translated)
-		return value{raw: append(jsondoc.AppendString([]byte(`{"type":`), word), '}')}
+		return jsonValue(append(jsondoc.AppendString([]byte(`{"type":`), word), '}'))
 	}
 	return none
 }

@@ -34,5 +34,5 @@ func (t *toEiffel) locations(*place) value {
 			b = append(jsondoc.AppendString(b, uri), '}')
 		}
 	}
-	return value{raw: append(b, ']')}
+	return jsonValue(append(b, ']'))
 }

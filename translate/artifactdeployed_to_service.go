@@ -1,7 +1,7 @@
 package translate
 
 import (
-	"slices"
+	"strings"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 )
@@ -30,8 +30,7 @@ func (t *toCDEvents) serviceSubject() {
 	environmentEvent := known("environment", env, linkEnvironment, typeED)
 	if artifactEvent != nil {
 		t.identity = artifactEvent.Artifact
-		a, _ := parseArtifact(t.identity, t.g.settings.AllQualifiers)
-		t.artifact = &a
+		t.artifact = t.parse(t.identity)
 	} else {
 		t.identity = urnUUID + artC
 	}
@@ -45,8 +44,9 @@ func (t *toCDEvents) serviceSubject() {
 	t.subject = t.marked(SubjectKey{Kind: kindService, Source: t.in.Source})
 	named := t.subject.ID != ""
 	if !named {
-		t.subject.ID = urnUUID + artC
-		if !t.unresolved {
+		if t.unresolved {
+			t.subject.ID = urnUUID + artC
+		} else {
 			t.subject.ID = t.artifact.pkg
 		}
 		if id := t.serviceID(); id != "" {
@@ -95,8 +95,12 @@ func (t *toCDEvents) serviceID() string {
 		return ""
 	}
 	t.identifies(v)
-	t.move(v, "/subject/id", "custom data "+t.g.settings.ServiceIDKey, Exact)
-	t.move(entry.Get("key"), "/subject/id", "custom data "+t.g.settings.ServiceIDKey, OneWay)
+	rule := ""
+	if t.explain {
+		rule = "custom data " + t.g.settings.ServiceIDKey
+	}
+	t.move(v, "/subject/id", rule, Exact)
+	t.move(entry.Get("key"), "/subject/id", rule, OneWay)
 	return v.Str()
 }
 
@@ -111,9 +115,10 @@ func (t *toCDEvents) incarnationName() string {
 			return incarnation(t.line(t.subject, t.environment), t.subjectRecord(t.environment), Stamp{Time: t.in.Time, ID: t.in.ID}, t.artifact, t.config, t.g.settings.AllQualifiers)
 		})
 	}
-	name := "service." + predicate
-	if slices.Contains(t.row.CDEvent, name) {
-		return name
+	for _, name := range t.row.CDEvent {
+		if strings.TrimPrefix(name, "service.") == predicate {
+			return name
+		}
 	}
 	return t.row.CDEvent[0]
 }

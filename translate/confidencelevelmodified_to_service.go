@@ -99,5 +99,5 @@ func (t *toCDEvents) signature(at *place) value {
 	if v.Exists() {
 		t.move(v, at.at, "custom data "+signatureKey, Exact)
 	}
-	return value{doc: v}
+	return inputValue(v)
 }

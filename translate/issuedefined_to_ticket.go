@@ -39,5 +39,5 @@ func (t *toCDEvents) creator(at *place) value {
 		return textValue(t.in.Source)
 	}
 	t.move(name, at.at, "judgement creator", OneWay)
-	return value{doc: name}
+	return inputValue(name)
 }

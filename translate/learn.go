@@ -39,10 +39,10 @@ func pairOf(in *Event, e *envelope) *pair {
 	return p
 }
 
-func linksOf(e *Event) []EiffelLink {
-	array := e.doc.Root().Get("links")
-	links := make([]EiffelLink, 0, array.Len())
-	for l := array.FirstChild(); l.Exists(); l = l.NextSibling() {
+func linksOf(e *Event) []EiffelLink { return appendLinks(nil, e) }
+
+func appendLinks(links []EiffelLink, e *Event) []EiffelLink {
+	for l := e.doc.Root().Get("links").FirstChild(); l.Exists(); l = l.NextSibling() {
 		links = append(links, EiffelLink{Type: l.Get("type").Str(), Target: l.Get("target").Str(), DomainID: l.Get("domainId").Str()})
 	}
 	return links

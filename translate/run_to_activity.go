@@ -32,11 +32,11 @@ func (t *toEiffel) outcomeDescription(at *place) value {
 			fidelity = OneWay // the inconclusive outcome comes back before it
 		}
 		t.move(text, at.at, rule, fidelity)
-		return value{doc: text}
+		return inputValue(text)
 	}
 	t.move(outcome, at.at, rule, OneWay)
 	if text.Str() == "" {
-		return value{doc: outcome}
+		return inputValue(outcome)
 	}
 	t.move(text, at.at, rule, OneWay)
 	return textValue(outcome.Str() + ": " + text.Str())

@@ -54,7 +54,7 @@ func (t *toEiffel) synthesizeAnchor(l *rowLink, id string, k SubjectKey, art *ar
 	case typeActT:
 		data = append(data, textMember(name, anchorNameAt(l.Anchor)...))
 		if category := t.g.category(k.Kind); category != "" {
-			data = append(data, member{[]string{"categories"}, value{raw: append(jsondoc.AppendString([]byte{'['}, category), ']')}})
+			data = append(data, member{[]string{"categories"}, jsonValue(append(jsondoc.AppendString([]byte{'['}, category), ']'))})
 		}
 	case typeSCC:
 		data = append(data, textMember(k.ID, "change", "id"), textMember(k.Source, "change", "tracker"))

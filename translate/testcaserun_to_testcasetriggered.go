@@ -12,5 +12,5 @@ func (t *toEiffel) triggers(at *place) value {
 	if known {
 		t.move(v.Get("type"), at.at+"/0/type", "vocabulary trigger", Translated)
 	}
-	return value{raw: append(jsondoc.AppendString([]byte(`[{"type":`), word), `}]`...)}
+	return jsonValue(append(jsondoc.AppendString([]byte(`[{"type":`), word), `}]`...))
 }

@@ -23,12 +23,18 @@ type toCDEvents struct {
 	config      string
 	title       string // data.name of an activity
 	links       []EiffelLink
-	members     [12]member // room for the content's
-	unresolved  bool       // ARTIFACT or ENVIRONMENT of a deployment is unknown
+
+	usual struct { // room for what most events have
+		links     [4]EiffelLink
+		relations [4]relation
+		members   [12]member
+	}
+	unresolved bool // ARTIFACT or ENVIRONMENT of a deployment is unknown
 }
 
 func (g *Engine) translateToCDEvents(in Event, from source) (Result, error) {
-	t := &toCDEvents{links: linksOf(&in)}
+	t := &toCDEvents{}
+	t.links = appendLinks(t.usual.links[:0], &in)
 	t.prepare(g, in, from)
 	t.expectTargets()
 	t.recallChoices()
@@ -82,7 +88,7 @@ func (t *toCDEvents) translate() (*rowText, error) {
 	t.deliver(event)
 	t.loseRest()
 	if !t.replaying {
-		t.learnAll(&event)
+		t.learnAll(&t.events[len(t.events)-1])
 		t.learn(t.decisionQuery(t.in), t.keep(t.choices.AppendTo(t.room())))
 	}
 	return &t.row.rowText, nil

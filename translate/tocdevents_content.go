@@ -19,7 +19,7 @@ func (t *toCDEvents) makeContent() (content, error) {
 	if t.out.custom {
 		return content{custom: t.dataWithoutMark()}, nil
 	}
-	members := t.members[:0]
+	members := t.usual.members[:0]
 	for i := range t.row.content {
 		f, at := &t.row.content[i], &t.out.content[i]
 		if !at.Named() {
@@ -43,17 +43,17 @@ func (t *toCDEvents) makeContent() (content, error) {
 func (t *toCDEvents) dataWithoutMark() value {
 	data := t.in.doc.Root().Get("data")
 	if t.tooDeep(data, 2) { // below the event and the subject
-		return value{raw: t.shallowContent(data)}
+		return jsonValue(t.shallowContent(data))
 	}
 	t.move(data, "/subject/content", customContent, OneWay)
 	custom := data.Get("customData")
 	for entry := range custom.Children() {
 		if t.ownEntry(entry) {
 			stripped := jsondoc.AppendWithout(nil, custom, t.ownEntry)
-			return value{raw: replaceMember(data, "customData", stripped)}
+			return jsonValue(replaceMember(data, "customData", stripped))
 		}
 	}
-	return value{doc: data}
+	return inputValue(data)
 }
 
 // customContent is the rule of a custom event's content.
@@ -97,7 +97,7 @@ func (t *toCDEvents) makeField(f *field[toCDEvents], at *place) (value, error) {
 	if f.Value != nil {
 		raw, err := t.evaluate(f.Value, t.subject, at.at, t.row.rule)
 		if err != nil || raw != nil {
-			return value{raw: raw}, err
+			return jsonValue(raw), err
 		}
 	}
 	for _, p := range f.from {
@@ -119,7 +119,7 @@ func (t *toCDEvents) makeField(f *field[toCDEvents], at *place) (value, error) {
 			return textOrNone(word), nil
 		}
 		t.move(v, at.at, t.row.rule, Exact)
-		return value{doc: v}, nil
+		return inputValue(v), nil
 	}
 	return f.rest(t, &t.run, at, t.row.rule, func(v *vocabulary) string { return v.Otherwise.CDEvents }), nil
 }
@@ -144,7 +144,7 @@ func (t *toCDEvents) placeholder(at *place, id string) value {
 	t.move(jsondoc.Value{}, at.at, "the id of the event that would know", OneWay)
 	t.diagnose("filled_in", "%s is required and unknown; it was filled with the id %s of the event that would know", strings.ReplaceAll(at.at[1:], "/", "."), id)
 	if at.Member("id").Named() {
-		return value{raw: append(jsondoc.AppendString([]byte(`{"id":`), urnUUID+id), '}')}
+		return value{kind: ofReference, text: urnUUID + id}
 	}
 	return textValue(urnUUID + id)
 }
@@ -171,13 +171,10 @@ func replaceMember(object jsondoc.Value, name string, value []byte) []byte {
 
 // referenceTo is {id, source} of a subject, for a place in the CDEvent.
 func (t *toCDEvents) referenceTo(at *place, k SubjectKey) value {
-	b := append(t.texts.Room(len(k.ID)+len(k.Source)+32), `{"id":`...)
-	b = jsondoc.AppendString(b, k.ID)
 	if k.Source != "" {
-		b = append(b, `,"source":`...)
-		b = jsondoc.AppendString(b, sourceAt(at.Member("source"), k.Source))
+		k.Source = sourceAt(at.Member("source"), k.Source)
 	}
-	return value{raw: t.texts.KeepBytes(append(b, '}'))}
+	return value{kind: ofReference, text: k.ID, source: k.Source}
 }
 
 // sourceAt is a subject's source as it can stand at a place in the CDEvent. The sources of tests and those in marks are free

@@ -21,7 +21,7 @@ func (t *toCDEvents) makeLinks() ([]relation, error) {
 		}
 		return nil, nil
 	}
-	relations := make([]relation, 0, len(t.links)+len(t.row.Links))
+	relations := t.usual.relations[:0]
 	for l := links.FirstChild(); l.Exists(); l = l.NextSibling() {
 		kind := l.Get("type").Str()
 		if kind == linkCause {
@@ -113,11 +113,15 @@ func (t *toCDEvents) contextIDOf(id string) string {
 // parent's id; a root begins a chain of its own (section 4). What was started, finished or canceled is no root but
 // belongs to what was triggered.
 func (t *toCDEvents) chainID() string {
-	parents := targets(t.links, linkContext, linkCause, linkActivity, linkTestCase, linkTestSuite)
-	if len(parents) == 0 || parents[0] == t.in.ID {
+	parent := ""
+	for _, linkType := range [...]string{linkContext, linkCause, linkActivity, linkTestCase, linkTestSuite} {
+		if parent = target(t.links, linkType); parent != "" {
+			break
+		}
+	}
+	if parent == "" || parent == t.in.ID {
 		return t.in.ID
 	}
-	parent := parents[0]
 	return t.choose("chain", parent, func() string {
 		if known := t.eiffelEvent(parent); known != nil {
 			if known.Chain != "" {

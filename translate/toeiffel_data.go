@@ -48,7 +48,7 @@ func (t *toEiffel) makeField(f *field[toEiffel], at *place) (value, error) {
 	if f.Value != nil {
 		raw, err := t.evaluate(f.Value, t.subject, at.at, t.row.rule)
 		if err != nil || raw != nil {
-			return value{raw: raw}, err
+			return jsonValue(raw), err
 		}
 	}
 	for _, p := range f.from {
@@ -72,7 +72,7 @@ func (t *toEiffel) makeField(f *field[toEiffel], at *place) (value, error) {
 			fidelity = OneWay // Eiffel's are free text; those of CDEvents are mostly not
 		}
 		t.move(v, at.at, t.row.rule, fidelity)
-		return value{doc: v}, nil
+		return inputValue(v), nil
 	}
 	return f.rest(t, &t.run, at, t.row.rule, func(v *vocabulary) string { return v.Otherwise.Eiffel }), nil
 }
@@ -89,11 +89,11 @@ func (f *field[T]) rest(t *T, r *run, at *place, rule string, otherwise func(*vo
 		return v
 	case f.fixed != nil:
 		r.move(jsondoc.Value{}, at.at, rule, OneWay)
-		return value{raw: f.fixed}
+		return jsonValue(f.fixed)
 	case f.vocabulary != nil:
 		return textOrNone(otherwise(f.vocabulary))
 	}
-	return value{}
+	return none
 }
 
 // dataJudgements say what a member of data is where no field of the CDEvent gives it.
@@ -145,7 +145,7 @@ func (t *toEiffel) customData() ([]entry, error) {
 				continue
 			}
 			t.move(v, t.entryPointer(len(entries)), "custom data, one entry per key", Exact)
-			entries = append(entries, entry{v.Key(), value{doc: v}})
+			entries = append(entries, entry{v.Key(), inputValue(v)})
 		}
 		if contentType.Str() == "application/json" {
 			t.move(contentType, "", "custom data is an object", Exact)
@@ -159,7 +159,7 @@ func (t *toEiffel) customData() ([]entry, error) {
 			raw = append(raw, contentType.Raw()...)
 			t.move(contentType, t.entryPointer(len(entries))+"/customDataContentType", "custom data that is no object", OneWay)
 		}
-		entries = append(entries, entry{"customData", value{raw: append(raw, '}')}})
+		entries = append(entries, entry{"customData", jsonValue(append(raw, '}'))})
 	}
 	return entries, nil
 }
@@ -187,9 +187,9 @@ func (t *toEiffel) identify(entries []entry) []entry {
 	if foreign {
 		t.move(source, at+"/source", "custom data "+subjectKey, Exact)
 	}
-	entries = append(entries, entry{subjectKey, value{raw: append(raw, '}')}})
+	entries = append(entries, entry{subjectKey, jsonValue(append(raw, '}'))})
 	if t.row.Learns == mappings.LearnIncarnation {
-		entries = append(entries, entry{t.g.settings.ServiceIDKey, value{doc: id}})
+		entries = append(entries, entry{t.g.settings.ServiceIDKey, inputValue(id)})
 	}
 	return entries
 }

@@ -7,32 +7,72 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 )
 
-// value is a value on its way into the output: one of the input, a text, or JSON that was made. The zero value is none.
+// value is a value on its way into the output: one of the input, a text, a reference, or JSON that was made. The zero value is
+// none.
 type value struct {
+	kind   valueKind
 	doc    jsondoc.Value
 	raw    []byte
-	text   string
-	isText bool
+	text   string // the id of a reference
+	source string // of a reference
 }
+
+type valueKind byte
+
+const (
+	noValue valueKind = iota
+	ofInput
+	ofText
+	ofReference
+	ofJSON
+)
 
 // none is a member that is left out.
 var none value
 
-func (v value) exists() bool { return v.doc.Exists() || v.raw != nil || v.isText }
+func (v value) exists() bool { return v.kind != noValue }
+
+// inputValue is a value of the input; none for a missing one.
+func inputValue(v jsondoc.Value) value {
+	if !v.Exists() {
+		return none
+	}
+	return value{kind: ofInput, doc: v}
+}
 
 // textValue is a string.
-func textValue(s string) value { return value{text: s, isText: true} }
+func textValue(s string) value { return value{kind: ofText, text: s} }
 
 // textOrNone is a string, and none for the empty one.
-func textOrNone(s string) value { return value{text: s, isText: s != ""} }
+func textOrNone(s string) value {
+	if s == "" {
+		return none
+	}
+	return textValue(s)
+}
+
+// jsonValue is JSON; none for nil.
+func jsonValue(raw []byte) value {
+	if raw == nil {
+		return none
+	}
+	return value{kind: ofJSON, raw: raw}
+}
 
 func (v value) write(w *jsondoc.Writer) error {
-	switch {
-	case v.doc.Exists():
+	switch v.kind {
+	case ofInput:
 		w.Splice(v.doc)
-	case v.isText:
+	case ofText:
 		w.String(v.text)
-	default:
+	case ofReference:
+		w.Object()
+		w.Member("id", v.text)
+		if v.source != "" {
+			w.Member("source", v.source)
+		}
+		w.Close()
+	case ofJSON:
 		return w.JSON(v.raw)
 	}
 	return nil

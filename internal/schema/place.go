@@ -3,6 +3,7 @@ package schema
 import (
 	"slices"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // Place is what a schema says of one place of an event, looked up once for who writes many events by it. The zero Place is
@@ -34,7 +35,7 @@ func (p Place) Allows(text string) bool {
 	case len(text) < p.n.min*utf8.UTFMax && utf8.RuneCountInString(text) < p.n.min:
 		return false
 	}
-	return p.n.check == anyString || stringKinds[p.n.check].is([]byte(text))
+	return p.n.check == anyString || stringKinds[p.n.check].is(unsafe.Slice(unsafe.StringData(text), len(text)))
 }
 
 // Enum is [Schema.Enum] for the place. It must not be changed.
