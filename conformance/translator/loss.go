@@ -46,7 +46,7 @@ func (t *trial) checkBack(at int, back *step, main bool, eventType, way string) 
 		t.find(at, "", "made_up", "the %s that was made up for it gives %d events %s", eventType, len(list), way)
 	case main && len(list) != 1:
 		t.find(at, "", "original", "the %s that it became gives %d events %s, not the original", eventType, len(list), way)
-	case main && !equal(parse(list[0].JSON), t.input(at)):
+	case main && !jsondoc.Equal(parse(list[0].JSON), t.input(at)):
 		t.find(at, "", "original", "the %s that it became does not give the original %s: %s", eventType, way, difference(string(list[0].JSON), string(t.events.Events[at])))
 	}
 }

@@ -8,52 +8,14 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 )
 
-// equal compares JSON values: members in any order, numbers by their digits.
-func equal(a, b jsondoc.Value) bool { return compare(a, b, true) }
-
-// alike compares JSON values as equal does, but for integers, which may be written otherwise: 1e3 is 1000.
-func alike(a, b jsondoc.Value) bool { return compare(a, b, false) }
-
-func compare(a, b jsondoc.Value, digits bool) bool {
-	if a.Kind() != b.Kind() {
-		return false
-	}
-	switch a.Kind() {
-	case jsondoc.String:
-		return a.Str() == b.Str()
-	case jsondoc.Number:
-		if string(a.Raw()) == string(b.Raw()) {
-			return true
-		}
+// alike compares JSON values: members in any order, numbers by their digits, but for integers, which may be written
+// otherwise: 1e3 is 1000.
+func alike(a, b jsondoc.Value) bool {
+	return jsondoc.EqualBy(a, b, func(a, b jsondoc.Value) bool {
 		x, ok1 := a.Int()
 		y, ok2 := b.Int()
-		return !digits && ok1 && ok2 && x == y
-	case jsondoc.Object:
-		n := 0
-		for m := range a.Children() {
-			if other := b.Get(m.Key()); !compare(m, other, digits) {
-				return false
-			}
-			n++
-		}
-		for range b.Children() {
-			n--
-		}
-		return n == 0
-	case jsondoc.Array:
-		var rest []jsondoc.Value
-		for e := range b.Children() {
-			rest = append(rest, e)
-		}
-		for e := range a.Children() {
-			if len(rest) == 0 || !compare(e, rest[0], digits) {
-				return false
-			}
-			rest = rest[1:]
-		}
-		return len(rest) == 0
-	}
-	return string(a.Raw()) == string(b.Raw())
+		return ok1 && ok2 && x == y
+	})
 }
 
 // parse reads what is known to be JSON.

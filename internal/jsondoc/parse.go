@@ -9,30 +9,46 @@ import (
 
 // Parse reads exactly one value. The document does not retain text. Errors are of type *[SyntaxError].
 //
-// The scanner is the project's own: every event passes through it twice, and it takes a third of the time of a general
-// tokenizer. A fuzz test holds it to the verdicts and the compact form of jsontext.
+// The scanner is the project's own, since it takes two thirds of the time of jsontext, from whose tokens the same document
+// could be made; docs/decisions/0001-json-scanner.md has the figures. Fuzz tests hold it to jsontext.
 func Parse(text []byte) (*Document, error) {
-	p := parser{text: text, d: &Document{
-		buf:   make([]byte, 0, len(text)),
-		nodes: make([]node, 0, len(text)/16+4),
-	}}
+	p := parser{text: text, buf: bytes.Clone(text), nodes: make([]node, 0, capacity(text)), open: -1, last: -1}
 	if err := p.document(); err != nil {
 		return nil, err
 	}
-	return p.d, nil
+	p.copy(len(text))
+	end := len(text) - p.gone
+	return &Document{buf: p.buf[:end:end], nodes: p.nodes, depth: p.depth}, nil
 }
 
+// capacity is a number of nodes that is enough for most texts and not much too large for any: a value begins the text, or
+// follows a comma or what opens a container. A text of little else gets more room on the way.
+func capacity(text []byte) int {
+	n := 1 + bytes.Count(text, []byte{','}) + bytes.Count(text, []byte{'{'}) + bytes.Count(text, []byte{'['})
+	return min(n, 8+len(text)/8)
+}
+
+// parser reads a text and compacts it. buf begins as a copy of the text; from the first white space on, what follows is
+// copied to where it stands without it, in runs from one white space to the next.
 type parser struct {
-	text []byte
-	at   int
-	d    *Document
+	text  []byte
+	buf   []byte
+	nodes []node
+	depth int
+
+	gone int // bytes of white space before the run
+	run  int // where the run begins: text[run:] stands, or will stand, at buf[run-gone:]
+
 	open int32           // the innermost open container, -1 for none
 	last int32           // the value before within it, -1 for none
-	name node            // has the name of the member that is being read
 	deep int             // open containers
 	many map[int32]names // the names of objects with many members, by the object
 
-	inside bool // a member, from its name on, or an element is being read
+	escapes bool // a name has an escape
+
+	// For errors: whether a member, from its name on, or an element is being read, and that name as it is written.
+	inside bool
+	name   []byte
 }
 
 // names are the member names of one object, for those that have too many to compare one by one.
@@ -41,342 +57,367 @@ type names map[string]struct{}
 const manyMembers = 24
 
 func (p *parser) fail(at int, format string, args ...any) error {
-	return &SyntaxError{Offset: int64(at), Pointer: p.pointer(), Rule: fmt.Sprintf(format, args...)}
+	return &SyntaxError{Offset: int64(at), Pointer: p.pointer(at), Rule: fmt.Sprintf(format, args...)}
 }
 
 // pointer leads to the innermost value that is being read: a member from its name on, an element from its beginning on, and
 // between them what they stand in.
-func (p *parser) pointer() string {
+func (p *parser) pointer(at int) string {
 	if p.open < 0 {
 		return ""
 	}
-	container := Value{p.d, p.open}
-	at := container.Pointer()
+	p.copy(max(at, p.run))
+	container := Value{&Document{buf: p.buf, nodes: p.nodes}, p.open}
+	pointer := container.Pointer()
 	switch {
 	case !p.inside:
-		return at
+		return pointer
 	case container.Kind() == Object:
-		return at + "/" + EscapePointer(unquote(p.d.buf[p.name.keyStart:p.name.keyEnd]))
+		return pointer + "/" + EscapePointer(unquote(p.name))
 	}
 	n := 0
 	for range container.Children() {
 		n++
 	}
-	return at + "/" + strconv.Itoa(n)
+	return pointer + "/" + strconv.Itoa(n)
 }
 
-func (p *parser) unexpected() error {
-	if p.at >= len(p.text) {
+// unexpected is the error of a character that cannot stand where it does, or of the end of the text.
+func (p *parser) unexpected(at int) error {
+	if at >= len(p.text) {
 		if len(bytes.TrimLeft(p.text, " \t\n\r")) == 0 {
-			return p.fail(p.at, "there is no value")
+			return p.fail(at, "there is no value")
 		}
-		return p.fail(p.at, "the text ends within a value")
+		return p.fail(len(p.text), "the text ends within a value")
 	}
-	c := p.text[p.at]
-	if c < utf8.RuneSelf {
-		return p.fail(p.at, "unexpected character %q", string(rune(c)))
-	}
-	r, size := utf8.DecodeRune(p.text[p.at:])
+	r, size := utf8.DecodeRune(p.text[at:])
 	if r == utf8.RuneError && size == 1 {
-		return p.fail(p.at, "invalid UTF-8")
+		return p.fail(at, "invalid UTF-8")
 	}
-	return p.fail(p.at, "unexpected character %q", string(r))
+	return p.fail(at, "unexpected character %q", string(r))
 }
 
-func (p *parser) space() {
-	for p.at < len(p.text) {
-		switch p.text[p.at] {
-		case ' ', '\t', '\n', '\r':
-			p.at++
-		default:
-			return
-		}
+// copy ends the run before an offset of the text.
+func (p *parser) copy(end int) {
+	if p.gone > 0 {
+		copy(p.buf[p.run-p.gone:], p.text[p.run:end])
 	}
+	p.run = end
 }
 
-// next skips white space and gives the character there, 0 at the end.
-func (p *parser) next() byte {
-	p.space()
-	if p.at >= len(p.text) {
-		return 0
+// space skips white space.
+func (p *parser) space(at int) int {
+	if at < len(p.text) && p.text[at] > ' ' {
+		return at
 	}
-	return p.text[p.at]
+	return p.skip(at)
 }
 
+func (p *parser) skip(at int) int {
+	end := at
+	for end < len(p.text) && (p.text[end] == ' ' || p.text[end] == '\n' || p.text[end] == '\r' || p.text[end] == '\t') {
+		end++
+	}
+	if end > at {
+		p.copy(at)
+		p.run, p.gone = end, p.gone+end-at
+	}
+	return end
+}
+
+// at is the character at an offset, 0 at the end of the text.
+func (p *parser) at(i int) byte {
+	if i < len(p.text) {
+		return p.text[i]
+	}
+	return 0
+}
+
+// document reads the value, without recursion, and what follows it.
 func (p *parser) document() error {
-	p.open, p.last = -1, -1
-	if err := p.value(node{parent: -1}); err != nil {
-		return err
-	}
-	for p.open >= 0 {
-		if err := p.step(); err != nil {
+	at := p.space(0)
+	var key node // has the name of the next value
+	for {
+		n := node{keyStart: key.keyStart, keyEnd: key.keyEnd, start: int32(at - p.gone), parent: p.open}
+		var err error
+		switch c := p.at(at); c {
+		case '{', '[':
+			if p.deep++; p.deep > Limit {
+				return p.fail(at, "nested deeper than %d levels", MaxDepth)
+			}
+			p.depth = max(p.depth, p.deep)
+			n.kind = Object
+			if c == '[' {
+				n.kind = Array
+			}
+			at++
+		case '"':
+			n.kind = String
+			at, _, err = p.str(at)
+		case 't':
+			n.kind = Bool
+			at, err = p.literal(at, "true")
+		case 'f':
+			n.kind = Bool
+			at, err = p.literal(at, "false")
+		case 'n':
+			n.kind = Null
+			at, err = p.literal(at, "null")
+		case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+			n.kind = Number
+			at, err = p.number(at)
+		default:
+			err = p.unexpected(at)
+		}
+		if err != nil {
 			return err
 		}
+		n.end = int32(at - p.gone)
+		index := int32(len(p.nodes))
+		if p.last >= 0 {
+			p.nodes[p.last].next = index
+		}
+		p.nodes = append(p.nodes, n)
+		p.last, p.inside = index, false
+		if n.kind >= Array {
+			p.open, p.last = index, -1
+		}
+		if at, err = p.ends(at); err != nil {
+			return err
+		}
+		if p.open < 0 {
+			if at < len(p.text) {
+				return p.fail(at, "more text after the value")
+			}
+			return nil
+		}
+		if key = (node{}); p.nodes[p.open].kind == Object {
+			if at, key, err = p.member(at); err != nil {
+				return err
+			}
+		}
+		p.inside = true
 	}
-	if p.space(); p.at < len(p.text) {
-		return p.fail(p.at, "more text after the value")
-	}
-	return nil
 }
 
-// step reads the end of the innermost container, or one more value in it with its comma and its name.
-func (p *parser) step() error {
-	container := &p.d.nodes[p.open]
-	object := container.kind == Object
-	p.inside = false
-	closing := byte(']')
-	if object {
-		closing = '}'
+// ends reads the ends of containers, and the comma before one more value.
+func (p *parser) ends(at int) (int, error) {
+	for {
+		at = p.space(at)
+		if p.open < 0 {
+			return at, nil
+		}
+		container := &p.nodes[p.open]
+		closing := byte(']')
+		if container.kind == Object {
+			closing = '}'
+		}
+		c := p.at(at)
+		if c == closing {
+			at++
+			container.end = int32(at - p.gone)
+			if p.many != nil {
+				delete(p.many, p.open)
+			}
+			p.last, p.open = p.open, container.parent
+			p.deep--
+			continue
+		}
+		if p.last >= 0 {
+			if c != ',' {
+				return 0, p.unexpected(at)
+			}
+			at = p.space(at + 1)
+			c = p.at(at)
+		}
+		if c == ']' || at >= len(p.text) {
+			return 0, p.unexpected(at)
+		}
+		return at, nil
 	}
-	c := p.next()
-	if c == closing {
-		p.at++
-		p.d.buf = append(p.d.buf, closing)
-		container.end = int32(len(p.d.buf))
-		delete(p.many, p.open)
-		p.last, p.open = p.open, container.parent
-		p.deep--
-		return nil
-	}
-	if p.last >= 0 {
-		if c != ',' {
-			return p.unexpected()
-		}
-		p.at++
-		p.d.buf = append(p.d.buf, ',')
-		c = p.next()
-	}
-	n := node{parent: p.open}
-	if object {
-		if c != '"' {
-			return p.unexpected()
-		}
-		n.keyStart = int32(len(p.d.buf))
-		start := p.at
-		if err := p.str(); err != nil {
-			return err
-		}
-		n.keyEnd = int32(len(p.d.buf))
-		p.inside, p.name = true, n
-		if err := p.unique(n, start); err != nil {
-			return err
-		}
-		if p.next() != ':' {
-			return p.unexpected()
-		}
-		p.at++
-		p.d.buf = append(p.d.buf, ':')
-	} else if c == ']' || p.at >= len(p.text) {
-		return p.unexpected()
-	}
-	p.inside = true
-	return p.value(n)
 }
 
-// unique refuses a member name that its object has already; it starts in the text where start says.
-func (p *parser) unique(n node, start int) error {
-	raw := p.d.buf[n.keyStart:n.keyEnd]
-	escaped := bytes.IndexByte(raw, '\\') >= 0
-	refuse := func() error {
-		return p.fail(start, "duplicate member name %s", raw)
+// member reads a name and its colon. Of the result, only the name counts.
+func (p *parser) member(start int) (at int, n node, err error) {
+	if p.at(start) != '"' {
+		return 0, n, p.unexpected(start)
+	}
+	at, escaped, err := p.str(start)
+	if err != nil {
+		return 0, n, err
+	}
+	n.keyStart, n.keyEnd = int32(start-p.gone), int32(at-p.gone)
+	p.copy(at) // unique reads the names before
+	p.inside, p.name, p.escapes = true, p.text[start:at], p.escapes || escaped
+	if !p.unique(p.name, escaped) {
+		return 0, n, p.fail(start, "duplicate member name %s", p.name)
+	}
+	if at = p.space(at); p.at(at) != ':' {
+		return 0, n, p.unexpected(at)
+	}
+	return p.space(at + 1), n, nil
+}
+
+// unique tells whether the innermost object has no member of a name yet.
+func (p *parser) unique(name []byte, escaped bool) bool {
+	if p.last < 0 {
+		return true
 	}
 	if seen := p.many[p.open]; seen != nil {
-		name := unquote(raw)
-		if _, twice := seen[name]; twice {
-			return refuse()
-		}
-		seen[name] = struct{}{}
-		return nil
+		text := unquote(name)
+		_, twice := seen[text]
+		seen[text] = struct{}{}
+		return !twice
 	}
 	count := 0
-	for v := (Value{p.d, p.open}).first(); v.d != nil; v = v.nextSibling() {
-		m := &p.d.nodes[v.i]
-		other := p.d.buf[m.keyStart:m.keyEnd]
-		if bytes.Equal(other, raw) || (escaped || bytes.IndexByte(other, '\\') >= 0) && unquote(other) == unquote(raw) {
-			return refuse()
+	for i := p.open + 1; i != 0; i = p.nodes[i].next {
+		m := &p.nodes[i]
+		if int(m.keyEnd-m.keyStart) == len(name) && string(p.buf[m.keyStart:m.keyEnd]) == string(name) {
+			return false
+		}
+		if p.escapes { // the same name may be written in several ways
+			other := p.buf[m.keyStart:m.keyEnd]
+			if (escaped || bytes.IndexByte(other, '\\') >= 0) && unquote(other) == unquote(name) {
+				return false
+			}
 		}
 		count++
 	}
 	if count < manyMembers {
-		return nil
+		return true
 	}
-	seen := names{unquote(raw): {}}
-	for v := (Value{p.d, p.open}).first(); v.d != nil; v = v.nextSibling() {
-		seen[v.Key()] = struct{}{}
+	seen := names{unquote(name): {}}
+	for i := p.open + 1; i != 0; i = p.nodes[i].next {
+		seen[unquote(p.buf[p.nodes[i].keyStart:p.nodes[i].keyEnd])] = struct{}{}
 	}
 	if p.many == nil {
 		p.many = map[int32]names{}
 	}
 	p.many[p.open] = seen
-	return nil
+	return true
 }
 
-// value reads a scalar, or the beginning of a container, as the node n.
-func (p *parser) value(n node) error {
-	c := p.next()
-	index := int32(len(p.d.nodes))
-	n.start = int32(len(p.d.buf))
-	var err error
-	switch {
-	case c == '{' || c == '[':
-		if p.deep++; p.deep > Limit {
-			return p.fail(p.at, "nested deeper than %d levels", MaxDepth)
+func (p *parser) literal(at int, word string) (int, error) {
+	for i := range len(word) {
+		if p.at(at) != word[i] {
+			return 0, p.unexpected(at)
 		}
-		p.d.depth = max(p.d.depth, p.deep)
-		n.kind = Object
-		if c == '[' {
-			n.kind = Array
-		}
-		p.at++
-		p.d.buf = append(p.d.buf, c)
-	case c == '"':
-		n.kind = String
-		err = p.str()
-	case c == 't':
-		n.kind = Bool
-		err = p.literal("true")
-	case c == 'f':
-		n.kind = Bool
-		err = p.literal("false")
-	case c == 'n':
-		n.kind = Null
-		err = p.literal("null")
-	case c == '-' || c >= '0' && c <= '9':
-		n.kind = Number
-		err = p.number()
-	default:
-		err = p.unexpected()
+		at++
 	}
-	if err != nil {
-		return err
-	}
-	n.end = int32(len(p.d.buf))
-	if p.last >= 0 {
-		p.d.nodes[p.last].next = index
-	}
-	p.d.nodes = append(p.d.nodes, n)
-	if n.kind >= Array {
-		p.open, p.last = index, -1
-	} else {
-		p.last = index
-	}
-	return nil
+	return at, nil
 }
 
-func (p *parser) literal(word string) error {
-	for i := 0; i < len(word); i++ {
-		if p.at >= len(p.text) || p.text[p.at] != word[i] {
-			return p.unexpected()
-		}
-		p.at++
+// digits skips digits.
+func (p *parser) digits(at int) int {
+	for at < len(p.text) && p.text[at] >= '0' && p.text[at] <= '9' {
+		at++
 	}
-	p.d.buf = append(p.d.buf, word...)
-	return nil
-}
-
-func (p *parser) digits() bool {
-	start := p.at
-	for p.at < len(p.text) && p.text[p.at] >= '0' && p.text[p.at] <= '9' {
-		p.at++
-	}
-	return p.at > start
-}
-
-func (p *parser) is(c byte) bool {
-	if p.at < len(p.text) && p.text[p.at] == c {
-		p.at++
-		return true
-	}
-	return false
+	return at
 }
 
 // number reads a number by the grammar of RFC 8259 section 6.
-func (p *parser) number() error {
-	start := p.at
-	p.is('-')
-	if !p.is('0') && !p.digits() {
-		return p.unexpected()
+func (p *parser) number(at int) (int, error) {
+	if p.at(at) == '-' {
+		at++
 	}
-	if p.is('.') && !p.digits() {
-		return p.unexpected()
+	end := at
+	if p.at(at) == '0' {
+		end++
+	} else if end = p.digits(at); end == at {
+		return 0, p.unexpected(at)
 	}
-	if p.is('e') || p.is('E') {
-		if !p.is('+') {
-			p.is('-')
+	if p.at(end) == '.' {
+		at = end + 1
+		if end = p.digits(at); end == at {
+			return 0, p.unexpected(at)
 		}
-		if !p.digits() {
-			return p.unexpected()
+	}
+	if p.at(end)|0x20 == 'e' {
+		at = end + 1
+		if c := p.at(at); c == '+' || c == '-' {
+			at++
+		}
+		if end = p.digits(at); end == at {
+			return 0, p.unexpected(at)
 		}
 	}
-	p.d.buf = append(p.d.buf, p.text[start:p.at]...)
-	return nil
+	return end, nil
 }
 
-// str reads a string as it is written, escapes and all.
-func (p *parser) str() error {
-	start := p.at
-	p.at++
-	ascii := true
-	for p.at < len(p.text) {
-		switch c := p.text[p.at]; {
+// plain has the characters of a string that need no second look.
+var plain = func() (t [256]bool) {
+	for c := range utf8.RuneSelf {
+		t[c] = c >= ' ' && c != '"' && c != '\\'
+	}
+	return t
+}()
+
+// str finds the end of the string that starts there, and tells whether it has escapes.
+func (p *parser) str(start int) (end int, escaped bool, err error) {
+	text, ascii := p.text, true
+	for i := start + 1; i < len(text); {
+		switch c := text[i]; {
+		case plain[c]:
+			i++
 		case c == '"':
-			p.at++
-			raw := p.text[start:p.at]
-			if !ascii && !utf8.Valid(raw) {
-				for i := 0; i < len(raw); {
-					r, size := utf8.DecodeRune(raw[i:])
-					if r == utf8.RuneError && size == 1 {
-						return p.fail(start+i, "invalid UTF-8")
-					}
-					i += size
-				}
+			i++
+			if !ascii && !utf8.Valid(text[start:i]) {
+				return 0, false, p.invalid(start, i)
 			}
-			p.d.buf = append(p.d.buf, raw...)
-			return nil
+			return i, escaped, nil
 		case c == '\\':
-			if err := p.escape(); err != nil {
-				return err
+			escaped = true
+			if i, err = p.escape(i); err != nil {
+				return 0, false, err
 			}
 		case c < ' ':
-			return p.fail(p.at, "a control character stands in a string without an escape")
+			return 0, false, p.fail(i, "a control character stands in a string without an escape")
 		default:
-			if c >= utf8.RuneSelf {
-				ascii = false
-			}
-			p.at++
+			ascii = false
+			i++
 		}
 	}
-	return p.unexpected()
+	return 0, false, p.unexpected(len(text))
 }
 
-func (p *parser) escape() error {
-	if p.at+1 >= len(p.text) {
-		p.at = len(p.text)
-		return p.unexpected()
+// invalid is the error of text that is no UTF-8.
+func (p *parser) invalid(start, end int) error {
+	for start < end {
+		r, size := utf8.DecodeRune(p.text[start:])
+		if r == utf8.RuneError && size == 1 {
+			break
+		}
+		start += size
 	}
-	switch p.text[p.at+1] {
+	return p.fail(start, "invalid UTF-8")
+}
+
+// escape finds the end of an escape, and of the second one of a pair of surrogates.
+func (p *parser) escape(at int) (int, error) {
+	if at+1 >= len(p.text) {
+		return 0, p.unexpected(len(p.text))
+	}
+	switch p.text[at+1] {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		p.at += 2
-		return nil
+		return at + 2, nil
 	case 'u':
-		unit, ok := p.unit(p.at)
+		unit, ok := p.unit(at)
 		if !ok {
-			return p.fail(p.at, "\\u takes four hexadecimal digits")
+			return 0, p.fail(at, "\\u takes four hexadecimal digits")
 		}
 		switch {
 		case unit >= 0xDC00 && unit < 0xE000:
-			return p.fail(p.at, "an unpaired surrogate stands in a string")
+			return 0, p.fail(at, "an unpaired surrogate stands in a string")
 		case unit >= 0xD800 && unit < 0xDC00:
-			low, ok := p.unit(p.at + 6)
+			low, ok := p.unit(at + 6)
 			if !ok || low < 0xDC00 || low >= 0xE000 {
-				return p.fail(p.at, "an unpaired surrogate stands in a string")
+				return 0, p.fail(at, "an unpaired surrogate stands in a string")
 			}
-			p.at += 6
+			return at + 12, nil
 		}
-		p.at += 6
-		return nil
+		return at + 6, nil
 	}
-	return p.fail(p.at, "unknown escape in a string")
+	return 0, p.fail(at, "unknown escape in a string")
 }
 
 // unit reads the \uXXXX at an offset.

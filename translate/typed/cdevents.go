@@ -174,14 +174,12 @@ func mendTags(event cdevents.CDEvent, text []byte, exact func(json.Number) any) 
 }
 
 // sameInCDEvent tolerates what the SDK writes in another way without changing what it says.
-func sameInCDEvent(pointer string, was, is any) bool {
+func sameInCDEvent(pointer string, was, is jsondoc.Value) bool {
 	if pointer == "/context/timestamp" {
-		a, aok := was.(string)
-		b, bok := is.(string)
-		return aok && bok && sameInstant(a, b)
+		return sameInstant(was.Str(), is.Str())
 	}
 	if link, ok := strings.CutPrefix(pointer, "/context/links/"); ok && strings.HasSuffix(link, "/tags") && strings.Count(link, "/") == 1 {
-		return was == nil && isEmpty(is)
+		return isNone(was) && isEmpty(is)
 	}
 	return leftOut(pointer, was, is)
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -81,94 +80,70 @@ func settled(v any, exact func(json.Number) any) any {
 
 // difference gives the pointer of the first value in which two JSON texts differ: members in the order of their names,
 // those of the first text before those that only the second has. Numbers are compared by value. Where same says so, two
-// values count as equal; it sees nil for a member that is absent.
-func difference(was, is []byte, same func(pointer string, was, is any) bool) (pointer string, different bool, err error) {
-	var a, b any
-	if err := decodeExact(was, &a); err != nil {
+// values count as equal; it sees one that is Missing for a member that is absent.
+func difference(was, is []byte, same func(pointer string, was, is jsondoc.Value) bool) (pointer string, different bool, err error) {
+	a, err := jsondoc.Parse(was)
+	if err != nil {
 		return "", true, err
 	}
-	if err := decodeExact(is, &b); err != nil {
+	b, err := jsondoc.Parse(is)
+	if err != nil {
 		return "", true, err
 	}
-	c := comparison{same}
-	pointer, different = c.values("", a, b)
+	pointer, different = comparison{same}.values("", a.Root(), b.Root())
 	return pointer, different, nil
 }
 
-// leftOut tolerates that an empty array or object was left out: there was nothing in it to lose.
-func leftOut(_ string, was, is any) bool { return is == nil && isEmpty(was) }
+// leftOut tolerates that an empty array or object was left out, or null written for it: there was nothing in it to lose.
+func leftOut(_ string, was, is jsondoc.Value) bool { return isNone(is) && isEmpty(was) }
 
 // strict tolerates nothing.
-func strict(string, any, any) bool { return false }
+func strict(string, jsondoc.Value, jsondoc.Value) bool { return false }
 
-func isEmpty(v any) bool {
-	switch v := v.(type) {
-	case map[string]any:
-		return len(v) == 0
-	case []any:
-		return len(v) == 0
-	}
-	return false
-}
+func isNone(v jsondoc.Value) bool { return v.Kind() <= jsondoc.Null }
+
+func isEmpty(v jsondoc.Value) bool { return v.Kind() >= jsondoc.Array && v.Empty() }
 
 type comparison struct {
-	same func(pointer string, was, is any) bool
+	same func(pointer string, was, is jsondoc.Value) bool
 }
 
-func (c comparison) values(pointer string, was, is any) (string, bool) {
-	switch a := was.(type) {
-	case map[string]any:
-		if b, ok := is.(map[string]any); ok {
-			return c.objects(pointer, a, b)
+func (c comparison) values(pointer string, was, is jsondoc.Value) (string, bool) {
+	switch {
+	case jsondoc.EqualBy(was, is, sameNumber):
+		return "", false
+	case was.Kind() == jsondoc.Object && is.Kind() == jsondoc.Object:
+		names := slices.Concat(sortedNames(was), slices.DeleteFunc(sortedNames(is), func(name string) bool { return was.Get(name).Exists() }))
+		for _, name := range names {
+			if p, different := c.values(pointer+"/"+jsondoc.EscapePointer(name), was.Get(name), is.Get(name)); different {
+				return p, true
+			}
 		}
-	case []any:
-		if b, ok := is.([]any); ok {
-			return c.arrays(pointer, a, b)
+		return "", false
+	case was.Kind() == jsondoc.Array && is.Kind() == jsondoc.Array:
+		a, b := was.FirstChild(), is.FirstChild()
+		for i := 0; a.Exists() || b.Exists(); i++ {
+			at := pointer + "/" + strconv.Itoa(i)
+			if !a.Exists() || !b.Exists() {
+				return at, true
+			}
+			if p, different := c.values(at, a, b); different {
+				return p, true
+			}
+			a, b = a.NextSibling(), b.NextSibling()
 		}
-	case json.Number:
-		if b, ok := is.(json.Number); ok && jsondoc.SameNumber(string(a), string(b)) {
-			return "", false
-		}
-	default:
-		if was == is {
-			return "", false
-		}
+		return "", false
 	}
 	return pointer, !c.same(pointer, was, is)
 }
 
-func (c comparison) objects(pointer string, was, is map[string]any) (string, bool) {
-	for _, name := range slices.Sorted(maps.Keys(was)) {
-		at := pointer + "/" + jsondoc.EscapePointer(name)
-		b, ok := is[name]
-		if !ok {
-			if !c.same(at, was[name], nil) {
-				return at, true
-			}
-			continue
-		}
-		if p, different := c.values(at, was[name], b); different {
-			return p, true
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(is)) {
-		at := pointer + "/" + jsondoc.EscapePointer(name)
-		if _, ok := was[name]; !ok && !c.same(at, nil, is[name]) {
-			return at, true
-		}
-	}
-	return "", false
-}
+func sameNumber(a, b jsondoc.Value) bool { return jsondoc.SameNumber(string(a.Raw()), string(b.Raw())) }
 
-func (c comparison) arrays(pointer string, was, is []any) (string, bool) {
-	for i := range max(len(was), len(is)) {
-		at := pointer + "/" + strconv.Itoa(i)
-		if i >= len(was) || i >= len(is) {
-			return at, true
-		}
-		if p, different := c.values(at, was[i], is[i]); different {
-			return p, true
-		}
+func sortedNames(object jsondoc.Value) []string {
+	var names []string
+	for m := range object.Children() {
+		names = append(names, m.Key())
 	}
-	return "", false
+	slices.Sort(names)
+	return names
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/cmd/eiffelbridge/internal/eventreader"
 	"github.com/eiffelbridge/eiffelbridge/cmd/eiffelbridge/internal/jsondiff"
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/mappings/overlay"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
@@ -230,7 +231,7 @@ func (r *caseRun) run(ctx context.Context, engine *translate.Engine, path string
 	want, problem := readExpected(expected)
 	same := problem == nil && len(want) == len(got)
 	for i := 0; same && i < len(got); i++ {
-		same = jsondiff.Equal(want[i].root, got[i].root)
+		same = jsondoc.Equal(want[i].root, got[i].root)
 	}
 	switch {
 	case same && err == nil:

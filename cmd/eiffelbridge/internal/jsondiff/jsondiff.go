@@ -25,7 +25,7 @@ func Compare(before, after jsondoc.Value) []Change { return compare(nil, "", bef
 
 func compare(out []Change, pointer string, before, after jsondoc.Value) []Change {
 	switch {
-	case Equal(before, after):
+	case jsondoc.Equal(before, after):
 		return out
 	case before.Kind() == jsondoc.Object && after.Kind() == jsondoc.Object:
 		for b := range before.Children() {
@@ -46,11 +46,11 @@ func compare(out []Change, pointer string, before, after jsondoc.Value) []Change
 // compareElements leaves out what both begin and end with, so that one element more or less is one change.
 func compareElements(out []Change, pointer string, before, after []jsondoc.Value) []Change {
 	start := 0
-	for start < len(before) && start < len(after) && Equal(before[start], after[start]) {
+	for start < len(before) && start < len(after) && jsondoc.Equal(before[start], after[start]) {
 		start++
 	}
 	b, a := len(before), len(after)
-	for b > start && a > start && Equal(before[b-1], after[a-1]) {
+	for b > start && a > start && jsondoc.Equal(before[b-1], after[a-1]) {
 		b, a = b-1, a-1
 	}
 	for i := start; i < max(b, a); i++ {
@@ -73,45 +73,6 @@ func elements(v jsondoc.Value) []jsondoc.Value {
 		out = append(out, c)
 	}
 	return out
-}
-
-// Equal tells whether two values are the same, but for the order of members and how strings are escaped. Numbers are the same
-// if they are written the same.
-func Equal(a, b jsondoc.Value) bool {
-	if bytes.Equal(a.Raw(), b.Raw()) {
-		return a.Exists() == b.Exists()
-	}
-	if a.Kind() != b.Kind() {
-		return false
-	}
-	switch a.Kind() {
-	case jsondoc.String:
-		return a.Str() == b.Str()
-	case jsondoc.Array:
-		x, y := elements(a), elements(b)
-		if len(x) != len(y) {
-			return false
-		}
-		for i := range x {
-			if !Equal(x[i], y[i]) {
-				return false
-			}
-		}
-		return true
-	case jsondoc.Object:
-		n := 0
-		for c := range a.Children() {
-			n++
-			if other := b.Get(c.Key()); !other.Exists() || !Equal(c, other) {
-				return false
-			}
-		}
-		for range b.Children() {
-			n--
-		}
-		return n == 0
-	}
-	return false
 }
 
 // Unified is the unified diff of two texts, empty if they are the same.
