@@ -61,7 +61,17 @@ func checkLengths(in *Event) error {
 			return in.tooLong(v.Pointer(), len(v.Str()))
 		}
 	}
+	if len(in.Source) > maxID { // percent-encoding has made it longer
+		return in.tooLong("/meta/source", len(in.Source))
+	}
 	return nil
+}
+
+// checkSubject refuses a subject whose key is too long, be it that writing it as a purl or a URI has made it so.
+func (r *run) checkSubject(k SubjectKey) {
+	if n := max(len(k.ID), len(k.Source)); n > maxID {
+		r.refuse(r.in.tooLong("", n))
+	}
 }
 
 // identities are what identifies the events of a protocol and those who send them.

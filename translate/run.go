@@ -297,6 +297,7 @@ func (r *run) parse(text string) *artifact {
 		a, ok := parseArtifact(text, r.g.settings.AllQualifiers)
 		a.from = text
 		r.parsed, r.isPurl = &a, ok
+		r.checkSubject(a.subject())
 	}
 	return r.parsed
 }

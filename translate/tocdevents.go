@@ -140,6 +140,7 @@ func (t *toCDEvents) findSubject() {
 	t.subject, t.text = SubjectKey{Source: t.in.Source, ID: t.in.ID}, ""
 	if t.row.subject != nil {
 		t.row.subject(t)
+		t.checkSubject(t.subject)
 	}
 }
 

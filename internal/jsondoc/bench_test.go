@@ -85,7 +85,11 @@ func (t *tokenizer) parse(text []byte) (*Document, error) {
 		if open >= 0 && last >= 0 && name.keyEnd == 0 {
 			d.buf = append(d.buf, ',')
 		}
-		n := node{parent: open, keyStart: name.keyStart, keyEnd: name.keyEnd, start: int32(len(d.buf))}
+		n := node{parent: open, keyStart: name.keyStart, keyEnd: name.keyEnd, start: int32(len(d.buf)), escapes: name.escapes}
+		if open >= 0 && d.nodes[open].kind == Array && last >= 0 {
+			n.keyStart = d.nodes[last].keyStart + 1
+			n.keyEnd = n.keyStart
+		}
 		if kind == '{' || kind == '[' {
 			if _, err := t.decoder.ReadToken(); err != nil {
 				return nil, err
@@ -106,6 +110,9 @@ func (t *tokenizer) parse(text []byte) (*Document, error) {
 			switch kind {
 			case '"':
 				n.kind = String
+				if bytes.IndexByte(value, '\\') >= 0 {
+					n.escapes |= inText
+				}
 			case '0':
 				n.kind = Number
 			case 'n':
@@ -116,6 +123,9 @@ func (t *tokenizer) parse(text []byte) (*Document, error) {
 		}
 		if open >= 0 && d.nodes[open].kind == Object && name.keyEnd == 0 {
 			name = node{keyStart: n.start, keyEnd: int32(len(d.buf))}
+			if n.escapes&inText != 0 {
+				name.escapes = inName
+			}
 			d.buf = append(d.buf, ':')
 			continue
 		}

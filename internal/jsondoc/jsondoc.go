@@ -60,12 +60,21 @@ func (e *SyntaxError) Error() string {
 
 // node is one value; its members or elements are the nodes that follow it, each linked to the next by its index.
 type node struct {
-	keyStart, keyEnd int32 // of the member name with its quotes; equal when it is not a member
+	keyStart, keyEnd int32 // of the member name with its quotes; both are the number of an element of an array
 	start, end       int32
 	next             int32 // the following sibling; 0 for the last
 	parent           int32
 	kind             Kind
+	escapes          escapes
 }
+
+// escapes tells what of a value may have escapes to resolve.
+type escapes byte
+
+const (
+	inName escapes = 1 << iota
+	inText
+)
 
 // Document is a parsed value. It is immutable: any number of goroutines may read it at once.
 type Document struct {
@@ -80,7 +89,8 @@ func (d *Document) Bytes() []byte { return d.buf }
 // Len is the number of values in the document; a [Value]'s Index is less than it.
 func (d *Document) Len() int { return len(d.nodes) }
 
-// Depth is the number of nested objects and arrays, 0 for a scalar.
+// Depth is the number of nested objects and arrays, 0 for a scalar. Of a document that a [Writer] made it may be more, but not
+// more than MaxDepth then.
 func (d *Document) Depth() int { return d.depth }
 
 // DepthWithout is Depth for the document without some of its values.
@@ -111,6 +121,7 @@ func (v Value) Document() *Document {
 	}
 	root := &out.nodes[0]
 	root.keyStart, root.keyEnd, root.next, root.parent = 0, 0, 0, -1
+	root.escapes &= inText
 	return out
 }
 
@@ -171,7 +182,7 @@ func (v Value) Key() string {
 	if n.keyStart == n.keyEnd {
 		return ""
 	}
-	return unquote(v.d.buf[n.keyStart:n.keyEnd])
+	return n.name(v.d.buf)
 }
 
 // Get is the member of that name, Missing if there is none or the value is no object.
@@ -181,8 +192,7 @@ func (v Value) Get(name string) Value {
 	}
 	for c := v.first(); c.d != nil; c = c.nextSibling() {
 		n := &v.d.nodes[c.i]
-		raw := v.d.buf[n.keyStart+1 : n.keyEnd-1]
-		if string(raw) == name || (bytes.IndexByte(raw, '\\') >= 0 && c.Key() == name) {
+		if n.name(v.d.buf) == name {
 			return c
 		}
 	}
@@ -266,7 +276,21 @@ func (v Value) Str() string {
 	if v.Kind() != String {
 		return ""
 	}
-	return unquote(v.Raw())
+	n := &v.d.nodes[v.i]
+	raw := v.d.buf[n.start:n.end]
+	if n.escapes&inText != 0 {
+		return unquote(raw)
+	}
+	return unsafe.String(unsafe.SliceData(raw[1:]), len(raw)-2)
+}
+
+// name is a member's name.
+func (n *node) name(buf []byte) string {
+	raw := buf[n.keyStart:n.keyEnd]
+	if n.escapes&inName != 0 {
+		return unquote(raw)
+	}
+	return unsafe.String(unsafe.SliceData(raw[1:]), len(raw)-2)
 }
 
 // Pointer is the value's JSON pointer (RFC 6901), "" for the root.
@@ -282,11 +306,7 @@ func (v Value) AppendPointer(dst []byte) []byte {
 	if parent.Kind() != Array {
 		return append(dst, EscapePointer(v.Key())...)
 	}
-	at := 0
-	for c := parent.first(); c.i != v.i; c = c.nextSibling() {
-		at++
-	}
-	return strconv.AppendInt(dst, int64(at), 10)
+	return strconv.AppendInt(dst, int64(v.d.nodes[v.i].keyStart), 10)
 }
 
 // EscapePointer writes a member name as a token of a JSON pointer.

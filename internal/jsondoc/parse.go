@@ -138,7 +138,7 @@ func (p *parser) document() error {
 	at := p.space(0)
 	var key node // has the name of the next value
 	for {
-		n := node{keyStart: key.keyStart, keyEnd: key.keyEnd, start: int32(at - p.gone), parent: p.open}
+		n := node{keyStart: key.keyStart, keyEnd: key.keyEnd, start: int32(at - p.gone), parent: p.open, escapes: key.escapes}
 		var err error
 		switch c := p.at(at); c {
 		case '{', '[':
@@ -153,7 +153,10 @@ func (p *parser) document() error {
 			at++
 		case '"':
 			n.kind = String
-			at, _, err = p.str(at)
+			var escaped bool
+			if at, escaped, err = p.str(at); escaped {
+				n.escapes |= inText
+			}
 		case 't':
 			n.kind = Bool
 			at, err = p.literal(at, "true")
@@ -191,10 +194,14 @@ func (p *parser) document() error {
 			}
 			return nil
 		}
-		if key = (node{}); p.nodes[p.open].kind == Object {
+		switch key = (node{}); {
+		case p.nodes[p.open].kind == Object:
 			if at, key, err = p.member(at); err != nil {
 				return err
 			}
+		case p.last >= 0:
+			number := p.nodes[p.last].keyStart + 1
+			key.keyStart, key.keyEnd = number, number
 		}
 		p.inside = true
 	}
@@ -247,6 +254,9 @@ func (p *parser) member(start int) (at int, n node, err error) {
 		return 0, n, err
 	}
 	n.keyStart, n.keyEnd = int32(start-p.gone), int32(at-p.gone)
+	if escaped {
+		n.escapes = inName
+	}
 	p.copy(at) // unique reads the names before
 	p.inside, p.name, p.escapes = true, p.text[start:at], p.escapes || escaped
 	if !p.unique(p.name, escaped) {

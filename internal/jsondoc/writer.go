@@ -9,12 +9,11 @@ import (
 // being parsed. Calls must nest as JSON does; a Writer that is used otherwise gives a document that is none. It is not safe
 // for concurrent use.
 type Writer struct {
-	d        *Document
-	open     int32 // the innermost open container, -1 for none
-	last     int32 // the value before within it, -1 for none
-	level    int
-	keyStart int32 // of the pending member name
-	keyEnd   int32
+	d     *Document
+	open  int32 // the innermost open container, -1 for none
+	last  int32 // the value before within it, -1 for none
+	level int
+	key   node // has the pending member name
 }
 
 // NewWriter makes a Writer with room for a text of size bytes and for so many values.
@@ -40,27 +39,34 @@ func (w *Writer) comma() {
 
 // begin starts a value: its node is the next.
 func (w *Writer) begin(kind Kind) *node {
-	if w.keyEnd == 0 {
+	if w.key.keyEnd == 0 {
 		w.comma()
+		if w.last >= 0 {
+			number := w.d.nodes[w.last].keyStart + 1
+			w.key.keyStart, w.key.keyEnd = number, number
+		}
 	}
 	index := int32(len(w.d.nodes))
 	w.d.nodes = append(w.d.nodes, node{
-		keyStart: w.keyStart, keyEnd: w.keyEnd, start: int32(len(w.d.buf)), parent: w.open, kind: kind,
+		keyStart: w.key.keyStart, keyEnd: w.key.keyEnd, start: int32(len(w.d.buf)), parent: w.open, kind: kind, escapes: w.key.escapes,
 	})
 	if w.last >= 0 {
 		w.d.nodes[w.last].next = index
 	}
 	w.last = index
-	w.keyStart, w.keyEnd = 0, 0
+	w.key = node{}
 	return &w.d.nodes[index]
 }
 
 // Name writes the name of the member whose value comes next.
 func (w *Writer) Name(name string) {
 	w.comma()
-	w.keyStart = int32(len(w.d.buf))
+	w.key.keyStart = int32(len(w.d.buf))
 	w.d.buf = AppendString(w.d.buf, name)
-	w.keyEnd = int32(len(w.d.buf))
+	w.key.keyEnd = int32(len(w.d.buf))
+	if w.key.keyEnd-w.key.keyStart != int32(len(name)+2) {
+		w.key.escapes = inName
+	}
 	w.d.buf = append(w.d.buf, ':')
 }
 
@@ -96,6 +102,9 @@ func (w *Writer) String(s string) {
 	n := w.begin(String)
 	w.d.buf = AppendString(w.d.buf, s)
 	n.end = int32(len(w.d.buf))
+	if n.end-n.start != int32(len(s)+2) {
+		n.escapes |= inText
+	}
 }
 
 // Member writes a member that is a string.
@@ -119,6 +128,7 @@ func (w *Writer) Splice(v Value) {
 	moved := nodesMoved{text: root.start - from.start, index: w.last - v.i}
 	w.d.buf = append(w.d.buf, text...)
 	root.end = int32(len(w.d.buf))
+	root.escapes |= from.escapes & inText
 	if from.kind < Array {
 		return
 	}
