@@ -370,17 +370,7 @@ func (s *sequencer) translate(t *transaction) {
 		t.outputs = messages(result.Events, t.passed)
 		t.synthesized = synthesized(result.Events)
 		t.unpark = t.parked != nil && !t.waits
-		for _, f := range t.learned {
-			w := s.writeOf(t, f.Query)
-			if record, ok := v.seen[f.Query]; ok && !w.based {
-				w.base, w.based = record, true
-			}
-			if p, ok := f.Query.Parent(); ok && len(w.deltas) == 0 {
-				above := s.writeOf(t, p)
-				above.beneath = append(above.beneath, f.Query)
-			}
-			w.deltas = append(w.deltas, f)
-		}
+		s.noteLearned(t, v)
 		if len(result.Events) > 0 {
 			s.overlay.lineUp(t, result.Events)
 		}
@@ -411,6 +401,21 @@ func (s *sequencer) now(t *transaction) (now time.Time) {
 func isDamaged(err error) bool {
 	var damaged *damagedError
 	return errors.As(err, &damaged)
+}
+
+// noteLearned lays what a transaction learned over the ledger.
+func (s *sequencer) noteLearned(t *transaction, v *view) {
+	for _, f := range t.learned {
+		w := s.writeOf(t, f.Query)
+		if record, ok := v.seen[f.Query]; ok && !w.based {
+			w.base, w.based = record, true
+		}
+		if p, ok := f.Query.Parent(); ok && len(w.deltas) == 0 {
+			above := s.writeOf(t, p)
+			above.beneath = append(above.beneath, f.Query)
+		}
+		w.deltas = append(w.deltas, f)
+	}
 }
 
 // writeOf is the transaction's write of a key, made if it is the first.

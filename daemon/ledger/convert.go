@@ -58,6 +58,9 @@ func (s *File) convert(disk vfs.FS) error {
 		// The engine may never answer, and leaves what it holds open.
 		err = ErrBroken
 	}
+	if errors.Is(err, ErrDamaged) {
+		return &OpenError{Path: s.path, Reason: Damaged, Detail: "it is of an earlier format and cannot be read to the end", Err: err}
+	}
 	if err != nil {
 		return fmt.Errorf("convert ledger %s: %w", s.path, err)
 	}

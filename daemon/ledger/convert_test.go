@@ -368,24 +368,38 @@ func TestConvertAndPowerFails(t *testing.T) {
 
 // TestConvertDamaged: an old ledger that cannot be read is left as it is, and so is one damaged record.
 func TestConvertDamaged(t *testing.T) {
-	path := oldLedger(t)
-	tables, err := filepath.Glob(filepath.Join(path, oldEngineName, "*.sst"))
-	if err != nil || len(tables) == 0 {
-		t.Fatal(tables, err)
-	}
-	if err := os.Truncate(tables[0], 100); err != nil {
-		t.Fatal(err)
-	}
-	before := tree(t, filepath.Join(path, oldEngineName))
-	for _, opts := range []Options{{ReadOnly: true}, {}} {
-		_, err := Open(path, opts)
-		wantReason(t, err, Damaged)
-	}
-	if !slices.Equal(before, tree(t, filepath.Join(path, oldEngineName))) {
-		t.Error("it was touched")
+	for name, damage := range map[string]func(table string) error{
+		"cut": func(table string) error { return os.Truncate(table, 100) },
+		"flipped": func(table string) error {
+			text, err := os.ReadFile(table)
+			if err != nil {
+				return err
+			}
+			text[100] ^= 1
+			return os.WriteFile(table, text, 0o640)
+		},
+	} {
+		path := oldLedger(t)
+		tables, err := filepath.Glob(filepath.Join(path, oldEngineName, "*.sst"))
+		if err != nil || len(tables) == 0 {
+			t.Fatal(tables, err)
+		}
+		for _, table := range tables {
+			if err := damage(table); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := tree(t, filepath.Join(path, oldEngineName))
+		for _, opts := range []Options{{ReadOnly: true}, {}} {
+			_, err := Open(path, opts)
+			wantReason(t, err, Damaged)
+		}
+		if !slices.Equal(before, tree(t, filepath.Join(path, oldEngineName))) {
+			t.Errorf("%s: it was touched", name)
+		}
 	}
 
-	path = oldLedger(t)
+	path := oldLedger(t)
 	old, err := newFile(path, Options{}.withDefaults(), vfs.Default).openOld(vfs.Default)
 	if err != nil {
 		t.Fatal(err)

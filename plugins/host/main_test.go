@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eiffelbridge/eiffelbridge/internal/pluginwire"
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/plugins/sdk"
 	"github.com/eiffelbridge/eiffelbridge/plugins/webhookv1"
@@ -64,6 +65,15 @@ func plugin(what string) error {
 			return err
 		}
 		return sdk.ServeMapping(sdk.MappingOptions{Name: "explainer", Translator: e})
+	case "blunt":
+		return sdk.ServeDecorator(sdk.DecoratorOptions{Name: "test", Decorate: func(_ translate.Event, made translate.Result, _ *translate.Facts) (translate.Result, error) {
+			for i := range made.Learned {
+				made.Learned[i].Forget = false // it was built before there was such a thing
+			}
+			return made, nil
+		}})
+	case "older":
+		return sdk.ServeMapping(sdk.MappingOptions{Name: "test", Translator: older{}})
 	case "exits":
 		fmt.Fprintln(os.Stderr, "I have no licence")
 		os.Exit(3)
@@ -106,6 +116,31 @@ func (e explainer) Explain(in translate.Event, facts *translate.Facts) (translat
 }
 
 var _ sdk.Explainer = explainer{}
+
+// older asks for histories and learns them as plugins did that were built before these were kept entry by entry. Its output says
+// what it saw.
+type older struct{}
+
+func (older) Translate(in translate.Event, facts *translate.Facts) (translate.Result, error) {
+	q := translate.Query{Kind: translate.LineFact, Key: `["s","x","s","e"]`}
+	record, ok := facts.Get(q)
+	if !ok {
+		q.Range.Limit = pluginwire.WholeLine // on the way it is a query without a range
+		return translate.Result{Need: []translate.Query{q}}, nil
+	}
+	line, err := translate.DecodeLine(record)
+	if err != nil {
+		return translate.Result{}, err
+	}
+	e := translate.Entry{Stamp: translate.Stamp{Time: in.Time, ID: translate.DerivedID(in)}, Artifact: "pkg:oci/x@" + in.Subject}
+	delta := translate.Line{Entries: []translate.Entry{e}, FirstRuns: []translate.FirstRun{{Artifact: e.Artifact, Stamp: e.Stamp}}}
+	out, err := translate.Decode(fmt.Appendf(nil, `{"meta":{"id":%q,"type":"EiffelCompositionDefinedEvent","version":"3.3.0","time":%d},"data":{"name":"absent %t, %d entries, %d first runs"},"links":[]}`,
+		e.ID, in.Time, record == nil, len(line.Entries), len(line.FirstRuns)))
+	if err != nil {
+		return translate.Result{}, err
+	}
+	return translate.Result{Events: []translate.Event{out}, Learned: []translate.Fact{{Query: q, Record: delta.Encode()}}}, nil
+}
 
 // translator makes a composition of a custom event, and misbehaves as the event's subject says.
 type translator struct{}
