@@ -103,6 +103,9 @@ func (t *toCDEvents) serviceID() string {
 func (t *toCDEvents) incarnationName() string {
 	predicate := deployed
 	if !t.unresolved {
+		if !t.replaying {
+			t.readEntry(t.subject, t.environment, t.artifact)
+		}
 		predicate = t.choose("predicate", deployed, func() string {
 			return incarnation(t.line(t.subject, t.environment), t.subjectRecord(t.environment), Stamp{Time: t.in.Time, ID: t.in.ID}, t.artifact, t.config, t.g.settings.AllQualifiers)
 		})

@@ -165,7 +165,7 @@ func CheckFact(f Fact) error {
 	case f.Query.IsRange():
 		return fmt.Errorf("the query of %s %s has a range", f.Query.Kind, shorten(f.Query.Key, 80))
 	case f.Forget && (!f.Query.Kind.Ranged() || len(f.Record) > 0):
-		return fmt.Errorf("%s %s is not forgotten, or has a record besides", f.Query.Kind, shorten(f.Query.Key, 80))
+		return fmt.Errorf("%s %s cannot be forgotten, or has a record besides", f.Query.Kind, shorten(f.Query.Key, 80))
 	case f.Forget, f.Query.Kind == LineFact && ledger.IsLine(f.Record):
 		return nil
 	}

@@ -111,3 +111,33 @@ func TestCheckOutput(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestCheckFact: of what a translator of others learned, only what a ledger can take is taken.
+func TestCheckFact(t *testing.T) {
+	entry := translate.Query{Kind: translate.EntryFact, Key: `["a","b","c","d","8000000000000000e"]`}
+	ranged := entry
+	ranged.Range.Limit = 1
+	name := translate.Query{Kind: translate.NameFact, Key: `["a","b"]`}
+	set := translate.Set{"c"}.Encode()
+	line := translate.Line{Entries: []translate.Entry{{Stamp: translate.Stamp{Time: 1, ID: "e"}, Removed: true}}}
+	for what, c := range map[string]struct {
+		fact translate.Fact
+		want string
+	}{
+		"a set":               {translate.Fact{Query: name, Record: set}, ""},
+		"an entry":            {translate.Fact{Query: entry, Record: []byte{}}, ""},
+		"a forgotten entry":   {translate.Fact{Query: entry, Forget: true}, ""},
+		"an old line":         {translate.Fact{Query: translate.Query{Kind: translate.LineFact, Key: `["a","b","c","d"]`}, Record: line.Encode()}, ""},
+		"an unknown kind":     {translate.Fact{Query: translate.Query{Kind: 'P', Key: `["a"]`}}, "facts of kind 80"},
+		"a key with a space":  {translate.Fact{Query: translate.Query{Kind: translate.NameFact, Key: `["a", "b"]`}, Record: set}, "no compact JSON array"},
+		"a damaged record":    {translate.Fact{Query: name, Record: []byte{0x0a, 0xff}}, "damaged"},
+		"a range":             {translate.Fact{Query: ranged, Record: []byte{}}, "range"},
+		"a forgotten name":    {translate.Fact{Query: name, Forget: true}, "cannot be forgotten"},
+		"forgetting a record": {translate.Fact{Query: entry, Record: set, Forget: true}, "a record besides"},
+	} {
+		err := translate.CheckFact(c.fact)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", what, err, c.want)
+		}
+	}
+}

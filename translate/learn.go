@@ -188,6 +188,14 @@ func (p *pair) milestone() Subject {
 	return s
 }
 
+// readEntry asks for what learnEntry will look at, so that it need not begin another round of questions.
+func (r *run) readEntry(service, environment SubjectKey, a *artifact) {
+	r.line(service, environment)
+	if a != nil {
+		r.get(packageQuery(environment, a.pkg))
+	}
+}
+
 // learnEntry adds an entry to the line of a service, and makes the line findable when it opens.
 func (r *run) learnEntry(p *pair, e Entry) {
 	_, unknown := uuidOfURN(p.environment.ID)

@@ -90,7 +90,7 @@ func (g *Engine) translateToEiffel(in *Event, s *schema.Schema, facts *Facts) (R
 	if !t.replaying {
 		t.readReferences() // learning will look at them
 		if t.row.Learns == mappings.LearnIncarnation {
-			t.line(t.subject, t.environment)
+			t.readEntry(t.subject, t.environment, t.artifact)
 		}
 	}
 	if len(t.result.Need) > 0 {

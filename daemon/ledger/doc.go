@@ -7,8 +7,17 @@
 // [Open] makes a folder with a marker that says what it is, a lock file, and the folder of the engine, which is
 // [github.com/cockroachdb/pebble/v2]: a log with group commit before sorted tables. A commit returns when the log is
 // synced; commits that run at the same time share a sync. Records are merged where they are applied, in one order for
-// all; records that are written once as a rule (events, context ids, decisions) are handed to the engine unread, which
-// merges the few that were written twice. The records used last are kept in memory, 16 MiB of them.
+// all; records that are written once as a rule (events, context ids, decisions, entries of histories) are handed to the
+// engine unread, which merges the few that were written twice. The records used last are kept in memory, 16 MiB of them;
+// ranges are read from the engine.
+//
+// A commit that changes anything has a number, and each record that of the commit which changed it last: its revision.
+// Numbers are taken in blocks of 65,536, so that what was given before a crash is not given again. The revision of a range is the highest
+// of its records, or of the commit that last had a record of their kind forgotten, if that is higher.
+//
+// A ledger of format 1, in which a history was one record and records had no revisions, is copied into one of format 2 when it
+// is opened, and the marker turns over to the copy when that is on disk: a crash before leaves the old ledger, and the next
+// open begins anew. A ledger that is opened read-only is copied in memory, for as long as it is open.
 //
 // After a crash, of the program or the machine, there is every batch whose commit returned nil, and of no batch a part.
 // A damaged table is found out when it is read ([ErrDamaged]). Of the log that a crash leaves, whatever stands behind
@@ -48,14 +57,14 @@
 // Keys and records, and what they take on disk compressed, with version 4 UUIDs and artifacts named by digests:
 //
 //	                                             kept     for the retention    on disk
-//	an environment                               220 B    410 B                290 B
+//	an environment                               220 B    410 B                310 B
 //	a service with its first deployment and
-//	the artifact                                 930 B    830 B                490 B
-//	each further deployment of another artifact  420 B    940 B                550 B
+//	the artifact                                 1480 B   830 B                700 B
+//	each further deployment of another artifact  750 B    940 B                670 B
 //
 // What is for the retention are the events, their context ids and the choices for a redelivery: 400 to 900 bytes for each
-// translated event with what was synthesized for it. A line keeps 100 entries, so that of a service that is deployed for
-// ever stays below 20 kB; the subjects of its artifacts stay beside it. A sweep of a million records takes about a
+// translated event with what was synthesized for it. A history keeps between 100 and 150 entries, so that of a service that is
+// deployed for ever stays below 80 kB, of which a deployment writes half a kilobyte; the subjects of its artifacts stay beside it. A sweep of a million records takes about a
 // second of work, and in the background is spread over five.
 //
 // BenchmarkCommit, BenchmarkRead, BenchmarkOpen and BenchmarkSizes measure this again.

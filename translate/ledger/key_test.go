@@ -33,6 +33,26 @@ func TestKeys(t *testing.T) {
 			t.Errorf("the query is %v and the key %s, want %v", c.query, c.appended, want)
 		}
 	}
+	at := ledger.Stamp{Time: 255, ID: "0b31b1c0-2ff4-58ad-9b7b-81cbdf8f028b"}
+	const line = `["https://a.example.com","sh\"op","","pröd\n"`
+	for _, c := range []struct {
+		query    ledger.Query
+		appended []byte
+		want     ledger.Query
+	}{
+		{ledger.EntryQuery(s, e, at), ledger.AppendEntryKey(nil, s, e, at), ledger.Query{Kind: ledger.EntryFact, Key: line + `,"80000000000000ff0b31b1c0-2ff4-58ad-9b7b-81cbdf8f028b"]`}},
+		{ledger.EntryQuery(s, e, ledger.Stamp{ID: `"é`}), ledger.AppendEntryKey(nil, s, e, ledger.Stamp{ID: `"é`}),
+			ledger.Query{Kind: ledger.EntryFact, Key: line + `,"8000000000000000\"é"]`}},
+		{ledger.EntriesQuery(s, e, at.Text(), 7), ledger.AppendLineKey(nil, s, e),
+			ledger.Query{Kind: ledger.EntryFact, Key: line + `]`, Range: ledger.Range{Before: "80000000000000ff0b31b1c0-2ff4-58ad-9b7b-81cbdf8f028b", Limit: 7}}},
+		{ledger.FirstRunQuery(s, e, "pkg:oci/shop"), ledger.AppendFirstRunKey(nil, s, e, "pkg:oci/shop"),
+			ledger.Query{Kind: ledger.FirstRunFact, Key: line + `,"pkg:oci/shop"]`}},
+		{ledger.FirstRunsQuery(s, e), ledger.AppendLineKey(nil, s, e), ledger.Query{Kind: ledger.FirstRunFact, Key: line + `]`, Range: ledger.Range{Limit: ledger.All}}},
+	} {
+		if c.query != c.want || string(c.appended) != c.want.Key {
+			t.Errorf("the query is %+v and the key %s, want %+v", c.query, c.appended, c.want)
+		}
+	}
 	for _, k := range []ledger.SubjectKey{s, e, {}} {
 		if back, ok := ledger.ParseSubjectKey(k.Kind, k.Key()); !ok || back != k {
 			t.Errorf("%+v came back as %+v, %t", k, back, ok)
@@ -62,6 +82,7 @@ func TestKeyAllocations(t *testing.T) {
 	}{
 		"query":  {func() { q = ledger.LineQuery(s, s) }, 1},
 		"append": {func() { room = ledger.AppendLineKey(room[:0], s, s) }, 0},
+		"entry":  {func() { q = ledger.EntryQuery(s, s, ledger.Stamp{Time: 1, ID: strings.Repeat("0", 36)}) }, 1},
 		"key":    {func() { q.Key = s.Key() }, 1},
 	} {
 		if got := testing.AllocsPerRun(100, c.f); got != c.want {
