@@ -110,7 +110,7 @@ func (e *event) named(path []string) string {
 var phrases = []string{
 	"release", "nightly build", "it works", "Größe – naïve", "日本語のテキスト", "👩‍🚀 to the 🌍", "", " ", "tab\tand\nline\r\n", "\"quoted\" \\ back/slash",
 	"<script>alert('&')</script>", "\u0000\u0001\u001f\u007f", "e\u0301 is not \u00e9", "\u2028\u2029\ufeff\u200b", "%s %d %% {{.}} ${HOME}", "null", "-1e400",
-	"../../etc/passwd", strings.Repeat("long ", 200), "\U0010ffff\ufffd",
+	"../../etc/passwd", strings.Repeat("long ", 140), "\U0010ffff\ufffd",
 }
 
 func (e *event) phrase() string {
