@@ -93,6 +93,9 @@ func (l *Memory) change(f *Fact) error {
 	}
 	if c.record == nil {
 		c.record, c.fresh = f.Record, false // whatever the kind; put copies it
+		if f.Record == nil {
+			c.record = []byte{} // a record without fields, not none
+		}
 		return nil
 	}
 	record, err := Merge(f.Query.Kind, c.record, f.Record)
