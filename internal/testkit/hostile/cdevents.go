@@ -152,7 +152,10 @@ func cdeventTexts() []Shape {
 			return cd{name: "pipelinerun.started", content: `"pipelineName":"p","uri":"https://x/` + s + `"`}
 		}, "%20/?"),
 		text("long errors", "", func(s string) cd {
-			return cd{name: "pipelinerun.finished", content: `"outcome":"` + s[:len(s)/2] + `","errors":"` + s[:len(s)/2] + `"`}
+			return cd{name: "pipelinerun.finished", content: `"outcome":"error","errors":"` + s + `"`}
+		}, "err"),
+		text("a long outcome", CodeAny, func(s string) cd {
+			return cd{name: "pipelinerun.finished", content: `"outcome":"` + s + `"`}
 		}, "err"),
 		text("a long timestamp", CodeAny, func(s string) cd { return cd{timestamp: "2026-03-01T09:00:00." + s + "Z"} }, "01234567"),
 		text("a timestamp of many zeros", CodeAny, func(s string) cd { return cd{timestamp: "2026-03-01T09:00:00." + s + "Z"} }, "0"),

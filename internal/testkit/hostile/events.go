@@ -98,6 +98,15 @@ const (
 	deployment  = `"environment":` + environment + `,"artifactId":"pkg:oci/checkout@1.0.0"`
 )
 
+// contents are what types cannot be without.
+var contents = map[string]string{
+	"service.deployed":    deployment,
+	"service.published":   `"environment":` + environment,
+	"service.removed":     `"environment":` + environment,
+	"testcaserun.queued":  `"environment":{"id":"empty"}`,
+	"testcaserun.started": `"environment":{"id":"empty"}`,
+}
+
 func or(text, otherwise string) string {
 	if text == "" {
 		return otherwise
@@ -118,8 +127,8 @@ func (e cd) text() []byte {
 		}
 		e.typ = typ
 	}
-	if e.content == "" && e.name == "service.deployed" {
-		e.content = deployment
+	if e.content == "" {
+		e.content = contents[e.name]
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `{"context":{"specversion":"0.5.1","id":"%s","source":"%s","type":"%s","timestamp":"%s"%s`, or(e.id, id(self)), or(e.source, source),
@@ -160,7 +169,7 @@ var requires = map[string]struct{ data, links string }{
 	"ArtifactDeployed":        {links: link("ARTIFACT", id(artC)) + "," + link("ENVIRONMENT", id(ed))},
 	"EnvironmentDefined":      {data: `"name":"prod"`},
 	"CompositionDefined":      {data: `"name":"all"`},
-	"ConfidenceLevelModified": {data: `"name":"servicePublished","value":"SUCCESS"`},
+	"ConfidenceLevelModified": {data: `"name":"servicePublished","value":"SUCCESS"`, links: link("SUBJECT", id(artD))},
 	"ActivityTriggered":       {data: `"name":"build"`},
 	"ActivityStarted":         {links: link("ACTIVITY_EXECUTION", id(someone))},
 	"TestCaseTriggered":       {data: `"testCase":{"id":"t"}`, links: link("IUT", id(artC))},
@@ -215,7 +224,7 @@ func path(contextID string) string {
 }
 
 func end(contextID string) string {
-	return fmt.Sprintf(`{"linkType":"END","chainId":"c","timestamp":"2026-03-01T09:00:00Z","from":{"contextId":"%s"},"end":{"contextId":"%s"}}`, contextID, contextID)
+	return `{"linkType":"END","from":{"contextId":"` + contextID + `"}}`
 }
 
 // customEntry is an entry of an Eiffel event's custom data.

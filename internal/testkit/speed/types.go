@@ -198,6 +198,9 @@ type steady struct {
 	err     error
 }
 
+// warmUp is how many events are translated before any time is taken.
+const warmUp = 200
+
 func newSteady(settings translate.Settings, t Type, ahead int) (*steady, error) {
 	engine, err := translate.New(settings)
 	if err != nil {
@@ -207,14 +210,14 @@ func newSteady(settings translate.Settings, t Type, ahead int) (*steady, error) 
 }
 
 func onEngine(engine *translate.Engine, t Type, ahead int) (*steady, error) {
-	s := &steady{session: translate.NewSession(engine, translate.NewMemoryLedger()), write: t.Write, n: 2 * manyServices}
+	s := &steady{session: translate.NewSession(engine, translate.NewMemoryLedger()), write: t.Write, n: manyServices}
 	for _, text := range t.Past {
 		if _, err := s.session.Translate(context.Background(), text); err != nil {
 			return nil, fmt.Errorf("%s: what it speaks of: %w", t.Name, err)
 		}
 	}
 	s.prepare(ahead)
-	for range min(100, ahead/2) {
+	for range min(warmUp, ahead/2) {
 		s.next()
 	}
 	if s.err != nil {
