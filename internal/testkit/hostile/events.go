@@ -101,8 +101,6 @@ const (
 // contents are what types cannot be without.
 var contents = map[string]string{
 	"service.deployed":    deployment,
-	"service.published":   `"environment":` + environment,
-	"service.removed":     `"environment":` + environment,
 	"testcaserun.queued":  `"environment":{"id":"empty"}`,
 	"testcaserun.started": `"environment":{"id":"empty"}`,
 }

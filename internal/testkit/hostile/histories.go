@@ -79,11 +79,10 @@ func histories() []Shape {
 				return cd{name: "change.created", id: "build-1", source: "/s" + n(i), subject: "c"}.text()
 			})
 		}},
-		{Name: "a test that ran in many environments", Event: always(ei{typ: "TestCaseStarted", id: id(self), links: link("TEST_CASE_EXECUTION", id(someone))}), Past: func(size int) [][]byte {
-			out := [][]byte{cd{name: "testcaserun.queued", id: id(someone), subject: "t", content: `"environment":{"id":"e"}`}.text()}
-			return append(out, past(size/eventBytes, func(i int) []byte {
+		{Name: "a test that ran in many environments", Event: always(ei{typ: "TestCaseStarted", id: id(self), links: link("TEST_CASE_EXECUTION", newID("anchor", "EiffelTestCaseTriggeredEvent", "testcaserun", source, "t"))}), Past: func(size int) [][]byte {
+			return past(size/eventBytes, func(i int) []byte {
 				return cd{name: "testcaserun.started", id: id(others + i), subject: "t", content: `"environment":{"id":"e` + n(i) + `"}`}.text()
-			})...)
+			})
 		}},
 		{Name: "a service that many packages are deployed for", Event: always(ei{typ: "ArtifactDeployed", id: id(self)}), Past: func(size int) [][]byte {
 			out := eiffelPast()

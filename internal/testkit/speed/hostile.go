@@ -188,12 +188,13 @@ func costOf(s *hostile.Shape, engine *translate.Engine, ordinary *ordinary, size
 	if err != nil {
 		return CostAt{}, "", err
 	}
-	const runs, enough = 5, 10 * time.Millisecond
+	const least, most, enough = 5, 40, 20 * time.Millisecond
 	fastest, code := time.Duration(1<<62), ""
 	usual := ordinary.nanosPerByte()
 	began := time.Now()
 	repeat := 1
-	for i := 0; i < 3 || i < runs && time.Since(began) < enough; i++ {
+	runtime.GC()
+	for i := 0; i < least || i < most && time.Since(began) < enough; i++ {
 		start := cpuTime()
 		for range repeat {
 			if code, err = once(c); err != nil {
