@@ -129,6 +129,29 @@ func (c *Case) Apply(r translate.Result) error {
 	return c.Ledger.Apply(context.Background(), r.Learned)
 }
 
+// Merge does what Apply does but for keeping it, so that it can be done again: each record is merged with what the ledger has.
+func (c *Case) Merge(r translate.Result) error {
+	queries := make([]translate.Query, len(r.Learned))
+	for i := range r.Learned {
+		queries[i] = r.Learned[i].Query
+	}
+	records, err := c.Ledger.Read(context.Background(), queries)
+	if err != nil {
+		return err
+	}
+	merged := map[translate.Query][]byte{}
+	for i, f := range r.Learned {
+		old, ok := merged[f.Query]
+		if !ok {
+			old = records[i]
+		}
+		if merged[f.Query], err = translate.Merge(f.Query.Kind, old, f.Record); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // CodeOf is the code of a refusal, "" for none. An error of another kind is a fault of the case.
 func CodeOf(err error) (code string, refused bool) {
 	var e *translate.EventError

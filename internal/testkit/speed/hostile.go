@@ -169,7 +169,7 @@ func (c *Cost) line() string {
 	return b.String()
 }
 
-// once is one translation of a case, with what it teaches.
+// once is one translation of a case, with merging what it teaches, which is not kept: the next time is as the first.
 func once(c *hostile.Case) (string, error) {
 	r, err := c.Translate()
 	code, refused := hostile.CodeOf(err)
@@ -179,7 +179,7 @@ func once(c *hostile.Case) (string, error) {
 		}
 		return code, nil
 	}
-	return "", c.Apply(r)
+	return "", c.Merge(r)
 }
 
 // costOf measures one case: the fastest of some runs, against ordinary events at the same time.
