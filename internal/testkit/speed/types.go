@@ -1,0 +1,251 @@
+package speed
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/eiffelbridge/eiffelbridge/examples/events"
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/mappings"
+	"github.com/eiffelbridge/eiffelbridge/translate"
+)
+
+// Type is an event of a type, of which as many are written as are needed: all alike but for their ids, times and a number.
+type Type struct {
+	Name  string
+	Past  [][]byte // what the ledger has learned from before: what the event speaks of
+	Write func(n int) []byte
+	Main  bool // it is one of the two by which the speed is judged
+}
+
+// id is the n-th of a series of ids that Eiffel accepts.
+func id(n int) string { return fmt.Sprintf("5eed0000-0000-4000-8000-%012x", n) }
+
+// start is the time of the first event.
+var start = time.Date(2026, 3, 20, 8, 40, 0, 0, time.UTC)
+
+func timestamp(n int) string {
+	return start.Add(time.Duration(n) * time.Millisecond).Format("2006-01-02T15:04:05.000Z")
+}
+
+func millis(n int) int64 { return start.UnixMilli() + int64(n) }
+
+// The two events that are judged are those of the benchmarks in package translate: deployments of a thousand services.
+const (
+	serviceDeployed  = `{"context":{"specversion":"0.5.1","id":"%s","chainId":"4c8cb7dd-3448-41de-8768-eec704e2829b","source":"https://ci.example.com/job/deploy","type":"dev.cdevents.service.deployed.0.3.0","timestamp":"%s","links":[{"linkType":"RELATION","linkKind":"TRIGGER","target":{"contextId":"5328c37f-bb7e-4bb7-84ea-9f5f85e4a7ce"},"tags":{"pr":"42"}}]},"subject":{"id":"shop/checkout-%d","source":"https://ci.example.com/job/deploy","content":{"environment":{"id":"prod-eu-1","source":"https://k8s.example.com/clusters/eu-1"},"artifactId":"pkg:oci/checkout@sha256%%3A0b31b1c02ff458ad9b7b81cbdf8f028bd54699fa151f221d1e8de6817db93427"}},"customData":{"team":"payments","pipelineRun":"4711"},"customDataContentType":"application/json"}`
+	artifactCreated  = `{"meta":{"type":"EiffelArtifactCreatedEvent","version":"3.3.0","time":1710944825000,"id":"aaaaaaaa-bbbb-5ccc-8ddd-eeeeeeeeeee0","source":{"domainId":"example.com","uri":"https://ci.example.com/job/build"}},"data":{"identity":"pkg:oci/checkout@sha256%3A0b31b1c02ff458ad9b7b81cbdf8f028bd54699fa151f221d1e8de6817db93427"},"links":[]}`
+	environment      = `{"meta":{"type":"EiffelEnvironmentDefinedEvent","version":"3.3.0","time":1710944825001,"id":"aaaaaaaa-bbbb-5ccc-8ddd-eeeeeeeeeee3","source":{"domainId":"example.com","uri":"https://k8s.example.com/clusters/eu-1"}},"data":{"name":"prod-eu-1"},"links":[]}`
+	artifactDeployed = `{"meta":{"type":"EiffelArtifactDeployedEvent","version":"0.1.0","time":%d,"id":"%s","source":{"domainId":"example.com","uri":"https://ci.example.com/job/deploy","name":"deployer"},"tags":["fast-track"]},"data":{"description":"shop/checkout deployed to prod-eu-1","uri":"https://deployments.example.com/123456","customData":[{"key":"serviceId","value":"checkout-%d"},{"key":"team","value":"payments"},{"key":"pipelineRun","value":"4711"}]},"links":[{"type":"ARTIFACT","target":"aaaaaaaa-bbbb-5ccc-8ddd-eeeeeeeeeee0"},{"type":"CAUSE","target":"5328c37f-bb7e-4bb7-84ea-9f5f85e4a7ce"},{"type":"ENVIRONMENT","target":"aaaaaaaa-bbbb-5ccc-8ddd-eeeeeeeeeee3"}]}`
+	manyServices     = 1000
+)
+
+// ServiceDeployed is the CDEvent that is judged.
+func ServiceDeployed() Type {
+	t := Type{Name: "service.deployed", Main: true, Write: func(n int) []byte {
+		return fmt.Appendf(nil, serviceDeployed, id(n), timestamp(n), n%manyServices)
+	}}
+	t.Past = firsts(t.Write)
+	return t
+}
+
+// ArtifactDeployed is the Eiffel event that is judged.
+func ArtifactDeployed() Type {
+	t := Type{Name: "EiffelArtifactDeployedEvent", Main: true, Write: func(n int) []byte {
+		return fmt.Appendf(nil, artifactDeployed, millis(n), id(n), n%manyServices)
+	}}
+	t.Past = append([][]byte{[]byte(artifactCreated), []byte(environment)}, firsts(t.Write)...)
+	return t
+}
+
+// firsts are the first deployments of all services, so that those that are measured find their services.
+func firsts(write func(n int) []byte) (out [][]byte) {
+	for n := range manyServices {
+		out = append(out, write(n))
+	}
+	return out
+}
+
+// Types are an event of every type, of CDEvents and then of Eiffel; those that are judged stand before all others.
+func Types() ([]Type, error) {
+	out := []Type{ServiceDeployed(), ArtifactDeployed()}
+	have := map[string]bool{}
+	for i := range out {
+		have[out[i].Name] = true
+	}
+	catalogue, err := mappings.Load()
+	if err != nil {
+		return nil, err
+	}
+	for _, story := range []func() ([]events.Example, error){events.CDEvents, events.Eiffel} {
+		examples, err := story()
+		if err != nil {
+			return nil, err
+		}
+		var past [][]byte
+		for _, e := range examples {
+			past = append(past, e.JSON)
+			t, err := typeOf(e, past[:len(past):len(past)], catalogue)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", e.File, err)
+			}
+			if !have[t.Name] {
+				have[t.Name] = true
+				out = append(out, t)
+			}
+		}
+	}
+	return out, nil
+}
+
+// typeOf makes a type of an example: the story up to it is the past, so that what it speaks of is known. A run, a change or
+// the like is queued or created once: each such event gets a subject of its own.
+func typeOf(e events.Example, past [][]byte, catalogue *mappings.Catalogue) (Type, error) {
+	doc, err := jsondoc.Parse(e.JSON)
+	if err != nil {
+		return Type{}, err
+	}
+	root := doc.Root()
+	t := Type{Past: past}
+	var places []place
+	add := func(member string, v jsondoc.Value, write func(n int) string) {
+		p, failed := placeOf(doc.Bytes(), member, v, write)
+		if failed != nil && err == nil {
+			err = failed
+		}
+		places = append(places, p)
+	}
+	if meta := root.Get("meta"); meta.Exists() {
+		t.Name = meta.Get("type").Str()
+		add("id", meta.Get("id"), func(n int) string { return `"` + id(n) + `"` })
+		add("time", meta.Get("time"), func(n int) string { return fmt.Sprint(millis(n)) })
+	} else {
+		context := root.Get("context")
+		t.Name = nameOf(context.Get("type").Str())
+		add("id", context.Get("id"), func(n int) string { return `"` + id(n) + `"` })
+		add("timestamp", context.Get("timestamp"), func(n int) string { return `"` + timestamp(n) + `"` })
+		if madeOnce(t.Name, catalogue) {
+			subject := root.At("subject", "id")
+			add("id", subject, func(n int) string { return fmt.Sprintf(`"%s-%d"`, subject.Str(), n) })
+		}
+	}
+	slices.SortFunc(places, func(a, b place) int { return a.from - b.from })
+	t.Write = func(n int) []byte { return replace(doc.Bytes(), places, n) }
+	return t, err
+}
+
+// nameOf is subject.predicate of a CDEvent, or what stands there of a custom one.
+func nameOf(eventType string) string {
+	parts := strings.Split(eventType, ".")
+	if len(parts) < 4 {
+		return eventType
+	}
+	return parts[2] + "." + parts[3]
+}
+
+// madeOnce tells whether the event makes the anchor of a subject that has only one: no environment and no artifact.
+func madeOnce(name string, catalogue *mappings.Catalogue) bool {
+	kind, _, _ := strings.Cut(name, ".")
+	if kind == "environment" || kind == "artifact" {
+		return false
+	}
+	for i := range catalogue.ToEiffel {
+		if row := &catalogue.ToEiffel[i]; row.CDEvent == name && row.ID == mappings.IDAnchor {
+			return true
+		}
+	}
+	return false
+}
+
+// place is where a value of an event stands that is another in each.
+type place struct {
+	from, to int
+	write    func(n int) string
+}
+
+// placeOf finds the value of a member by its text, which must stand in the document once.
+func placeOf(text []byte, member string, v jsondoc.Value, write func(n int) string) (place, error) {
+	member = `"` + member + `":`
+	whole := append([]byte(member), v.Raw()...)
+	at := bytes.Index(text, whole)
+	if !v.Exists() || at < 0 || bytes.Contains(text[at+1:], whole) {
+		return place{}, fmt.Errorf("%s does not stand in the event once", whole)
+	}
+	return place{at + len(member), at + len(whole), write}, nil
+}
+
+// replace writes a document with the values of some places replaced, which stand in the order of the document.
+func replace(text []byte, places []place, n int) []byte {
+	out := make([]byte, 0, len(text)+32)
+	at := 0
+	for _, p := range places {
+		out = append(append(out, text[at:p.from]...), p.write(n)...)
+		at = p.to
+	}
+	return append(out, text[at:]...)
+}
+
+// steady translates events of a type through a session whose ledger knows all that they speak of.
+type steady struct {
+	session *translate.Session
+	texts   [][]byte
+	at      int
+	write   func(n int) []byte
+	n       int // events written so far
+	err     error
+}
+
+// warmUp is how many events are translated before any time is taken.
+const warmUp = 200
+
+func newSteady(settings translate.Settings, t Type, ahead int) (*steady, error) {
+	engine, err := translate.New(settings)
+	if err != nil {
+		return nil, err
+	}
+	return onEngine(engine, t, ahead)
+}
+
+func onEngine(engine *translate.Engine, t Type, ahead int) (*steady, error) {
+	s := &steady{session: translate.NewSession(engine, translate.NewMemoryLedger()), write: t.Write, n: manyServices}
+	for _, text := range t.Past {
+		if _, err := s.session.Translate(context.Background(), text); err != nil {
+			return nil, fmt.Errorf("%s: what it speaks of: %w", t.Name, err)
+		}
+	}
+	s.prepare(ahead)
+	for range min(warmUp, ahead/2) {
+		s.next()
+	}
+	if s.err != nil {
+		return nil, fmt.Errorf("%s: %w", t.Name, s.err)
+	}
+	return s, nil
+}
+
+// prepare writes events ahead.
+func (s *steady) prepare(count int) {
+	s.texts, s.at = s.texts[:0], 0
+	for range count {
+		s.texts = append(s.texts, s.write(s.n))
+		s.n++
+	}
+}
+
+// next translates the next event. When none is left, it writes some, which takes its time.
+func (s *steady) next() {
+	if s.at == len(s.texts) {
+		s.prepare(len(s.texts))
+	}
+	r, err := s.session.Translate(context.Background(), s.texts[s.at])
+	if err != nil && s.err == nil {
+		s.err = err
+	}
+	if len(r.Events) == 0 && r.Row == "" && s.err == nil {
+		s.err = fmt.Errorf("the event became nothing: %s", bytes.TrimSpace(s.texts[s.at]))
+	}
+	s.at++
+}

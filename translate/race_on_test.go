@@ -1,0 +1,7 @@
+//go:build race
+
+package translate_test
+
+// raced says that the race detector is on, under which memory is not counted as it is without. `make test` runs the tests
+// that count it without the detector as well.
+const raced = true
