@@ -143,7 +143,7 @@ func (c *Case) Merge(r translate.Result) error {
 	for i, f := range r.Learned {
 		old, ok := merged[f.Query]
 		if !ok {
-			old = records[i]
+			old = records[i].Bytes
 		}
 		if merged[f.Query], err = translate.Merge(f.Query.Kind, old, f.Record); err != nil {
 			return err
