@@ -33,7 +33,7 @@ func (b *budget) spend(steps int) bool {
 	return b.steps <= b.most
 }
 
-func (b *budget) spent() bool { return b.steps > b.most }
+func (b *budget) exceeded() bool { return b.steps > b.most }
 
 // tooCostly is the error of an event whose budget is spent.
 func (b *budget) tooCostly(in *Event) error {

@@ -67,7 +67,9 @@ func (t *toEiffel) expectReferences() {
 	}
 	if row.Learns == mappings.LearnIncarnation && environment.ID != "" {
 		t.expect(t.lineQuery(subject, environment))
-		t.expect(t.packageQuery(environment, t.parsed.pkg))
+		if t.parsed != nil {
+			t.expect(t.packageQuery(environment, t.parsed.pkg))
+		}
 	}
 	t.fetch()
 }

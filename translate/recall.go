@@ -17,6 +17,7 @@ type source struct {
 	ctx   context.Context
 	store reader // nil: only facts are known
 	facts *Facts
+	spent *budget // where the cost is told, for tests
 }
 
 // recall is what one translation knows of the ledger. Each record is read once and decoded once.
@@ -49,7 +50,7 @@ type knownLine struct {
 }
 
 // undecided tells whether something was asked for that is not known yet, so that the result is void.
-func (r *recall) undecided() bool { return len(r.need) > 0 || r.err != nil || r.budget.spent() }
+func (r *recall) undecided() bool { return len(r.need) > 0 || r.err != nil || r.budget.exceeded() }
 
 // question makes a question of a key that was written into the room for keys.
 func (r *recall) question(kind FactKind, key []byte) Query {

@@ -87,10 +87,13 @@ func (r *run) recallChoices() {
 // result is what the translation came to: questions, if there are any, before anything else, since all that was decided
 // without their answers is void.
 func (r *run) result(row *rowText, returning Return, err error) (Result, error) {
+	if r.spent != nil {
+		*r.spent = r.budget
+	}
 	switch {
 	case r.recall.err != nil:
 		return Result{}, r.recall.err
-	case r.budget.spent():
+	case r.budget.exceeded():
 		return Result{}, r.budget.tooCostly(r.in)
 	case len(r.need) > 0:
 		return Result{Need: r.need}, nil
