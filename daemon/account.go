@@ -42,7 +42,7 @@ var (
 var letterCodes = []string{
 	translate.CodeNotJSON, translate.CodeNotEvent, translate.CodeUnknownType, translate.CodeUnknownVersion, translate.CodeInvalid, translate.CodeTime,
 	translate.CodeNotInSpec, translate.CodeNotInEdition, translate.CodeNoMapping, translate.CodeMapping, translate.CodeUnresolved,
-	translate.CodeInvalidOutput, transport.CodeTooLarge, CodeUndeliverable, CodePanic, CodeTranslator, CodeDamaged, CodeWrongProtocol,
+	translate.CodeInvalidOutput, translate.CodeIDTooLong, translate.CodeTooCostly, transport.CodeTooLarge, CodeUndeliverable, CodePanic, CodeTranslator, CodeDamaged, CodeWrongProtocol,
 	host.CodePluginFailed, host.CodePluginUnavailable,
 }
 

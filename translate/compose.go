@@ -136,14 +136,14 @@ func Emitted(in Event, outputs []Event) []Fact {
 			if in.ID != out.ID {
 				e.ContextID = in.ID
 			}
-			facts = append(facts, Fact{Query: eventQuery(out.ID), Record: e.Encode()})
+			facts = append(facts, Fact{Query: ledger.EventQuery(out.ID), Record: e.Encode()})
 			continue
 		}
 		c := Context{Source: out.Source, Type: out.Type, Emitted: true}
 		if in.ID != out.ID {
 			c.Eiffel = in.ID
 		}
-		facts = append(facts, Fact{Query: contextQuery(out.ID), Record: Contexts{c}.Encode()})
+		facts = append(facts, Fact{Query: ledger.ContextQuery(out.ID), Record: Contexts{c}.Encode()})
 	}
 	return facts
 }

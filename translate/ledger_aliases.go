@@ -113,28 +113,6 @@ const (
 	kindTicket       = ledger.KindTicket
 )
 
-func subjectQuery(k SubjectKey) Query { return ledger.SubjectQuery(k) }
-func nameQuery(kind, id string) Query { return ledger.NameQuery(kind, id) }
-func aliasQuery(k SubjectKey) Query   { return ledger.AliasQuery(k) }
-func eventQuery(id string) Query      { return ledger.EventQuery(id) }
-func contextQuery(id string) Query    { return ledger.ContextQuery(id) }
-
-func lineQuery(service, environment SubjectKey) Query { return ledger.LineQuery(service, environment) }
-
-func packageQuery(environment SubjectKey, pkg string) Query {
-	return ledger.PackageQuery(environment, pkg)
-}
-
-func serviceQuery(environment SubjectKey, id string) Query {
-	return ledger.ServiceQuery(environment, id)
-}
-
-func runsQuery(environment SubjectKey) Query { return ledger.RunsQuery(environment) }
-
-func decisionQuery(e *Event) Query {
-	return ledger.DecisionQuery(e.Protocol.Other().String(), e.Source, e.ID, e.Type)
-}
-
 // subjectOfKey gives the subject of that kind whose key it is; false if it is none.
 func subjectOfKey(kind, key string) (SubjectKey, bool) { return ledger.ParseSubjectKey(kind, key) }
 
