@@ -15,7 +15,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
-	"github.com/eiffelbridge/eiffelbridge/internal/testkit/oracle"
+	"github.com/eiffelbridge/eiffelbridge/internal/testkit/judge"
 	"github.com/eiffelbridge/eiffelbridge/internal/testkit/specs"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
@@ -70,7 +70,7 @@ func checkValid(t testing.TB, e translate.Event) {
 	if !bytes.Equal(compacted.Bytes(), e.JSON) {
 		t.Errorf("the output is not compact:\n%s", e.JSON)
 	}
-	findings, known := oracle.Get(t).Findings(e.JSON)
+	findings, known := judge.Get(t).Findings(e.JSON)
 	for _, finding := range findings {
 		t.Errorf("the output is not valid: %s\n%s", finding, e.JSON)
 	}

@@ -1,6 +1,6 @@
-// Package oracle judges events for tests by the schemas and link rules of the specifications themselves. It shares no code
+// Package judge judges events for tests by the schemas and link rules of the specifications themselves. It shares no code
 // with the product, which validates by tables made of them.
-package oracle
+package judge
 
 import (
 	"bytes"
@@ -16,8 +16,8 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/testkit/specs"
 )
 
-// An Oracle is safe for concurrent use.
-type Oracle struct {
+// A Judge is safe for concurrent use.
+type Judge struct {
 	resources map[string][]byte // schemas of CDEvents by $id
 	cdevents  map[string]string // the $id of the schema by event type
 	eiffel    map[string][]byte // by type and version, with a space between
@@ -33,23 +33,23 @@ type linkRule struct {
 
 var shared struct {
 	sync.Mutex
-	*Oracle
+	*Judge
 }
 
-// Get returns the oracle of the process.
-func Get(t testing.TB) *Oracle {
+// Get returns the judge of the process.
+func Get(t testing.TB) *Judge {
 	t.Helper()
 	shared.Lock()
 	defer shared.Unlock()
-	if shared.Oracle == nil {
-		shared.Oracle = load(t)
+	if shared.Judge == nil {
+		shared.Judge = load(t)
 	}
-	return shared.Oracle
+	return shared.Judge
 }
 
-func load(t testing.TB) *Oracle {
+func load(t testing.TB) *Judge {
 	t.Helper()
-	o := &Oracle{
+	j := &Judge{
 		resources: map[string][]byte{}, cdevents: map[string]string{}, eiffel: map[string][]byte{},
 		compiled: map[string]*jsonschema.Schema{},
 	}
@@ -57,11 +57,11 @@ func load(t testing.TB) *Oracle {
 		dir, file := path.Split(name)
 		switch {
 		case name == "eiffel/links.json":
-			if err := json.Unmarshal(text, &o.links); err != nil {
+			if err := json.Unmarshal(text, &j.links); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
 		case strings.HasPrefix(name, "eiffel/"):
-			o.eiffel[path.Base(dir)+" "+strings.TrimSuffix(file, ".json")] = text
+			j.eiffel[path.Base(dir)+" "+strings.TrimSuffix(file, ".json")] = text
 		default:
 			var s struct {
 				ID         string `json:"$id"`
@@ -76,21 +76,21 @@ func load(t testing.TB) *Oracle {
 			if err := json.Unmarshal(text, &s); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			o.resources[s.ID] = text
+			j.resources[s.ID] = text
 			for _, eventType := range s.Properties.Context.Properties.Type.Enum {
-				o.cdevents[eventType] = s.ID
+				j.cdevents[eventType] = s.ID
 			}
 		}
 	}
-	if len(o.cdevents) == 0 || len(o.eiffel) == 0 {
-		t.Fatalf("%d schemas of CDEvents and %d of Eiffel", len(o.cdevents), len(o.eiffel))
+	if len(j.cdevents) == 0 || len(j.eiffel) == 0 {
+		t.Fatalf("%d schemas of CDEvents and %d of Eiffel", len(j.cdevents), len(j.eiffel))
 	}
-	return o
+	return j
 }
 
 // Findings says what is wrong with an event, nothing if it is valid. known is false if there is no schema for its type and
 // version, in which case nothing was judged.
-func (o *Oracle) Findings(text []byte) (findings []string, known bool) {
+func (j *Judge) Findings(text []byte) (findings []string, known bool) {
 	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		return []string{err.Error()}, true
@@ -103,14 +103,14 @@ func (o *Oracle) Findings(text []byte) (findings []string, known bool) {
 		eventType, _ := meta["type"].(string)
 		version, _ := meta["version"].(string)
 		key := eventType + " " + version
-		if o.eiffel[key] == nil {
+		if j.eiffel[key] == nil {
 			return nil, false
 		}
-		s, err = o.schema(key, "eiffel:schema", func(add func(id string, text []byte)) { add("eiffel:schema", o.eiffel[key]) })
-		findings = o.checkLinks(event, o.links[eventType][version])
+		s, err = j.schema(key, "eiffel:schema", func(add func(id string, text []byte)) { add("eiffel:schema", j.eiffel[key]) })
+		findings = j.checkLinks(event, j.links[eventType][version])
 	} else {
 		eventType, _ := context["type"].(string)
-		id := o.cdevents[eventType]
+		id := j.cdevents[eventType]
 		if strings.HasPrefix(eventType, "dev.cdeventsx.") {
 			spec, ok := context["specversion"].(string)
 			if !ok {
@@ -118,11 +118,11 @@ func (o *Oracle) Findings(text []byte) (findings []string, known bool) {
 			}
 			id = "https://cdevents.dev/" + spec + "/schema/custom"
 		}
-		if o.resources[id] == nil {
+		if j.resources[id] == nil {
 			return nil, false
 		}
-		s, err = o.schema(id, id, func(add func(id string, text []byte)) {
-			for other, text := range o.resources {
+		s, err = j.schema(id, id, func(add func(id string, text []byte)) {
+			for other, text := range j.resources {
 				if other == id || strings.HasPrefix(other, id[:strings.Index(id, "/schema/")]+"/schema/links/") {
 					add(other, text)
 				}
@@ -138,10 +138,10 @@ func (o *Oracle) Findings(text []byte) (findings []string, known bool) {
 	return findings, true
 }
 
-func (o *Oracle) schema(key, base string, resources func(add func(id string, text []byte))) (*jsonschema.Schema, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if s := o.compiled[key]; s != nil {
+func (j *Judge) schema(key, base string, resources func(add func(id string, text []byte))) (*jsonschema.Schema, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if s := j.compiled[key]; s != nil {
 		return s, nil
 	}
 	c := jsonschema.NewCompiler()
@@ -161,14 +161,14 @@ func (o *Oracle) schema(key, base string, resources func(add func(id string, tex
 	}
 	s, err := c.Compile(base)
 	if err == nil {
-		o.compiled[key] = s
+		j.compiled[key] = s
 	}
 	return s, err
 }
 
 // checkLinks holds an Eiffel event to the link rules of its type. There are none for some types, and none at all where the
 // specifications are not at hand.
-func (o *Oracle) checkLinks(event map[string]any, rules map[string]linkRule) (findings []string) {
+func (j *Judge) checkLinks(event map[string]any, rules map[string]linkRule) (findings []string) {
 	if len(rules) == 0 {
 		return nil
 	}
