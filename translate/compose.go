@@ -132,7 +132,7 @@ func Emitted(in Event, outputs []Event) []Fact {
 	for i := range outputs {
 		out := &outputs[i]
 		if out.Protocol == Eiffel {
-			e := EiffelEvent{Type: out.Type, Time: out.Time, Links: linksOf(out), Emitted: true, Synthesized: out.Synthesized}
+			e := EiffelEvent{Type: out.Type, Time: out.Time, Links: rememberedLinks(linksOf(out)), Emitted: true, Synthesized: out.Synthesized}
 			if in.ID != out.ID {
 				e.ContextID = in.ID
 			}

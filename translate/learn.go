@@ -135,7 +135,7 @@ func (r *run) learnFacts(p *pair) {
 	r.learn(r.contextQuery(p.context.ID), r.keep(Contexts(contexts[:]).AppendTo(r.room())))
 
 	event := EiffelEvent{
-		Type: p.eiffelType, Time: p.time, Subject: p.subject, Environment: p.environment, Links: p.links, Name: p.title, Emitted: p.emitted,
+		Type: p.eiffelType, Time: p.time, Subject: p.subject, Environment: p.environment, Links: rememberedLinks(p.links), Name: p.title, Emitted: p.emitted,
 	}
 	if p.chain != p.eiffel {
 		event.Chain = p.chain
@@ -181,6 +181,12 @@ func (r *run) learnFacts(p *pair) {
 		r.learnEntry(p, Entry{Stamp: stamp, Removed: true})
 	}
 }
+
+// maxLinks is how many links of an event the ledger remembers: whoever links to the event reads them all, and hardly follows
+// as many.
+const maxLinks = 100
+
+func rememberedLinks(links []EiffelLink) []EiffelLink { return links[:min(len(links), maxLinks)] }
 
 // milestone is what the pair adds to its subject: its Eiffel event, and the environment that a test ran in.
 func (p *pair) milestone() Subject {

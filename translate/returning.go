@@ -149,7 +149,7 @@ func (t *toCDEvents) learnOriginal(e *envelope, restored bool) {
 
 // learnSynthesized learns an anchor that another bridge made up.
 func (t *toCDEvents) learnSynthesized() {
-	record := EiffelEvent{Type: t.in.Type, Time: t.in.Time, Links: t.links, Synthesized: true}
+	record := EiffelEvent{Type: t.in.Type, Time: t.in.Time, Links: rememberedLinks(t.links), Synthesized: true}
 	if k, ok := t.g.subjectOfAnchor(t.in); ok {
 		if t.in.Type == typeActT && t.customEntry(subjectKey).Exists() {
 			record.Name = t.in.doc.Root().At("data", "name").Str()

@@ -88,7 +88,6 @@ func cdeventLinks() []Shape {
 
 // cdeventTexts are long texts: what identifies something is refused beyond a kilobyte.
 func cdeventTexts() []Shape {
-	const tooLong = "id_too_long"
 	text := func(name, code string, write func(text string) cd, of string) Shape {
 		return Shape{Name: name, Code: code, Event: func(size int) []byte { return write(long(room(size, 500), of)).text() }}
 	}
@@ -165,7 +164,7 @@ func cdeventTexts() []Shape {
 		purl("many slashes", "pkg:generic/"+long(990, "a/")+"b@1"),
 		purl("many escapes", "pkg:oci/a@"+long(990, "%C3%B6")),
 		purl("a long version", "pkg:maven/a/b@"+long(990, "1.0-alpha.")),
-		purl("no purl", long(1000, "x%/ö ")),
+		purl("no purl", long(300, "x%/ö ")), // percent-encoded, it is three times as long
 	}
 }
 

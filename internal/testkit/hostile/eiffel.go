@@ -215,7 +215,7 @@ func eiffelData() []Shape {
 	add("a meta.source.uri that must be escaped", CodeAny, func(size int) ei {
 		return ei{typ: "CompositionDefined", uri: long(room(size, 400), "ö ")}
 	})
-	add("a meta.source.uri of a kilobyte that must be escaped, many marks", "", func(size int) ei {
+	add("a meta.source.uri of a kilobyte that must be escaped, many marks", tooLong, func(size int) ei {
 		return ei{typ: "CompositionDefined", id: madeID(1), serializer: serializer, uri: long(1000, "ö%"), custom: fill(room(size, 1500), func(i int) string { return customEntry("cdevents", `{"synthesizedFor":"x`+n(i)+`"}`) })}
 	})
 	add("a long domainId and host", tooLong, func(size int) ei {

@@ -11,6 +11,9 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/uuid"
 )
 
+// tooLong is the code of an event that is identified by too long a text.
+const tooLong = "id_too_long"
+
 // serializer is that of this bridge: an event that bears it may have a mark that is believed.
 const serializer = "pkg:golang/github.com/eiffelbridge/eiffelbridge@v1.0.0"
 
