@@ -157,3 +157,24 @@ func followed() []Shape {
 		}, Past: func(size int) [][]byte { return fan("CompositionDefined", "ELEMENT", size) }},
 	}
 }
+
+// Ordinary are ordinary events, about what the ledger knows: what the shapes are held against.
+func Ordinary() []Shape {
+	const purl = "pkg:oci/checkout@sha256%3A0b31b1c02ff458ad9b7b81cbdf8f028bd54699fa151f221d1e8de6817db93427"
+	deployed := func(n int) []byte {
+		return cd{id: id(n), timestamp: timestamp(n), links: relation("TRIGGER", id(someone)), more: `,"chainId":"` + id(someone) + `"`, custom: `"team":"payments","pipelineRun":"4711"`,
+			content: `"environment":` + environment + `,"artifactId":"` + purl + `"`}.text()
+	}
+	artifactDeployed := func(n int) []byte {
+		return ei{typ: "ArtifactDeployed", id: id(n), time: strconv.Itoa(1772355600000 + n), data: `"description":"checkout deployed to prod","uri":"https://deployments.example.com/4711"`,
+			custom: customEntry("serviceId", `"checkout"`) + "," + customEntry("team", `"payments"`), links: link("CAUSE", id(someone))}.text()
+	}
+	return []Shape{
+		{Name: "service.deployed", Needs: true, Event: func(int) []byte { return deployed(self) }, Past: func(int) [][]byte {
+			return past(20, func(i int) []byte { return deployed(others + i) })
+		}},
+		{Name: "EiffelArtifactDeployedEvent", Needs: true, Event: func(int) []byte { return artifactDeployed(self) }, Past: func(int) [][]byte {
+			return append(eiffelPast(), past(20, func(i int) []byte { return artifactDeployed(others + i) })...)
+		}},
+	}
+}
