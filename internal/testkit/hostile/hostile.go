@@ -75,13 +75,18 @@ type Case struct {
 	engine *translate.Engine
 }
 
+// NewCase is a case of any text, with an empty ledger.
+func NewCase(engine *translate.Engine, text []byte) *Case {
+	return &Case{Text: text, Ledger: translate.NewMemoryLedger(), engine: engine}
+}
+
 // ErrNoCase says that a shape comes to nothing with these settings: there is no output that could come back.
 var ErrNoCase = errors.New("the shape comes to nothing with these settings")
 
 // Prepare makes a case: with a ledger that has learned from the shape's past, or an empty one.
 func (s *Shape) Prepare(engine *translate.Engine, size int, taught bool) (*Case, error) {
 	ctx := context.Background()
-	c := &Case{Text: s.Event(size), Ledger: translate.NewMemoryLedger(), engine: engine}
+	c := NewCase(engine, s.Event(size))
 	session := translate.NewSession(engine, c.Ledger)
 	if taught && s.Past != nil {
 		for _, text := range s.Past(size) {

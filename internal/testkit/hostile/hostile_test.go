@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"encoding/json"
 	"errors"
 	"testing"
 
@@ -61,5 +62,27 @@ func TestCodes(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestEnlarge makes an event larger wherever it can be, and leaves it JSON.
+func TestEnlarge(t *testing.T) {
+	event := Ordinary()[0].Event(0)
+	larger := map[string]bool{}
+	for number := range 60 {
+		got := Enlarge(event, number, 5000)
+		if len(got) < 4000 || len(got) > 6000 {
+			t.Errorf("%d: %d bytes, want about 5000", number, len(got))
+		}
+		if !json.Valid(got) {
+			t.Errorf("%d: no JSON: %s", number, got)
+		}
+		larger[string(got)] = true
+	}
+	if len(larger) < 20 {
+		t.Errorf("there are %d ways to enlarge an event", len(larger))
+	}
+	if got := Enlarge([]byte("x"), 0, 5000); string(got) != "x" {
+		t.Errorf("what is no JSON became %q", got)
 	}
 }

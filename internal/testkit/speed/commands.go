@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/eiffelbridge/eiffelbridge/examples/events"
+	"github.com/eiffelbridge/eiffelbridge/internal/testkit/steady"
 )
 
 // CommandOptions say how to measure whole commands.
@@ -107,7 +108,7 @@ func (c *command) run(ledger string) error {
 // writeEvents writes a file of events, a line each: the stories of the examples, so that what others speak of is known, then
 // the types by turns.
 func writeEvents(name string, count int) (size int64, err error) {
-	types, err := Types()
+	types, err := steady.Types()
 	if err != nil {
 		return 0, err
 	}

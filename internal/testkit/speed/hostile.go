@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/testkit/hostile"
+	"github.com/eiffelbridge/eiffelbridge/internal/testkit/steady"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
@@ -86,7 +87,7 @@ func Hostile(o HostileOptions) ([]Cost, error) {
 		if err != nil {
 			return nil, err
 		}
-		ordinary, err := newOrdinary(v.Settings)
+		ordinary, err := newOrdinary(engine)
 		if err != nil {
 			return nil, err
 		}
@@ -214,17 +215,17 @@ func costOf(s *hostile.Shape, engine *translate.Engine, ordinary *ordinary, size
 
 // ordinary translates ordinary events.
 type ordinary struct {
-	steady []*steady
+	streams []*steady.Stream
 }
 
-func newOrdinary(settings translate.Settings) (*ordinary, error) {
+func newOrdinary(engine *translate.Engine) (*ordinary, error) {
 	o := &ordinary{}
-	for _, t := range []Type{ServiceDeployed(), ArtifactDeployed()} {
-		s, err := newSteady(settings, t, 2000)
+	for _, t := range []steady.Type{steady.ServiceDeployed(), steady.ArtifactDeployed()} {
+		s, err := steady.New(engine, t, 2000)
 		if err != nil {
 			return nil, err
 		}
-		o.steady = append(o.steady, s)
+		o.streams = append(o.streams, s)
 	}
 	return o, nil
 }
@@ -232,17 +233,17 @@ func newOrdinary(settings translate.Settings) (*ordinary, error) {
 // nanosPerByte is what ordinary events take for each byte now.
 func (o *ordinary) nanosPerByte() float64 {
 	var nanos, size float64
-	for _, s := range o.steady {
+	for _, s := range o.streams {
 		fastest := time.Duration(1 << 62)
 		for range 3 {
 			start := cpuTime()
 			for range 40 {
-				s.next()
+				s.Next()
 			}
 			fastest = min(fastest, (cpuTime()-start)/40)
 		}
 		nanos += float64(fastest.Nanoseconds())
-		size += float64(len(s.texts[0]))
+		size += float64(len(s.Text()))
 	}
 	return nanos / size
 }

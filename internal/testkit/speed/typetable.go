@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eiffelbridge/eiffelbridge/internal/testkit/steady"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
@@ -32,7 +33,7 @@ var settings = translate.Settings{Returning: translate.ReturningDrop}
 
 // MeasureTypes measures every type: the table of the types, and that of batches and cores.
 func MeasureTypes(o TypeOptions) ([]*Table, error) {
-	types, err := Types()
+	types, err := steady.Types()
 	if err != nil {
 		return nil, err
 	}
@@ -77,22 +78,25 @@ func MeasureTypes(o TypeOptions) ([]*Table, error) {
 }
 
 // translating is the variant that translates events one by one, each prepared before the time starts.
-func translating(engine *translate.Engine, t Type) *variant {
-	return &variant{name: "translate", prepare: func(n int) (func(), error) {
-		s, err := onEngine(engine, t, warmUp+n)
+func translating(engine *translate.Engine, t steady.Type) *variant {
+	v := &variant{name: "translate"}
+	v.prepare = func(n int) (func(), error) {
+		s, err := steady.New(engine, t, n)
 		if err != nil {
 			return nil, err
 		}
 		return func() {
 			for range n {
-				s.next()
+				s.Next()
 			}
+			v.failed = s.Err()
 		}, nil
-	}}
+	}
+	return v
 }
 
-func measureType(engine *translate.Engine, t Type, o TypeOptions) (row []string, over bool, err error) {
-	text := t.Write(2 * manyServices)
+func measureType(engine *translate.Engine, t steady.Type, o TypeOptions) (row []string, over bool, err error) {
+	text := t.Write(2 * steady.Services)
 	valid := &variant{name: "valid", share: 0.25, prepare: func(n int) (func(), error) {
 		var texts [][]byte
 		for i := range min(n, 1000) {
@@ -146,7 +150,7 @@ func micros(nanos float64) string { return number(nanos / 1000) }
 const batch = 64
 
 // measureCores measures batches, and two goroutines against one.
-func measureCores(engine *translate.Engine, t Type, o TypeOptions) ([][]string, error) {
+func measureCores(engine *translate.Engine, t steady.Type, o TypeOptions) ([][]string, error) {
 	at := func(goroutines int) *variant {
 		return &variant{name: fmt.Sprint(goroutines), prepare: func(n int) (func(), error) {
 			var works []func()

@@ -1,4 +1,6 @@
-package speed
+// Package steady writes events of every type as a bridge gets them day after day: about services, environments and artifacts
+// that the ledger knows, each with an id and a time of its own. Benchmarks and tests of what an event costs take them.
+package steady
 
 import (
 	"bytes"
@@ -40,13 +42,15 @@ const (
 	artifactCreated  = `{"meta":{"type":"EiffelArtifactCreatedEvent","version":"3.3.0","time":1710944825000,"id":"aaaaaaaa-bbbb-5ccc-8ddd-eeeeeeeeeee0","source":{"domainId":"example.com","uri":"https://ci.example.com/job/build"}},"data":{"identity":"pkg:oci/checkout@sha256%3A0b31b1c02ff458ad9b7b81cbdf8f028bd54699fa151f221d1e8de6817db93427"},"links":[]}`
 	environment      = `{"meta":{"type":"EiffelEnvironmentDefinedEvent","version":"3.3.0","time":1710944825001,"id":"aaaaaaaa-bbbb-5ccc-8ddd-eeeeeeeeeee3","source":{"domainId":"example.com","uri":"https://k8s.example.com/clusters/eu-1"}},"data":{"name":"prod-eu-1"},"links":[]}`
 	artifactDeployed = `{"meta":{"type":"EiffelArtifactDeployedEvent","version":"0.1.0","time":%d,"id":"%s","source":{"domainId":"example.com","uri":"https://ci.example.com/job/deploy","name":"deployer"},"tags":["fast-track"]},"data":{"description":"shop/checkout deployed to prod-eu-1","uri":"https://deployments.example.com/123456","customData":[{"key":"serviceId","value":"checkout-%d"},{"key":"team","value":"payments"},{"key":"pipelineRun","value":"4711"}]},"links":[{"type":"ARTIFACT","target":"aaaaaaaa-bbbb-5ccc-8ddd-eeeeeeeeeee0"},{"type":"CAUSE","target":"5328c37f-bb7e-4bb7-84ea-9f5f85e4a7ce"},{"type":"ENVIRONMENT","target":"aaaaaaaa-bbbb-5ccc-8ddd-eeeeeeeeeee3"}]}`
-	manyServices     = 1000
 )
+
+// Services is how many services the events that are judged speak of, by turns.
+const Services = 1000
 
 // ServiceDeployed is the CDEvent that is judged.
 func ServiceDeployed() Type {
 	t := Type{Name: "service.deployed", Main: true, Write: func(n int) []byte {
-		return fmt.Appendf(nil, serviceDeployed, id(n), timestamp(n), n%manyServices)
+		return fmt.Appendf(nil, serviceDeployed, id(n), timestamp(n), n%Services)
 	}}
 	t.Past = firsts(t.Write)
 	return t
@@ -55,7 +59,7 @@ func ServiceDeployed() Type {
 // ArtifactDeployed is the Eiffel event that is judged.
 func ArtifactDeployed() Type {
 	t := Type{Name: "EiffelArtifactDeployedEvent", Main: true, Write: func(n int) []byte {
-		return fmt.Appendf(nil, artifactDeployed, millis(n), id(n), n%manyServices)
+		return fmt.Appendf(nil, artifactDeployed, millis(n), id(n), n%Services)
 	}}
 	t.Past = append([][]byte{[]byte(artifactCreated), []byte(environment)}, firsts(t.Write)...)
 	return t
@@ -63,7 +67,7 @@ func ArtifactDeployed() Type {
 
 // firsts are the first deployments of all services, so that those that are measured find their services.
 func firsts(write func(n int) []byte) (out [][]byte) {
-	for n := range manyServices {
+	for n := range Services {
 		out = append(out, write(n))
 	}
 	return out
@@ -188,46 +192,42 @@ func replace(text []byte, places []place, n int) []byte {
 	return append(out, text[at:]...)
 }
 
-// steady translates events of a type through a session whose ledger knows all that they speak of.
-type steady struct {
-	session *translate.Session
-	texts   [][]byte
-	at      int
-	write   func(n int) []byte
-	n       int // events written so far
-	err     error
+// Stream translates events of a type through a session whose ledger knows all that they speak of. It is not safe for
+// concurrent use.
+type Stream struct {
+	Session *translate.Session
+
+	texts [][]byte
+	at    int
+	write func(n int) []byte
+	n     int // of the next event
+	err   error
 }
 
-// warmUp is how many events are translated before any time is taken.
+// warmUp is how many events are translated at the beginning, so that all that follow are alike.
 const warmUp = 200
 
-func newSteady(settings translate.Settings, t Type, ahead int) (*steady, error) {
-	engine, err := translate.New(settings)
-	if err != nil {
-		return nil, err
-	}
-	return onEngine(engine, t, ahead)
-}
-
-func onEngine(engine *translate.Engine, t Type, ahead int) (*steady, error) {
-	s := &steady{session: translate.NewSession(engine, translate.NewMemoryLedger()), write: t.Write, n: manyServices}
+// New begins a stream and writes events ahead.
+func New(engine *translate.Engine, t Type, ahead int) (*Stream, error) {
+	s := &Stream{Session: translate.NewSession(engine, translate.NewMemoryLedger()), write: t.Write, n: Services}
 	for _, text := range t.Past {
-		if _, err := s.session.Translate(context.Background(), text); err != nil {
+		if _, err := s.Session.Translate(context.Background(), text); err != nil {
 			return nil, fmt.Errorf("%s: what it speaks of: %w", t.Name, err)
 		}
 	}
-	s.prepare(ahead)
-	for range min(warmUp, ahead/2) {
-		s.next()
+	s.prepare(warmUp)
+	for range warmUp {
+		s.Next()
 	}
 	if s.err != nil {
 		return nil, fmt.Errorf("%s: %w", t.Name, s.err)
 	}
+	s.prepare(ahead)
 	return s, nil
 }
 
 // prepare writes events ahead.
-func (s *steady) prepare(count int) {
+func (s *Stream) prepare(count int) {
 	s.texts, s.at = s.texts[:0], 0
 	for range count {
 		s.texts = append(s.texts, s.write(s.n))
@@ -235,12 +235,12 @@ func (s *steady) prepare(count int) {
 	}
 }
 
-// next translates the next event. When none is left, it writes some, which takes its time.
-func (s *steady) next() {
+// Next translates the next event. When none is left, it writes as many as before, which takes its time.
+func (s *Stream) Next() {
 	if s.at == len(s.texts) {
 		s.prepare(len(s.texts))
 	}
-	r, err := s.session.Translate(context.Background(), s.texts[s.at])
+	r, err := s.Session.Translate(context.Background(), s.texts[s.at])
 	if err != nil && s.err == nil {
 		s.err = err
 	}
@@ -249,3 +249,15 @@ func (s *steady) next() {
 	}
 	s.at++
 }
+
+// Text is the event that Next translates next, and passes it over.
+func (s *Stream) Text() []byte {
+	if s.at == len(s.texts) {
+		s.prepare(len(s.texts))
+	}
+	s.at++
+	return s.texts[s.at-1]
+}
+
+// Err is the first error of Next.
+func (s *Stream) Err() error { return s.err }
