@@ -123,12 +123,12 @@ func truncateLedger(ctx context.Context, r *run) error {
 	}
 	folder := r.config.ledger
 	var names []string
-	for _, pattern := range []string{"LEDGER", "db/MANIFEST-*", "db/*.sst", "db/OPTIONS-*"} {
+	for _, pattern := range []string{"LEDGER", "engine/MANIFEST-*", "engine/*.sst", "engine/OPTIONS-*"} {
 		found, err := filepath.Glob(filepath.Join(folder, pattern))
 		if err != nil {
 			return err
 		}
-		if len(found) == 0 && pattern != "db/OPTIONS-*" {
+		if len(found) == 0 && pattern != "engine/OPTIONS-*" {
 			return fmt.Errorf("%w: the ledger has no %s", errFault, pattern)
 		}
 		if len(found) > 0 {
