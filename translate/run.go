@@ -195,7 +195,7 @@ func (r *run) keep(record []byte) []byte { return r.texts.KeepBytes(record) }
 
 // textRoom holds the texts of most translations, usualRecord most records, and usualText most texts that are made.
 const (
-	textRoom    = 3072
+	textRoom    = 4096
 	usualRecord = 256
 	usualText   = 256
 )
