@@ -27,8 +27,11 @@ build:
 	@echo "building $(BIN)/eiffelbridge"
 	@go build -trimpath -o $(BIN)/ ./cmd/eiffelbridge
 
-# Speed is shown here, never in a test: translation, validation, the ledger, the transports, the whole relay, plugins.
+# Speed is shown here, never in a test: a table of the translation by event type and as a command, then validation, the ledger,
+# the transports, the whole relay, plugins. ARGS go to the table, such as ARGS="-types -only service" for a part of it or
+# ARGS=-hostile for events that are made to cost much.
 bench:
+	go run ./internal/testkit/speed/cmd/speed $(ARGS)
 	go test -run '^$$' -bench . -benchmem ./translate ./internal/schema ./daemon/... ./internal/transportplugin ./plugins/host
 
 # Everything that is generated, from what it is generated from. The tests say when something is stale.

@@ -54,8 +54,9 @@ for target in $(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do
 	done
 done
 
-say "what the race detector would only slow down, in full: verdicts of the schemas, laws of the translation"
+say "what the race detector would only slow down, in full: verdicts of the schemas, laws of the translation, what an event costs"
 go test ./internal/schema/... ./conformance/translator
+go test -run '^(TestCost|TestAllocations)$' ./translate
 
 say "every test, with the race detector"
 EIFFELBRIDGE_REQUIRE_RABBITMQ=1 EIFFELBRIDGE_REQUIRE_NODE="${CI:+1}" $gotestsum --format pkgname -- -race -timeout 10m ./...

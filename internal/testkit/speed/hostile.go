@@ -71,7 +71,9 @@ func (c *Cost) doubtful() bool {
 type HostileOptions struct {
 	Only     *regexp.Regexp // shapes whose name fits; nil: all
 	Variants *regexp.Regexp // likewise
-	Progress io.Writer      // may be nil
+	Part     int            // of Parts, from 1: each takes some of the shapes; 0: all of them
+	Parts    int
+	Progress io.Writer // may be nil
 }
 
 // Hostile measures the shapes.
@@ -91,7 +93,10 @@ func Hostile(o HostileOptions) ([]Cost, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, s := range hostile.Shapes() {
+		for i, s := range hostile.Shapes() {
+			if o.Parts > 0 && i%o.Parts != o.Part-1 {
+				continue
+			}
 			if o.Only != nil && !o.Only.MatchString(s.Name) {
 				continue
 			}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/examples/events"
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
@@ -106,7 +107,8 @@ func Types() ([]Type, error) {
 }
 
 // typeOf makes a type of an example: the story up to it is the past, so that what it speaks of is known. A run, a change or
-// the like is queued or created once: each such event gets a subject of its own.
+// the like is queued or created once: each such event gets a subject of its own. One that begins or ends does so once: such
+// events speak of many, one after the other.
 func typeOf(e events.Example, past [][]byte, catalogue *mappings.Catalogue) (Type, error) {
 	doc, err := jsondoc.Parse(e.JSON)
 	if err != nil {
@@ -138,7 +140,69 @@ func typeOf(e events.Example, past [][]byte, catalogue *mappings.Catalogue) (Typ
 	}
 	slices.SortFunc(places, func(a, b place) int { return a.from - b.from })
 	t.Write = func(n int) []byte { return replace(doc.Bytes(), places, n) }
+	if run := runOf(root, t.Name, catalogue); run != "" && err == nil {
+		t.Past, err = runs(t.Past, run)
+		once := t.Write
+		t.Write = func(n int) []byte { return ofRun(once(n), run, n%Runs) }
+	}
 	return t, err
+}
+
+// Runs is how many runs the events speak of, by turns, that say that a run has begun or ended: each does so once.
+const Runs = 1000
+
+// runOf is the id of the run that the event says so of: a subject, or what an Eiffel event links to. It is empty for others.
+func runOf(root jsondoc.Value, name string, catalogue *mappings.Catalogue) string {
+	for l := range root.Get("links").Children() {
+		switch l.Get("type").Str() {
+		case "ACTIVITY_EXECUTION", "TEST_CASE_EXECUTION", "TEST_SUITE_EXECUTION":
+			return l.Get("target").Str()
+		}
+	}
+	kind, _, _ := strings.Cut(name, ".")
+	if kind == "environment" {
+		return ""
+	}
+	for i := range catalogue.ToEiffel {
+		row := &catalogue.ToEiffel[i]
+		run := strings.HasSuffix(kind, "run") || kind == "build"
+		if row.CDEvent == name && (row.Learns == mappings.LearnClosure || run && row.Learns == mappings.LearnMilestone) {
+			return root.At("subject", "id").Str()
+		}
+	}
+	return ""
+}
+
+// runs adds to a past what it says of the run, once more for each of the runs.
+func runs(past [][]byte, run string) ([][]byte, error) {
+	out := slices.Clone(past)
+	for i, text := range past[:len(past)-1] {
+		if !bytes.Contains(text, []byte(`"`+run+`"`)) {
+			continue
+		}
+		doc, err := jsondoc.Parse(text)
+		if err != nil {
+			return nil, err
+		}
+		own := doc.Root().At("meta", "id").Str() + doc.Root().At("context", "id").Str()
+		for k := range Runs {
+			again := ofRun(doc.Bytes(), run, k)
+			if own != run {
+				again = bytes.ReplaceAll(again, []byte(own), []byte(id(1<<32+i*Runs+k)))
+			}
+			out = append(out, again)
+		}
+	}
+	return out, nil
+}
+
+// ofRun writes an event of a run as one of another run.
+func ofRun(text []byte, run string, k int) []byte {
+	other := fmt.Sprintf("%s-%d", run, k)
+	if schema.IsEiffelID(run) {
+		other = id(1<<40 + k)
+	}
+	return bytes.ReplaceAll(text, []byte(`"`+run+`"`), []byte(`"`+other+`"`))
 }
 
 // nameOf is subject.predicate of a CDEvent, or what stands there of a custom one.

@@ -41,6 +41,7 @@ func run() int {
 	events := flag.Int("events", 20_000, "events in the file that the commands read")
 	command := flag.String("command", "", "a built eiffelbridge to measure (default: it is built)")
 	markdown := flag.Bool("markdown", false, "print the tables as markdown")
+	part := flag.String("part", "", "measure a `part` of the shapes, such as 2/8")
 	all := flag.Bool("all", false, "print all hostile shapes, not only those that are marked")
 	quiet := flag.Bool("quiet", false, "say nothing on the way")
 	var only, ways pattern
@@ -88,7 +89,13 @@ func run() int {
 		show(t)
 	}
 	if *hostile {
-		costs, err := speed.Hostile(speed.HostileOptions{Only: only.Regexp, Variants: ways.Regexp, Progress: progress})
+		o := speed.HostileOptions{Only: only.Regexp, Variants: ways.Regexp, Progress: progress}
+		if *part != "" {
+			if _, err := fmt.Sscanf(*part, "%d/%d", &o.Part, &o.Parts); err != nil || o.Part < 1 || o.Part > o.Parts {
+				return fail(fmt.Errorf("-part: %q is no part such as 2/8", *part))
+			}
+		}
+		costs, err := speed.Hostile(o)
 		if err != nil {
 			return fail(err)
 		}
