@@ -77,7 +77,7 @@ func (r *run) checkSubject(k SubjectKey) {
 // identities are what identifies the events of a protocol and those who send them.
 var identities = map[Protocol][]jsondoc.Path{
 	CDEvents: paths("/context/id", "/context/source", "/context/type", "/context/chainId", "/subject/id", "/subject/source"),
-	Eiffel:   paths("/meta/source/uri", "/meta/source/domainId", "/meta/source/host"),
+	Eiffel:   paths("/meta/type", "/meta/source/uri", "/meta/source/domainId", "/meta/source/host"),
 }
 
 func paths(pointers ...string) (out []jsondoc.Path) {

@@ -369,8 +369,9 @@ func HostileTable(costs []Cost, all bool) *Table {
 		}
 	}
 	var note bytes.Buffer
-	fmt.Fprintf(&note, "%d shapes in %d ways, of which %d are marked; of each shape the worst stands here. %dx: more than %d times an ordinary event at\nsome size; grows: a byte of the largest costs more than %d times a byte of %d k.",
-		len(order), len(costs), marked, beyond, beyond, grows, hostile.Sizes()[1]>>10)
+	fmt.Fprintf(&note, `%d shapes in %d ways, of which %d are marked; of each shape the worst stands here. %dx: more than
+%d times an ordinary event at some size. grows: a byte of the largest costs more than %d times a
+byte of %d k.`, len(order), len(costs), marked, beyond, beyond, grows, hostile.Sizes()[1]>>10)
 	t.Note = note.String()
 	return t
 }

@@ -45,7 +45,11 @@ func MeasureTypes(o TypeOptions) ([]*Table, error) {
 		{Name: "type"}, {Name: "bytes", Right: true}, {Name: "valid", Right: true}, {Name: "translate", Right: true}, {Name: "min..max", Right: true},
 		{Name: "ratio", Right: true}, {Name: "allocs", Right: true}, {Name: "sdk dec", Right: true}, {Name: "valid", Right: true}, {Name: "marsh", Right: true}, {Name: ""},
 	}}
-	table.Note = fmt.Sprintf("valid: encoding/json.Valid of the same bytes. translate: Decode, validation, translation with the original carried,\nand what was learned applied to a ledger in memory that knows what the event speaks of. ratio: translate to valid,\nround by round, the median. sdk: the protocol's own Go SDK decodes, validates, marshals the same event; - if it\ndoes not know the event's version. Goals: ratio %d and %d allocations for the first two, ratio %d for all others.\n> marks what is beyond. Medians of %d rounds.",
+	table.Note = fmt.Sprintf(`valid: encoding/json.Valid of the same bytes. translate: Decode, validation, translation with the
+original carried, and what was learned applied to a ledger in memory that knows what the event
+speaks of. ratio: translate to valid, round by round, the median. sdk: the protocol's own Go SDK
+decodes, validates, marshals the same event; - where it refuses it. Goals: ratio %d and %d
+allocations for the first two, ratio %d for all others; > marks what is beyond. Medians of %d rounds.`,
 		goalRatio, goalAllocs, goalRatioOthers, o.Rounds)
 	more := &Table{Title: "Batches and cores", Columns: []Column{{Name: "what"}, {Name: "median", Right: true}, {Name: "min..max", Right: true}}}
 	beyond := 0
@@ -73,7 +77,8 @@ func MeasureTypes(o TypeOptions) ([]*Table, error) {
 		}
 	}
 	table.Note += fmt.Sprintf("\n%d of %d types are beyond their goals.", beyond, len(table.Rows))
-	more.Note = "Batches: a Session takes one event a call, so that a batch of 64 is 64 calls. Cores: two goroutines, each with a\nSession and a ledger of its own on one Engine, against one with as many events."
+	more.Note = `Batches: a Session takes one event a call, so that a batch of 64 is 64 calls. Cores: two goroutines,
+each with a Session and a ledger of its own on one Engine, against one with as many events.`
 	return []*Table{table, more}, nil
 }
 
