@@ -27,9 +27,6 @@ func NewWriter(size, values int) Writer {
 // Document is what was written. The Writer must not be used any more.
 func (w *Writer) Document() *Document { return w.d }
 
-// Level is the number of containers that are open.
-func (w *Writer) Level() int { return w.level }
-
 // comma separates a value, or a member's name, from the one before.
 func (w *Writer) comma() {
 	if w.last >= 0 {

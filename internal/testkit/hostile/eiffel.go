@@ -208,7 +208,6 @@ func eiffelData() []Shape {
 			return ei{typ: typ, custom: fill(room(size, 400), func(i int) string { return `{"k` + n(i) + `":1}` })}
 		})
 	}
-	const tooLong = "id_too_long"
 	add("a long meta.source.uri", tooLong, func(size int) ei {
 		return ei{typ: "CompositionDefined", uri: "https://x/" + long(room(size, 400), "a/")}
 	})
@@ -272,7 +271,7 @@ func eiffelData() []Shape {
 	add("a time with an exponent", CodeAny, func(size int) ei {
 		return ei{typ: "ArtifactDeployed", time: "1" + long(room(size, 400), "0") + "e-" + n(room(size, 400))}
 	})
-	add("a long Eiffel type", "", func(size int) ei {
+	add("a long Eiffel type", tooLong, func(size int) ei {
 		return ei{full: "Eiffel" + long(room(size, 400), "Thing") + "Event", version: "1.0.0"}
 	})
 	add("a long Eiffel version", CodeAny, func(size int) ei {
