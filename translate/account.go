@@ -23,7 +23,8 @@ type account struct {
 	pointers    *arena.Arena // of losses
 }
 
-func (a *account) start(in *Event, s *Settings) {
+func (a *account) start(in *Event, s *Settings, pointers *arena.Arena) {
+	a.pointers = pointers
 	a.in, a.carry, a.explain = in, s.Carry == CarryOriginal, s.Explain
 	a.used = a.room[:]
 	if n := (in.doc.Len() + 63) / 64; n > len(a.used) {

@@ -6,6 +6,8 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
+
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // activitySubject finds the run that an activity is. Its id is that of its ActivityTriggered, which also says what kind of
@@ -34,7 +36,7 @@ func (t *toCDEvents) subjectOfTarget(id string, otherwise SubjectKey, want, eiff
 	return t.chooseKind("subject", otherwise, func() SubjectKey {
 		known := t.eiffelEvent(id)
 		if known == nil {
-			t.miss(t.eventQuery(id), want, "%s %s", eiffelType, id)
+			t.miss(ledger.AboutEvent(id), want, "%s %s", eiffelType, id)
 		}
 		if known == nil || known.Subject.Kind == "" {
 			return otherwise
@@ -64,7 +66,7 @@ func (t *toCDEvents) runKind() string {
 		known := t.eiffelEvent(context)
 		switch {
 		case known == nil:
-			t.miss(t.eventQuery(context), "type", "the CONTEXT %s of the activity", context)
+			t.miss(ledger.AboutEvent(context), "type", "the CONTEXT %s of the activity", context)
 		case known.Type == typeActT:
 			return kindTaskRun
 		}

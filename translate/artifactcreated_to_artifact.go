@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/package-url/packageurl-go"
+
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // artifactSubject is the artifact that was created; its id is its purl, as the event writes it. Before version 2.0.0 the
@@ -64,7 +66,7 @@ func (t *toCDEvents) changeReference(at *place) value {
 			return changes[0]
 		}
 		if f.unknown != "" {
-			t.miss(t.eventQuery(f.unknown), at.at, "the event %s, which may lead to the change", f.unknown)
+			t.miss(ledger.AboutEvent(f.unknown), at.at, "the event %s, which may lead to the change", f.unknown)
 		}
 		return f.unknown
 	})

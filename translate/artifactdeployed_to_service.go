@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // serviceSubject finds out which service a deployment is about: environment + artifact = service (section 5).
@@ -19,7 +21,7 @@ func (t *toCDEvents) serviceSubject() {
 			if e := t.eiffelEvent(id); e != nil && e.Type == typ {
 				return yes
 			}
-			t.miss(t.eventQuery(id), want, "%s %s", typ, id)
+			t.miss(ledger.AboutEvent(id), want, "%s %s", typ, id)
 			return no
 		}) == no {
 			return nil
@@ -64,13 +66,13 @@ func (t *toCDEvents) serviceSubject() {
 			return own
 		}
 		if !named {
-			if services := t.set(t.packageQuery(t.environment, t.artifact.pkg)); len(services) == 1 {
+			if services := t.set(ledger.AboutPackage(t.environment, t.artifact.pkg)); len(services) == 1 {
 				if k, ok := subjectOfKey(kindService, services[0]); ok {
 					return k
 				}
 			}
 		}
-		if sources := t.set(t.serviceQuery(t.environment, own.ID)); len(sources) == 1 {
+		if sources := t.set(ledger.AboutService(t.environment, own.ID)); len(sources) == 1 {
 			return SubjectKey{Kind: kindService, Source: sources[0], ID: own.ID}
 		}
 		return own

@@ -1,5 +1,7 @@
 package translate
 
+import "github.com/eiffelbridge/eiffelbridge/translate/ledger"
+
 // publishedArtifactSubject finds the artifact that was published: that of the ARTIFACT link.
 func (t *toCDEvents) publishedArtifactSubject() {
 	t.findArtifact(target(t.links, linkArtifact), "/subject/id")
@@ -10,7 +12,7 @@ func (t *toCDEvents) findArtifact(id, want string) {
 	identity := t.choose("identity", "", func() string {
 		known := t.eiffelEvent(id)
 		if known == nil || known.Artifact == "" {
-			t.miss(t.eventQuery(id), want, "%s %s", typeArtC, id)
+			t.miss(ledger.AboutEvent(id), want, "%s %s", typeArtC, id)
 			return ""
 		}
 		return known.Artifact

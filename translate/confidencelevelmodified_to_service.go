@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // custom is the choice that a confidence level has no CDEvent of its own.
@@ -49,7 +51,7 @@ func (t *toCDEvents) confidenceLevelSubject() {
 			}
 		}
 		if unknown != "" && t.markID == "" {
-			t.miss(t.eventQuery(unknown), "type", "the subject %s of the confidence level", unknown)
+			t.miss(ledger.AboutEvent(unknown), "type", "the subject %s of the confidence level", unknown)
 		}
 		return custom
 	})

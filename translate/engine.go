@@ -3,6 +3,7 @@ package translate
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 )
@@ -16,6 +17,9 @@ type Engine struct {
 	eiffel       map[string]*eiffelOutput    // by Eiffel event type
 	vocabularies map[string]*vocabulary
 	specVersion  string // the full version of CDEvents that is written
+
+	rooms   sync.Pool   // of *room
+	leaving func(*room) // what a test does to a room that is left
 }
 
 var _ Translator = (*Engine)(nil)

@@ -1,5 +1,7 @@
 package translate
 
+import "github.com/eiffelbridge/eiffelbridge/translate/ledger"
+
 // environmentSubject finds the environment that a definition defines: the one the ledger has for the event, else the
 // one of the version before, else one named by the event (section 2).
 func (t *toCDEvents) environmentSubject() {
@@ -17,7 +19,7 @@ func (t *toCDEvents) environmentSubject() {
 			known = t.eiffelEvent(previous)
 		}
 		if known == nil && previous != "" {
-			t.miss(t.eventQuery(previous), "/subject/id", "the version %s before the environment's", previous)
+			t.miss(ledger.AboutEvent(previous), "/subject/id", "the version %s before the environment's", previous)
 		}
 		if known == nil || known.Subject.Kind != kindEnvironment {
 			return own

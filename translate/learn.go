@@ -132,7 +132,7 @@ func (r *run) learnFacts(p *pair) {
 		context.Eiffel = p.eiffel
 	}
 	contexts := [...]Context{context}
-	r.learn(r.contextQuery(p.context.ID), r.keep(Contexts(contexts[:]).AppendTo(r.room())))
+	r.learn(ledger.AboutContext(p.context.ID), r.keepRecord(Contexts(contexts[:]).AppendTo(r.recordRoom())))
 
 	event := EiffelEvent{
 		Type: p.eiffelType, Time: p.time, Subject: p.subject, Environment: p.environment, Links: rememberedLinks(p.links), Name: p.title, Emitted: p.emitted,
@@ -146,7 +146,7 @@ func (r *run) learnFacts(p *pair) {
 	if p.artifact != nil {
 		event.Artifact = p.identity
 	}
-	r.learn(r.eventQuery(p.eiffel), r.keep(event.AppendTo(r.room())))
+	r.learn(ledger.AboutEvent(p.eiffel), r.keepRecord(event.AppendTo(r.recordRoom())))
 
 	switch p.learns {
 	case mappings.LearnAnchor:
@@ -158,19 +158,19 @@ func (r *run) learnFacts(p *pair) {
 		if p.artifact != nil {
 			s.Text = p.identity
 		} else if ReferredTo(p.subject.Kind) {
-			r.learn(r.nameQuery(p.subject.Kind, p.subject.ID), Set{p.subject.Source}.Encode())
+			r.learn(ledger.AboutName(p.subject.Kind, p.subject.ID), Set{p.subject.Source}.Encode())
 		}
-		r.learn(r.subjectQuery(p.subject), r.keep(s.AppendTo(r.room())))
+		r.learn(ledger.AboutSubject(p.subject), r.keepRecord(s.AppendTo(r.recordRoom())))
 	case mappings.LearnMilestone:
 		s := p.milestone()
-		r.learn(r.subjectQuery(p.subject), r.keep(s.AppendTo(r.room())))
+		r.learn(ledger.AboutSubject(p.subject), r.keepRecord(s.AppendTo(r.recordRoom())))
 	case mappings.LearnClosure:
 		s := Subject{}
 		if p.eiffelType != typeAnnP {
 			s = p.milestone()
 		}
 		s.Closures = []Stamp{stamp}
-		r.learn(r.subjectQuery(p.subject), r.keep(s.AppendTo(r.room())))
+		r.learn(ledger.AboutSubject(p.subject), r.keepRecord(s.AppendTo(r.recordRoom())))
 	case mappings.LearnIncarnation:
 		e := Entry{Stamp: stamp, Config: p.config}
 		if _, predicate, _ := strings.Cut(p.name, "."); predicate != deployed {
@@ -201,7 +201,7 @@ func (p *pair) milestone() Subject {
 func (r *run) readEntry(service, environment SubjectKey, a *artifact) {
 	r.line(service, environment)
 	if a != nil {
-		r.get(r.packageQuery(environment, a.pkg))
+		r.record(ledger.AboutPackage(environment, a.pkg))
 	}
 }
 
@@ -220,16 +220,16 @@ func (r *run) learnEntry(p *pair, e Entry) {
 	}
 	r.learned = known.Append(r.learned, e)
 	if known.Empty() {
-		r.learn(r.runsQuery(p.environment), Set{p.subject.Key()}.Encode())
+		r.learn(ledger.AboutRuns(p.environment), Set{p.subject.Key()}.Encode())
 		service := Subject{Environments: []SubjectKey{p.environment}}
-		r.learn(r.subjectQuery(p.subject), service.Encode())
-		r.learn(r.nameQuery(p.subject.Kind, p.subject.ID), Set{p.subject.Source}.Encode())
-		r.learn(r.serviceQuery(p.environment, p.subject.ID), Set{p.subject.Source}.Encode())
+		r.learn(ledger.AboutSubject(p.subject), service.Encode())
+		r.learn(ledger.AboutName(p.subject.Kind, p.subject.ID), Set{p.subject.Source}.Encode())
+		r.learn(ledger.AboutService(p.environment, p.subject.ID), Set{p.subject.Source}.Encode())
 	}
 	if !e.Removed {
-		q := r.packageQuery(p.environment, p.artifact.pkg)
+		q := ledger.AboutPackage(p.environment, p.artifact.pkg)
 		key := r.texts.Keep(p.subject.AppendKey(r.texts.Room(usualKey)))
-		if has, size, err := ledger.SetHas(r.get(q), key); err == nil && !has && size < SetSize(q.Kind) {
+		if has, size, err := ledger.SetHas(r.record(q), key); err == nil && !has && size < SetSize(q.Kind) {
 			r.learn(q, Set{key}.Encode())
 		}
 	}

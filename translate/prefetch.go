@@ -3,6 +3,8 @@ package translate
 import (
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
+
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // What a translation will ask follows nearly all from the event and its row. It is asked in one go before the translation
@@ -14,9 +16,9 @@ func (t *toEiffel) expectReferences() {
 		return
 	}
 	g, in := t.g, t.in
-	t.expect(t.contextQuery(in.ID))
+	t.expect(ledger.AboutContext(in.ID))
 	if madeID(in.ID) {
-		t.expect(t.eventQuery(in.ID))
+		t.expect(ledger.AboutEvent(in.ID))
 	}
 	root := in.doc.Root()
 	for l := root.Get("context").Get("links").FirstChild(); l.Exists(); l = l.NextSibling() {
@@ -25,9 +27,9 @@ func (t *toEiffel) expectReferences() {
 			end = l.Get("from")
 		}
 		if id := end.Get("contextId").Str(); id != "" {
-			t.expect(t.contextQuery(id))
+			t.expect(ledger.AboutContext(id))
 			if schema.IsEiffelID(id) {
-				t.expect(t.eventQuery(id))
+				t.expect(ledger.AboutEvent(id))
 			}
 		}
 	}
@@ -35,7 +37,7 @@ func (t *toEiffel) expectReferences() {
 	row := rows[len(rows)-1]
 	subject := g.subjectOf(in)
 	if row.ID == mappings.IDAnchor || len(rows) > 1 || row.Learns == mappings.LearnRemoval {
-		t.expect(t.subjectQuery(subject))
+		t.expect(ledger.AboutSubject(subject))
 	}
 	var environment SubjectKey
 	for i := range row.links {
@@ -47,7 +49,7 @@ func (t *toEiffel) expectReferences() {
 		k := SubjectKey{Kind: l.Subject, Source: subject.Source, ID: v.Get("id").Str()}
 		switch {
 		case l.own:
-			t.expect(t.subjectQuery(subject))
+			t.expect(ledger.AboutSubject(subject))
 			continue
 		case l.Subject == kindArtifact:
 			if len(v.Str()) > maxID {
@@ -58,17 +60,17 @@ func (t *toEiffel) expectReferences() {
 			if source := v.Get("source").Str(); source != "" {
 				k.Source = source
 			}
-			t.expect(t.aliasQuery(k))
+			t.expect(ledger.AboutAlias(k))
 		}
-		t.expect(t.subjectQuery(k))
+		t.expect(ledger.AboutSubject(k))
 		if l.Subject == kindEnvironment {
 			environment = k
 		}
 	}
 	if row.Learns == mappings.LearnIncarnation && environment.ID != "" {
-		t.expect(t.lineQuery(subject, environment))
+		t.expect(ledger.AboutLine(subject, environment))
 		if t.parsed != nil {
-			t.expect(t.packageQuery(environment, t.parsed.pkg))
+			t.expect(ledger.AboutPackage(environment, t.parsed.pkg))
 		}
 	}
 	t.fetch()
@@ -79,12 +81,12 @@ func (t *toCDEvents) expectTargets() {
 	if t.store == nil {
 		return
 	}
-	t.expect(t.contextQuery(t.in.ID))
+	t.expect(ledger.AboutContext(t.in.ID))
 	if madeID(t.in.ID) {
-		t.expect(t.eventQuery(t.in.ID))
+		t.expect(ledger.AboutEvent(t.in.ID))
 	}
 	for i := range t.links {
-		t.expect(t.eventQuery(t.links[i].Target))
+		t.expect(ledger.AboutEvent(t.links[i].Target))
 	}
 	t.fetch()
 }
@@ -94,9 +96,9 @@ func (t *toCDEvents) expectIncarnation() {
 	if t.store == nil {
 		return
 	}
-	t.expect(t.packageQuery(t.environment, t.artifact.pkg))
-	t.expect(t.serviceQuery(t.environment, t.subject.ID))
-	t.expect(t.subjectQuery(t.environment))
-	t.expect(t.lineQuery(t.subject, t.environment))
+	t.expect(ledger.AboutPackage(t.environment, t.artifact.pkg))
+	t.expect(ledger.AboutService(t.environment, t.subject.ID))
+	t.expect(ledger.AboutSubject(t.environment))
+	t.expect(ledger.AboutLine(t.subject, t.environment))
 	t.fetch()
 }

@@ -15,8 +15,8 @@ type reader interface {
 // source is where a translation knows the ledger from: facts that the caller has, or the store itself.
 type source struct {
 	ctx   context.Context
-	store reader // nil: only facts are known
-	facts *Facts
+	store reader  // nil: only facts are known
+	facts *Facts  // nil: only the store is
 	spent *budget // where the cost is told, for tests
 }
 
@@ -26,36 +26,56 @@ type source struct {
 // if the ledger had nothing, to find out what else it will ask; all that it decides from then on is void.
 type recall struct {
 	source
-	read  Facts // from the store
-	need  []Query
-	asked lookup[Query, struct{}] // what is in need
-	err   error                   // what reading the ledger came to
-
-	texts    arena.Arena // keys, what was read, and what is made
-	decoder  ledger.Decoder
-	events   lookup[string, *EiffelEvent]
-	subjects lookup[SubjectKey, *Subject]
-	contexts lookup[string, Contexts]
-	lines    []knownLine
-	line1    [1]knownLine // room for lines
-	batch    [batchSize + 1]Query
-	expected int // how many of batch will be asked
+	answers  answers
+	ranges   lookup[Query, []byte] // of histories: what is no [ledger.Question]
+	expected int                   // how many answers are not read yet
+	batch    []Query               // room for what is read in one go
+	need     []Query
+	err      error // what reading the ledger came to
 	budget   budget
 	account  *account // where damaged records are told of
+
+	texts    arena.Arena // keys, what was read, and what is made on the way
+	kept     arena.Arena // what the result has
+	decoder  ledger.Decoder
+	reader   ledger.Reader // get, for histories
+	subjects slab[Subject]
+	events   slab[EiffelEvent]
+	lines    slab[ledger.History]
 }
 
-type knownLine struct {
-	service, environment SubjectKey
-	line                 *ledger.History
+// begin forgets what the translation before has known.
+func (r *recall) begin(from source, most budget, account *account) {
+	r.source, r.budget, r.account = from, most, account
+	r.expected, r.need, r.err = 0, nil, nil
+	r.texts.Size, r.kept = textRoom, arena.Arena{Size: keptRoom}
+	r.decoder, r.reader = ledger.NewDecoder(&r.texts, &r.kept), r.get
+	if r.store == nil && r.facts == nil {
+		r.facts = &Facts{}
+	}
 }
+
+// end lets go of what the translation has read.
+func (r *recall) end() {
+	r.source, r.account, r.need, r.err = source{}, nil, nil, nil
+	r.kept = arena.Arena{}
+	r.answers.reset()
+	r.ranges.reset()
+	r.subjects.reset()
+	r.events.reset()
+	r.lines.reset()
+	clear(r.batch)
+	r.texts.Reset()
+}
+
+// textRoom holds the texts that most translations make on their way, keptRoom those that most results have.
+const (
+	textRoom = 4096
+	keptRoom = 1792
+)
 
 // undecided tells whether something was asked for that is not known yet, so that the result is void.
 func (r *recall) undecided() bool { return len(r.need) > 0 || r.err != nil || r.budget.exceeded() }
-
-// question makes a question of a key that was written into the room for keys.
-func (r *recall) question(kind FactKind, key []byte) Query {
-	return Query{Kind: kind, Key: r.texts.Keep(key)}
-}
 
 // batchSize is how many questions are asked at once at most. What an event says of dozens of others is asked one by one.
 const batchSize = 24
@@ -63,42 +83,61 @@ const batchSize = 24
 // usualKey holds most keys.
 const usualKey = 192
 
-// get gives a record, nil for none.
-func (r *recall) get(q Query) []byte {
-	if record, ok := r.facts.Get(q); ok {
-		return record
+// answer gives what is known about a question, which it asks if nobody has.
+func (r *recall) answer(q ledger.Question) *answer {
+	a := r.answers.find(&q)
+	if a == nil {
+		a = r.answers.add(q, r.key(&q, &r.texts))
 	}
+	if !a.read {
+		a.record, a.read = r.ask(Query{Kind: q.Kind, Key: a.key}), true
+	}
+	return a
+}
+
+// key writes the key of a question.
+func (r *recall) key(q *ledger.Question, room *arena.Arena) string {
+	return room.Keep(q.AppendKey(room.Room(usualKey)))
+}
+
+// ask asks one query that was not asked before: nil for nothing.
+func (r *recall) ask(q Query) []byte {
 	if r.store == nil {
-		for _, asked := range r.need {
-			if asked == q {
-				return nil
-			}
+		record, known := r.facts.Get(q)
+		if !known {
+			r.need = append(r.need, r.keepQuery(q))
 		}
-		r.need = append(r.need, q)
-		return nil
+		return record
 	}
 	if r.err != nil || !r.budget.spend(1) {
 		return nil
 	}
-	r.batch[r.expected] = q // behind what is expected, which is fetched later
-	records, err := r.store.Read(r.ctx, r.batch[r.expected:r.expected+1])
+	r.batch = append(r.batch[:0], q)
+	records, err := r.store.Read(r.ctx, r.batch)
 	if err != nil {
 		r.err = err
 		return nil
 	}
-	r.facts.Add(q, records[0].Bytes)
 	return records[0].Bytes
 }
 
+// get answers any query, as a [ledger.Reader].
+func (r *recall) get(q Query) []byte {
+	record, known := r.ranges.get(q)
+	if !known {
+		record = r.ask(q)
+		r.ranges.put(q, record)
+	}
+	return record
+}
+
 // expect notes a question that the translation will ask, for the next fetch. Without a ledger there is nothing to gain.
-func (r *recall) expect(q Query) {
-	if r.store == nil || r.expected == batchSize {
+func (r *recall) expect(q ledger.Question) {
+	if r.store == nil || r.expected == batchSize || r.answers.find(&q) != nil {
 		return
 	}
-	if _, known := r.facts.Get(q); !known {
-		r.batch[r.expected] = q
-		r.expected++
-	}
+	r.answers.add(q, r.key(&q, &r.texts))
+	r.expected++
 }
 
 // fetch reads what is expected to be asked, in one go.
@@ -108,62 +147,64 @@ func (r *recall) fetch() {
 	if n == 0 || r.err != nil || !r.budget.spend(n) {
 		return
 	}
-	records, err := r.store.Read(r.ctx, r.batch[:n])
+	asked := r.answers.last(n)
+	r.batch = r.batch[:0]
+	for i := range asked {
+		r.batch = append(r.batch, Query{Kind: asked[i].Kind, Key: asked[i].key})
+	}
+	records, err := r.store.Read(r.ctx, r.batch)
 	if err != nil {
 		r.err = err
 		return
 	}
-	for i, q := range r.batch[:n] {
-		r.facts.Add(q, records[i].Bytes)
+	for i := range asked {
+		asked[i].record, asked[i].read = records[i].Bytes, true
 	}
 }
 
+// record gives the record that answers a question, nil for none.
+func (r *recall) record(q ledger.Question) []byte { return r.answer(q).record }
+
 func (r *recall) subjectRecord(k SubjectKey) *Subject {
-	if s, ok := r.subjects.get(k); ok {
-		return s
+	a := r.answer(ledger.AboutSubject(k))
+	if a.subject == nil {
+		a.subject = r.subjects.next()
+		if err := r.decoder.ReadSubject(a.subject, a.record); err != nil {
+			r.account.diagnose("ledger", "the record of %s %q is damaged and was ignored", k.Kind, k.ID)
+			*a.subject = Subject{}
+		}
 	}
-	s, err := r.decoder.Subject(r.get(r.subjectQuery(k)))
-	if err != nil {
-		r.account.diagnose("ledger", "the record of %s %q is damaged and was ignored", k.Kind, k.ID)
-		s = &Subject{}
-	}
-	r.subjects.put(k, s)
-	return s
+	return a.subject
 }
 
 // eiffelEvent gives what the ledger knows of an Eiffel event, nil if nothing.
 func (r *recall) eiffelEvent(id string) *EiffelEvent {
-	if e, ok := r.events.get(id); ok {
-		return e
-	}
-	var e *EiffelEvent
-	if record := r.get(r.eventQuery(id)); record != nil {
-		var err error
-		if e, err = r.decoder.EiffelEvent(record); err != nil {
+	a := r.answer(ledger.AboutEvent(id))
+	if a.event == nil && a.record != nil {
+		a.event = r.events.next()
+		if err := r.decoder.ReadEiffelEvent(a.event, a.record); err != nil {
 			r.account.diagnose("ledger", "the record of the Eiffel event %s is damaged and was ignored", id)
-			e = nil
+			a.event, a.record = nil, nil
 		}
 	}
-	r.events.put(id, e)
-	return e
+	return a.event
 }
 
 // contextsOf gives the events that bear a context id.
 func (r *recall) contextsOf(id string) Contexts {
-	if c, ok := r.contexts.get(id); ok {
-		return c
+	a := r.answer(ledger.AboutContext(id))
+	if a.contexts == nil && a.record != nil {
+		var err error
+		if a.contexts, err = r.decoder.Contexts(a.record); err != nil {
+			r.account.diagnose("ledger", "the record of the context id %q is damaged and was ignored", id)
+			a.contexts, a.record = nil, nil
+		}
 	}
-	c, err := r.decoder.Contexts(r.get(r.contextQuery(id)))
-	if err != nil {
-		r.account.diagnose("ledger", "the record of the context id %q is damaged and was ignored", id)
-		c = nil
-	}
-	r.contexts.put(id, c)
-	return c
+	return a.contexts
 }
 
-func (r *recall) set(q Query) Set {
-	s, err := r.decoder.Set(r.get(q))
+func (r *recall) set(q ledger.Question) Set {
+	s, err := r.decoder.Set(r.record(q))
 	if err != nil {
 		r.account.diagnose("ledger", "a %s record is damaged and was ignored", q.Kind)
 		return nil
@@ -172,55 +213,36 @@ func (r *recall) set(q Query) Set {
 }
 
 func (r *recall) line(service, environment SubjectKey) *ledger.History {
-	for i := range r.lines {
-		if l := &r.lines[i]; l.service == service && l.environment == environment {
-			return l.line
+	a := r.answer(ledger.AboutLine(service, environment))
+	if a.line == nil {
+		a.line = r.lines.next()
+		if err := r.decoder.OpenLine(a.line, r.reader, a.key, a.record); err != nil {
+			r.account.diagnose("ledger", "the line of service %q in environment %q is damaged and was ignored", service.ID, environment.ID)
 		}
 	}
-	l, err := r.decoder.OpenLine(r.get, r.lineQuery(service, environment).Key)
-	if err != nil {
-		r.account.diagnose("ledger", "the line of service %q in environment %q is damaged and was ignored", service.ID, environment.ID)
+	return a.line
+}
+
+// keepQuestion is the query of a question, for the result.
+func (r *recall) keepQuestion(q ledger.Question) Query {
+	if a := r.answers.find(&q); a != nil {
+		return r.keepQuery(Query{Kind: q.Kind, Key: a.key})
 	}
-	r.lines = append(r.lines, knownLine{service, environment, l})
-	return l
+	return Query{Kind: q.Kind, Key: r.key(&q, &r.kept)}
 }
 
-func (r *recall) subjectQuery(k SubjectKey) Query {
-	return r.question(SubjectFact, ledger.AppendSubjectKey(r.texts.Room(usualKey), k))
+func (r *recall) keepQuery(q Query) Query {
+	q.Key = r.keepText(q.Key)
+	q.Range.Before = r.keepText(q.Range.Before)
+	return q
 }
 
-func (r *recall) nameQuery(kind, id string) Query {
-	return r.question(NameFact, ledger.AppendNameKey(r.texts.Room(usualKey), kind, id))
+// keepText is a text as the result may have it.
+func (r *recall) keepText(s string) string {
+	return r.kept.Keep(append(r.kept.Room(len(s)), s...))
 }
 
-func (r *recall) aliasQuery(k SubjectKey) Query {
-	return r.question(AliasFact, ledger.AppendAliasKey(r.texts.Room(usualKey), k))
-}
-
-func (r *recall) eventQuery(id string) Query {
-	return r.question(EventFact, ledger.AppendEventKey(r.texts.Room(usualKey), id))
-}
-
-func (r *recall) contextQuery(id string) Query {
-	return r.question(ContextFact, ledger.AppendContextKey(r.texts.Room(usualKey), id))
-}
-
-func (r *recall) lineQuery(service, environment SubjectKey) Query {
-	return r.question(LineFact, ledger.AppendLineKey(r.texts.Room(usualKey), service, environment))
-}
-
-func (r *recall) packageQuery(environment SubjectKey, pkg string) Query {
-	return r.question(PackageFact, ledger.AppendPackageKey(r.texts.Room(usualKey), environment, pkg))
-}
-
-func (r *recall) serviceQuery(environment SubjectKey, id string) Query {
-	return r.question(ServiceFact, ledger.AppendServiceKey(r.texts.Room(usualKey), environment, id))
-}
-
-func (r *recall) runsQuery(environment SubjectKey) Query {
-	return r.question(RunsFact, ledger.AppendRunsKey(r.texts.Room(usualKey), environment))
-}
-
-func (r *recall) decisionQuery(e *Event) Query {
-	return r.question(DecisionFact, ledger.AppendDecisionKey(r.texts.Room(usualKey), e.Protocol.Other().String(), e.Source, e.ID, e.Type))
+// aboutDecision asks for the choices that were made for the event before.
+func aboutDecision(e *Event) ledger.Question {
+	return ledger.AboutDecision(e.Protocol.Other().String(), e.Source, e.ID, e.Type)
 }

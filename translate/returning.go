@@ -2,6 +2,8 @@ package translate
 
 import (
 	"slices"
+
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // giveBack handles a CDEvent that came from the other side, as [Settings.Returning] says; true if that was all.
@@ -133,7 +135,8 @@ func (t *toCDEvents) giveBack() (returning Return, done bool) {
 func (t *toCDEvents) learnOriginal(e *envelope, restored bool) {
 	s, _ := schemaOf(&e.original)
 	forth := &toEiffel{name: nameOf(&e.original, s)}
-	forth.prepareWithin(&t.run, e.original)
+	forth.event = e.original
+	forth.prepareWithin(t.g, t.room)
 	forth.recallChoices()
 	forth.readSubject()
 	forth.id = t.in.ID
@@ -160,9 +163,9 @@ func (t *toCDEvents) learnSynthesized() {
 			record.Artifact = t.in.doc.Root().At("data", "identity").Str()
 			s.Text = record.Artifact
 		} else if ReferredTo(k.Kind) {
-			t.learn(t.nameQuery(k.Kind, k.ID), Set{k.Source}.Encode())
+			t.learn(ledger.AboutName(k.Kind, k.ID), Set{k.Source}.Encode())
 		}
-		t.learn(t.subjectQuery(k), s.Encode())
+		t.learn(ledger.AboutSubject(k), s.Encode())
 	}
-	t.learn(t.eventQuery(t.in.ID), record.Encode())
+	t.learn(ledger.AboutEvent(t.in.ID), record.Encode())
 }

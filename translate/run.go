@@ -13,13 +13,12 @@ import (
 
 // run is the state that the translation of one event has in either direction.
 type run struct {
-	g *Engine
+	g    *Engine
+	room *room
 	*recall
 	account
 
 	event   Event
-	records recall // unless the translation is part of another
-
 	events  []Event // what the event becomes
 	missing []Missing
 	learned []Fact
@@ -43,26 +42,17 @@ type run struct {
 }
 
 // prepare begins the translation of an event.
-func (r *run) prepare(g *Engine, in Event, from source) {
-	r.g, r.event, r.recall = g, in, &r.records
-	r.choices = r.choice[:0]
-	r.account.start(&r.event, &g.settings)
-	r.records.texts.Size = textRoom
-	r.records.decoder = ledger.NewDecoder(&r.records.texts)
-	r.records.lines = r.records.line1[:0]
-	r.account.pointers = &r.records.texts
-	r.records.source, r.records.budget, r.records.account = from, newBudget(&r.event), &r.account
-	if r.records.facts == nil {
-		r.records.facts = &r.records.read
-		r.records.read.answers.entries = make([]entryOf[Query, []byte], 0, 16)
-	}
+func (r *run) prepare(g *Engine, room *room, in Event, from source) {
+	r.event = in
+	room.recall.begin(from, newBudget(&r.event), &r.account)
+	r.prepareWithin(g, room)
 }
 
-// prepareWithin begins the translation of an event that another carries: they share what they know.
-func (r *run) prepareWithin(outer *run, in Event) {
-	r.g, r.event, r.recall = outer.g, in, outer.recall
-	r.account.pointers = &r.texts
-	r.account.start(&r.event, &r.g.settings)
+// prepareWithin begins the translation of an event that may be one that another carries: they share what they know.
+func (r *run) prepareWithin(g *Engine, room *room) {
+	r.g, r.room, r.recall = g, room, &room.recall
+	r.choices = r.choice[:0]
+	r.account.start(&r.event, &g.settings, &room.recall.kept)
 }
 
 // recallChoices finds out whether the event came before, and what was chosen then.
@@ -71,8 +61,8 @@ func (r *run) recallChoices() {
 	if len(r.contextsOf(in.ID)) == 0 {
 		return // whatever is decided about an event is learned together with its context id
 	}
-	if record := r.get(r.decisionQuery(in)); record != nil {
-		d, err := DecodeDecision(record)
+	if record := r.record(aboutDecision(in)); record != nil {
+		d, err := r.decoder.Decision(record)
 		if err != nil {
 			r.diagnose("ledger", "the record of the event's own choices is damaged and was ignored")
 			return
@@ -179,23 +169,25 @@ func (r *run) chooseKind(name string, standard SubjectKey, decide func() Subject
 }
 
 // learn notes what the ledger must remember.
-//
-// The record shares its memory with others of the translation where it was written into [run.room].
-func (r *run) learn(q Query, record []byte) {
+func (r *run) learn(q ledger.Question, record []byte) {
+	r.learned = append(r.learnedRoom(), Fact{Query: r.keepQuestion(q), Record: record})
+}
+
+// learnedRoom is what was learned so far, with room for what most events teach.
+func (r *run) learnedRoom() []Fact {
 	if r.learned == nil {
 		r.learned = make([]Fact, 0, 6)
 	}
-	r.learned = append(r.learned, Fact{Query: q, Record: record})
+	return r.learned
 }
 
-// room is where a record is written that keep then keeps.
-func (r *run) room() []byte { return r.texts.Room(usualRecord) }
+// recordRoom is where a record is written that [run.keepRecord] then keeps.
+func (r *run) recordRoom() []byte { return r.kept.Room(usualRecord) }
 
-func (r *run) keep(record []byte) []byte { return r.texts.KeepBytes(record) }
+func (r *run) keepRecord(record []byte) []byte { return r.kept.KeepBytes(record) }
 
-// textRoom holds the texts of most translations, usualRecord most records, and usualText most texts that are made.
+// usualRecord holds most records, and usualText most texts that are made.
 const (
-	textRoom    = 4096
 	usualRecord = 256
 	usualText   = 256
 )
@@ -207,16 +199,17 @@ func (r *run) refuse(err error) {
 	}
 }
 
-func (r *run) miss(q Query, want, format string, args ...any) {
+func (r *run) miss(q ledger.Question, want, format string, args ...any) {
 	if r.replaying {
 		return // the placeholder was chosen; a redelivery does not wait again
 	}
+	query := r.keepQuestion(q)
 	for _, m := range r.missing {
-		if m.Query == q && m.Want == want {
+		if m.Query == query && m.Want == want {
 			return
 		}
 	}
-	r.missing = append(r.missing, Missing{Query: q, Want: want, Name: fmt.Sprintf(format, args...)})
+	r.missing = append(r.missing, Missing{Query: query, Want: want, Name: fmt.Sprintf(format, args...)})
 }
 
 // deliver adds the main event of the translation, after what was synthesized for it: the moves lead there.
@@ -263,14 +256,14 @@ const (
 // one subject of that kind has the id under another source, that one, from then on.
 func (r *run) resolve(choice string, k SubjectKey) SubjectKey {
 	source := r.choose(choice, k.Source, func() string {
-		if alias := r.set(r.aliasQuery(k)); len(alias) > 0 {
+		if alias := r.set(ledger.AboutAlias(k)); len(alias) > 0 {
 			return alias[0]
 		}
-		if known := r.get(r.subjectQuery(k)); known != nil {
+		if known := r.record(ledger.AboutSubject(k)); known != nil {
 			return k.Source
 		}
-		if names := r.set(r.nameQuery(k.Kind, k.ID)); len(names) == 1 && names[0] != k.Source {
-			r.learn(r.aliasQuery(k), Set{names[0]}.Encode())
+		if names := r.set(ledger.AboutName(k.Kind, k.ID)); len(names) == 1 && names[0] != k.Source {
+			r.learn(ledger.AboutAlias(k), Set{names[0]}.Encode())
 			return names[0]
 		}
 		return k.Source

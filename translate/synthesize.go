@@ -7,6 +7,8 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
+
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // synthesizeAnchor makes up an anchor from what the reference says: it depends on nothing else but its mark and the time
@@ -71,11 +73,11 @@ func (t *toEiffel) synthesizeAnchor(l *rowLink, id string, k SubjectKey, art *ar
 		if subject != "" && l.Anchor == typeActT {
 			record.Name = name
 		}
-		t.learn(t.subjectQuery(k), anchor.Encode())
+		t.learn(ledger.AboutSubject(k), anchor.Encode())
 		if ReferredTo(k.Kind) {
-			t.learn(t.nameQuery(k.Kind, k.ID), Set{k.Source}.Encode())
+			t.learn(ledger.AboutName(k.Kind, k.ID), Set{k.Source}.Encode())
 		}
-		t.learn(t.eventQuery(id), record.Encode())
+		t.learn(ledger.AboutEvent(id), record.Encode())
 	}
 	t.diagnose("synthesized", "%s %s was synthesized for %s %q", l.Anchor, id, k.Kind, shorten(k.ID, 120))
 }
@@ -152,7 +154,7 @@ func (t *toEiffel) synthesizeComposition(id, role, name string, elements []strin
 	t.synthesize(typeCD, id, role, t.in.Source, "", []member{textMember(name, "name")}, links)
 	if !t.replaying {
 		record := EiffelEvent{Type: typeCD, Time: t.in.Time, Links: links, Emitted: true, Synthesized: true}
-		t.learn(t.eventQuery(id), record.Encode())
+		t.learn(ledger.AboutEvent(id), record.Encode())
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
+
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // runningTarget is the deployment that runs the service that a row's link refers to. Where a link needs one and none is
@@ -30,8 +32,8 @@ func (t *toEiffel) runningTarget(l *rowLink) (to rowTarget) {
 		}
 		e, running := t.line(service, environment).RunningAt(t.subjectRecord(environment), t.stamp())
 		if !running {
-			if missing == (Query{}) {
-				missing = t.lineQuery(service, environment)
+			if missing == (ledger.Question{}) {
+				missing = ledger.AboutLine(service, environment)
 			}
 			return ""
 		}
@@ -61,7 +63,7 @@ func (t *toEiffel) runningTarget(l *rowLink) (to rowTarget) {
 	if !l.Required {
 		return to
 	}
-	if missing != (Query{}) {
+	if missing != (ledger.Question{}) {
 		t.miss(missing, l.Type, "a deployment of service %q", service.ID)
 	}
 	to.id, to.rule, to.fidelity = synthesizedID(l.Type, t.in.Source, t.in.ID, t.in.Type), "name of the composition that stands in", OneWay
@@ -101,9 +103,9 @@ func mayTarget(rules []schema.LinkRule, linkType, eiffelType string) bool {
 }
 
 // environmentOfService is the environment that the event names, and the values that say so, else the only one in which
-// the service runs. The query says what to wait for where there is none yet; where there are several, nothing that comes
+// the service runs. The question says what to wait for where there is none yet; where there are several, nothing that comes
 // could decide.
-func (t *toEiffel) environmentOfService(service SubjectKey) (SubjectKey, []jsondoc.Value, Query) {
+func (t *toEiffel) environmentOfService(service SubjectKey) (SubjectKey, []jsondoc.Value, ledger.Question) {
 	v := t.in.doc.Root().At("subject", "content", "environment")
 	if !v.Exists() {
 		k, missing := t.onlyEnvironment(service)
@@ -113,15 +115,15 @@ func (t *toEiffel) environmentOfService(service SubjectKey) (SubjectKey, []jsond
 	k := t.readReference(kindEnvironment, v)
 	if id, ok := uuidOfURN(k.ID); ok {
 		if known := t.eiffelEvent(id); known != nil && known.Subject.Kind == kindEnvironment {
-			return known.Subject, from, Query{}
+			return known.Subject, from, ledger.Question{}
 		}
-		return k, from, t.eventQuery(id)
+		return k, from, ledger.AboutEvent(id)
 	}
-	return t.resolve(sourceOfEnvironment, k), from, Query{}
+	return t.resolve(sourceOfEnvironment, k), from, ledger.Question{}
 }
 
 // onlyEnvironment is the only environment in which a service runs.
-func (t *toEiffel) onlyEnvironment(service SubjectKey) (SubjectKey, Query) {
+func (t *toEiffel) onlyEnvironment(service SubjectKey) (SubjectKey, ledger.Question) {
 	several := false
 	choice := t.choose("only_environment", "", func() string {
 		found := ""
@@ -138,11 +140,11 @@ func (t *toEiffel) onlyEnvironment(service SubjectKey) (SubjectKey, Query) {
 		return found
 	})
 	if parts, ok := ParseKey(choice); ok && len(parts) == 2 {
-		return SubjectKey{Kind: kindEnvironment, Source: parts[0], ID: parts[1]}, Query{}
+		return SubjectKey{Kind: kindEnvironment, Source: parts[0], ID: parts[1]}, ledger.Question{}
 	}
 	if several {
 		t.diagnose("several_environments", "service %q runs in several environments and the event names none", service.ID)
-		return SubjectKey{}, Query{}
+		return SubjectKey{}, ledger.Question{}
 	}
-	return SubjectKey{}, t.subjectQuery(service)
+	return SubjectKey{}, ledger.AboutSubject(service)
 }

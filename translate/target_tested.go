@@ -6,6 +6,8 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
+
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // testedTarget is the item under test (section 6, IUT): what a RELATION of kind IUT says; else an artifact, composition or
@@ -28,7 +30,7 @@ func (t *toEiffel) testedTarget(linkType string) string {
 		return none
 	})
 	if choice == none && t.g.settings.Synthesize == SynthesizeNever && t.environment.ID != "" {
-		t.miss(t.runsQuery(t.environment), linkType, "a deployment in environment %q", t.environment.ID)
+		t.miss(ledger.AboutRuns(t.environment), linkType, "a deployment in environment %q", t.environment.ID)
 	}
 	list, made := strings.CutPrefix(choice, "+")
 	if !made {
@@ -110,7 +112,7 @@ func (t *toEiffel) testedByEnvironment(rules []schema.LinkRule, linkType string)
 	if t.environment.ID == "" {
 		return ""
 	}
-	services := t.set(t.runsQuery(t.environment))
+	services := t.set(ledger.AboutRuns(t.environment))
 	if len(services) >= SetSize(RunsFact) {
 		t.diagnose("many_services", "too many services are known in environment %q to say what is tested", t.environment.ID)
 		return ""

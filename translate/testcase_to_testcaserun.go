@@ -1,5 +1,7 @@
 package translate
 
+import "github.com/eiffelbridge/eiffelbridge/translate/ledger"
+
 // testCaseRunSubject finds the test case run: its id is that of its TestCaseTriggered.
 func (t *toCDEvents) testCaseRunSubject() {
 	if t.in.Type == typeTCT {
@@ -68,7 +70,7 @@ func (t *toCDEvents) findTestEnvironment() {
 		}
 		fill(&unknown, f.unknown)
 		if unknown != "" {
-			t.miss(t.eventQuery(unknown), "/subject/content/environment", "the event %s, which may know the environment", unknown)
+			t.miss(ledger.AboutEvent(unknown), "/subject/content/environment", "the event %s, which may know the environment", unknown)
 		}
 		return unknown
 	})

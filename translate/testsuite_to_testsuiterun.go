@@ -1,5 +1,7 @@
 package translate
 
+import "github.com/eiffelbridge/eiffelbridge/translate/ledger"
+
 // testSuiteRunSubject finds the test suite run: its id is that of its TestSuiteStarted, or of the activity of kind
 // testsuiterun in whose CONTEXT that stands: both are one subject then.
 func (t *toCDEvents) testSuiteRunSubject() {
@@ -18,7 +20,7 @@ func (t *toCDEvents) testSuiteRunSubject() {
 		}
 		known := t.eiffelEvent(context)
 		if known == nil {
-			t.miss(t.eventQuery(context), "/subject/id", "the CONTEXT %s of the test suite", context)
+			t.miss(ledger.AboutEvent(context), "/subject/id", "the CONTEXT %s of the test suite", context)
 		}
 		if known == nil || known.Type != typeActT || known.Subject.Kind != kindTestSuiteRun {
 			return own

@@ -23,19 +23,15 @@ type toCDEvents struct {
 	config      string
 	title       string // data.name of an activity
 	links       []EiffelLink
-
-	usual struct { // room for what most events have
-		links     [4]EiffelLink
-		relations [4]relation
-		members   [12]member
-	}
-	unresolved bool // ARTIFACT or ENVIRONMENT of a deployment is unknown
+	unresolved  bool // ARTIFACT or ENVIRONMENT of a deployment is unknown
 }
 
 func (g *Engine) translateToCDEvents(in Event, from source) (Result, error) {
-	t := &toCDEvents{}
-	t.links = appendLinks(t.usual.links[:0], &in)
-	t.prepare(g, in, from)
+	room := g.enter()
+	defer g.leave(room)
+	t := &room.back
+	t.links = appendLinks(room.links[:0], &in)
+	t.prepare(g, room, in, from)
 	t.expectTargets()
 	t.recallChoices()
 	if returning, done := t.giveBack(); done {
@@ -89,7 +85,7 @@ func (t *toCDEvents) translate() (*rowText, error) {
 	t.loseRest()
 	if !t.replaying {
 		t.learnAll(&t.events[len(t.events)-1])
-		t.learn(t.decisionQuery(t.in), t.keep(t.choices.AppendTo(t.room())))
+		t.learn(aboutDecision(t.in), t.keepRecord(t.choices.AppendTo(t.recordRoom())))
 	}
 	return &t.row.rowText, nil
 }
@@ -110,7 +106,7 @@ func (t *toCDEvents) learnOnly() {
 	t.loseRest()
 	if !t.replaying && !t.undecided() {
 		t.learnAll(t.in)
-		t.learn(t.decisionQuery(t.in), t.keep(t.choices.AppendTo(t.room())))
+		t.learn(aboutDecision(t.in), t.keepRecord(t.choices.AppendTo(t.recordRoom())))
 	}
 }
 

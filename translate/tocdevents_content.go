@@ -19,7 +19,7 @@ func (t *toCDEvents) makeContent() (content, error) {
 	if t.out.custom {
 		return content{custom: t.dataWithoutMark()}, nil
 	}
-	members := t.usual.members[:0]
+	members := t.room.members[:0]
 	for i := range t.row.content {
 		f, at := &t.row.content[i], &t.out.content[i]
 		if !at.Named() {

@@ -21,7 +21,7 @@ func (t *toCDEvents) makeLinks() ([]relation, error) {
 		}
 		return nil, nil
 	}
-	relations := t.usual.relations[:0]
+	relations := t.room.relations[:0]
 	for l := links.FirstChild(); l.Exists(); l = l.NextSibling() {
 		kind := l.Get("type").Str()
 		if kind == linkCause {

@@ -22,19 +22,16 @@ type toEiffel struct {
 	links   []EiffelLink
 	have    linkIndex // of links
 
-	usual struct { // room for what most events have
-		links   [4]EiffelLink
-		members [8]member
-	}
-
 	environment SubjectKey // that the content names, if any
 	artifact    *artifact  // that the event is about or deploys, if any
 }
 
 func (g *Engine) translateToEiffel(in Event, s *schema.Schema, from source) (Result, error) {
-	t := &toEiffel{name: nameOf(&in, s)}
-	t.links = t.usual.links[:0]
-	t.prepare(g, in, from)
+	room := g.enter()
+	defer g.leave(room)
+	t := &room.forth
+	t.name, t.links = nameOf(&in, s), room.links[:0]
+	t.prepare(g, room, in, from)
 	t.expectReferences()
 	t.recallChoices()
 	if returning, done := t.giveBack(); done {
@@ -82,7 +79,7 @@ func (t *toEiffel) translate() (*rowText, error) {
 	t.loseRest()
 	if !t.replaying {
 		t.learnAll()
-		t.learn(t.decisionQuery(t.in), t.keep(t.choices.AppendTo(t.room())))
+		t.learn(aboutDecision(t.in), t.keepRecord(t.choices.AppendTo(t.recordRoom())))
 	}
 	return &t.row.rowText, nil
 }

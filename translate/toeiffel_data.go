@@ -15,7 +15,7 @@ type entry struct {
 
 // makeData makes the row's members of data, then the custom data behind the mark.
 func (t *toEiffel) makeData() (data []member, custom []entry, err error) {
-	data = t.usual.members[:0]
+	data = t.room.members[:0]
 	for i := range t.row.data {
 		f := &t.row.data[i]
 		if !f.place.Named() {

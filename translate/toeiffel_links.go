@@ -8,6 +8,8 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
+
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // makeLinks makes the row's own links, then those of the CDEvent. One that came from an Eiffel event says itself which
@@ -206,7 +208,7 @@ func (t *toEiffel) chooseAnchor(l *rowLink, k SubjectKey) string {
 			return known
 		}
 		if t.g.settings.Synthesize == SynthesizeNever {
-			t.miss(t.subjectQuery(k), l.Type, "%s %q", k.Kind, k.ID)
+			t.miss(ledger.AboutSubject(k), l.Type, "%s %q", k.Kind, k.ID)
 		}
 		return standard
 	})
@@ -379,9 +381,9 @@ func (t *toEiffel) linkTarget(name string, number int, linkType, contextID strin
 			if s := t.illegal(linkType, contextID, "", path); s != "" {
 				return "-" + s
 			}
-			text := append(t.texts.Room(usualText), "no event with the context id "...)
+			text := append(t.kept.Room(usualText), "no event with the context id "...)
 			text = append(strconv.AppendQuote(text, contextID), " is known; the "...)
-			t.note("unknown_target", t.texts.Keep(append(append(text, linkType...), " link points to that id itself"...)))
+			t.note("unknown_target", t.kept.Keep(append(append(text, linkType...), " link points to that id itself"...)))
 			return contextID
 		}
 		if s := t.illegal(linkType, target, targetType, path); s != "" {

@@ -141,6 +141,7 @@ func endMark(w *jsondoc.Writer) {
 func (r *run) seal(w *jsondoc.Writer, e *Event, s *schema.Schema) error {
 	e.doc = w.Document()
 	e.JSON = e.doc.Bytes()
+	e.ID, e.Source, e.Subject = r.keepText(e.ID), r.keepText(e.Source), r.keepText(e.Subject)
 	if e.doc.Depth() > jsondoc.MaxDepth && e.doc.DepthWithout(carriedValue) > jsondoc.MaxDepth {
 		return r.invalidOutput("nested deeper than %d levels", jsondoc.MaxDepth)
 	}

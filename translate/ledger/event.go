@@ -63,6 +63,13 @@ func DecodeEiffelEvent(record []byte) (*EiffelEvent, error) {
 // EiffelEvent reads a record, as [DecodeEiffelEvent] does.
 func (d Decoder) EiffelEvent(record []byte) (*EiffelEvent, error) {
 	e := &EiffelEvent{}
+	err := d.ReadEiffelEvent(e, record)
+	return e, err
+}
+
+// ReadEiffelEvent is EiffelEvent into what an earlier one has left: its list is used again.
+func (d Decoder) ReadEiffelEvent(e *EiffelEvent, record []byte) error {
+	*e = EiffelEvent{Links: e.Links[:0]}
 	r := d.read(record)
 	for r.next() {
 		switch r.field {
@@ -93,7 +100,7 @@ func (d Decoder) EiffelEvent(record []byte) (*EiffelEvent, error) {
 			e.Name = r.text()
 		}
 	}
-	return e, r.err
+	return r.err
 }
 
 func (r *reader) linkWithin() (l EiffelLink) {

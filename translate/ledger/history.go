@@ -3,8 +3,6 @@ package ledger
 import (
 	"cmp"
 	"slices"
-
-	"github.com/eiffelbridge/eiffelbridge/internal/arena"
 )
 
 // LineLength is how many entries of a history are kept at least.
@@ -41,7 +39,7 @@ type History struct {
 	line string // the key of its LineFact
 	head Head
 
-	decoder Decoder // whose arena has the facts of an entry, too
+	decoder Decoder
 }
 
 // OpenHistory reads the head of a history. With an error the history is an empty one.
@@ -51,17 +49,19 @@ func OpenHistory(read Reader, service, environment SubjectKey) (*History, error)
 
 // OpenLine is OpenHistory by the key of the line.
 func OpenLine(read Reader, key string) (*History, error) {
-	return NewDecoder(&arena.Arena{}).OpenLine(read, key)
+	h := &History{}
+	err := decoderOfSize(0).OpenLine(h, read, key, read(Query{Kind: LineFact, Key: key}))
+	return h, err
 }
 
-// OpenLine is [OpenLine] with texts in the decoder's arena.
-func (d Decoder) OpenLine(read Reader, key string) (*History, error) {
-	h := &History{read: read, line: key, decoder: d}
-	head, err := d.Head(read(Query{Kind: LineFact, Key: key}))
+// OpenLine is [OpenLine] for a history whose head was read already.
+func (d Decoder) OpenLine(h *History, read Reader, key string, record []byte) error {
+	*h = History{read: read, line: key, decoder: d}
+	head, err := d.Head(record)
 	if err == nil {
 		h.head = head
 	}
-	return h, err
+	return err
 }
 
 // Empty tells whether the history has no entry.
@@ -140,6 +140,12 @@ func (h *History) Whole() *Line {
 	return l
 }
 
+// headQuery is the query of the head, for a fact.
+func (h *History) headQuery() Query {
+	room := h.decoder.facts
+	return Query{Kind: LineFact, Key: room.Keep(append(room.Room(len(h.line)), h.line...))}
+}
+
 func (h *History) all(kind FactKind) Query { return Query{kind, h.line, Range{Limit: All}} }
 
 // keyed is an entry and the key that it stands under, which a damaged one does not tell.
@@ -163,7 +169,7 @@ func (h *History) entries() []keyed {
 // Append appends to facts what the ledger must learn when an entry comes to the history. The history itself stays as it was
 // read: a second entry needs a reader that knows the first one's facts.
 func (h *History) Append(facts []Fact, e Entry) []Fact {
-	room := h.decoder.texts
+	room := h.decoder.facts
 	entry := Query{Kind: EntryFact, Key: room.Keep(appendEntryKey(room.Room(len(h.line)+64), h.line, e.Stamp))}
 	var firstRun Fact
 	if !e.Removed {
@@ -187,7 +193,7 @@ func (h *History) Append(facts []Fact, e Entry) []Fact {
 	}
 	facts = append(facts,
 		Fact{Query: entry, Record: room.KeepBytes(e.AppendTo(room.Room(128)))},
-		Fact{Query: Query{Kind: LineFact, Key: h.line}, Record: room.KeepBytes(head.AppendTo(room.Room(192)))})
+		Fact{Query: h.headQuery(), Record: room.KeepBytes(head.AppendTo(room.Room(192)))})
 	if !e.Removed {
 		facts = append(facts, firstRun)
 	}
@@ -232,7 +238,7 @@ func (h *History) count(facts []Fact, added *Entry) []Fact {
 		}
 		facts = append(facts, fact)
 	}
-	facts = append(facts, Fact{Query: Query{Kind: LineFact, Key: h.line}, Record: head.Encode()})
+	facts = append(facts, Fact{Query: h.headQuery(), Record: head.Encode()})
 	named := make(map[string]bool, len(kept))
 	for i := range kept {
 		if !kept[i].Removed {

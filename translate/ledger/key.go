@@ -53,79 +53,112 @@ func ParseSubjectKey(kind, key string) (SubjectKey, bool) {
 // keyRoom is where a key is written before it becomes a string: one allocation each.
 type keyRoom [256]byte
 
-// For every kind of fact there is a constructor of its query, and a function that only appends the key to a buffer of the
-// caller's, for who asks much and keeps what was answered.
+// Question is a query for one record by the parts of its key, before they are written as one text. It is comparable: who asks
+// much finds out by it what was asked before. There is a constructor for every kind of fact but those that a [History] asks for.
+type Question struct {
+	Kind  FactKind
+	parts [4]string
+	count int8
+}
 
-// AppendSubjectKey appends the key of a [SubjectFact].
-func AppendSubjectKey(b []byte, k SubjectKey) []byte { return AppendKey(b, k.Kind, k.Source, k.ID) }
+// AppendKey appends the key that the parts make.
+func (q *Question) AppendKey(b []byte) []byte { return AppendKey(b, q.parts[:q.count]...) }
 
-// SubjectQuery asks what is known of a subject.
-func SubjectQuery(k SubjectKey) Query {
+// Query is the question as a ledger is asked.
+func (q Question) Query() Query {
 	var room keyRoom
-	return Query{Kind: SubjectFact, Key: string(AppendSubjectKey(room[:0], k))}
+	return Query{Kind: q.Kind, Key: string(q.AppendKey(room[:0]))}
 }
 
-// AppendNameKey appends the key of a [NameFact].
-func AppendNameKey(b []byte, kind, id string) []byte { return AppendKey(b, kind, id) }
-
-// NameQuery asks for the sources under which subjects of a kind have that id.
-func NameQuery(kind, id string) Query {
-	var room keyRoom
-	return Query{Kind: NameFact, Key: string(AppendNameKey(room[:0], kind, id))}
+// AboutSubject asks what is known of a subject.
+func AboutSubject(k SubjectKey) Question {
+	return Question{SubjectFact, [4]string{k.Kind, k.Source, k.ID}, 3}
 }
 
-// AppendAliasKey appends the key of an [AliasFact].
-func AppendAliasKey(b []byte, k SubjectKey) []byte { return AppendKey(b, k.Kind, k.Source, k.ID) }
+// AboutName asks for the sources under which subjects of a kind have that id.
+func AboutName(kind, id string) Question { return Question{NameFact, [4]string{kind, id}, 2} }
 
-// AliasQuery asks for the source that a reference to k was taken to mean.
-func AliasQuery(k SubjectKey) Query {
-	var room keyRoom
-	return Query{Kind: AliasFact, Key: string(AppendAliasKey(room[:0], k))}
+// AboutAlias asks for the source that a reference to k was taken to mean.
+func AboutAlias(k SubjectKey) Question {
+	return Question{AliasFact, [4]string{k.Kind, k.Source, k.ID}, 3}
 }
 
-// AppendEventKey appends the key of an [EventFact].
-func AppendEventKey(b []byte, id string) []byte { return AppendKey(b, id) }
+// AboutEvent asks what is known of the Eiffel event with that meta.id.
+func AboutEvent(id string) Question { return Question{EventFact, [4]string{id}, 1} }
 
-// EventQuery asks what is known of the Eiffel event with that meta.id.
-func EventQuery(id string) Query {
-	var room keyRoom
-	return Query{Kind: EventFact, Key: string(AppendEventKey(room[:0], id))}
+// AboutContext asks for the events that bear that context.id.
+func AboutContext(id string) Question { return Question{ContextFact, [4]string{id}, 1} }
+
+// AboutDecision asks for the choices that were made for an event. The direction is the protocol that it was translated to.
+func AboutDecision(direction, source, id, eventType string) Question {
+	return Question{DecisionFact, [4]string{direction, source, id, eventType}, 4}
 }
 
-// AppendContextKey appends the key of a [ContextFact].
-func AppendContextKey(b []byte, id string) []byte { return AppendKey(b, id) }
-
-// ContextQuery asks for the events that bear that context.id.
-func ContextQuery(id string) Query {
-	var room keyRoom
-	return Query{Kind: ContextFact, Key: string(AppendContextKey(room[:0], id))}
+// AboutLine asks how far the history has come of a service in an environment.
+func AboutLine(service, environment SubjectKey) Question {
+	return Question{LineFact, [4]string{service.Source, service.ID, environment.Source, environment.ID}, 4}
 }
 
-// AppendDecisionKey appends the key of a [DecisionFact].
-func AppendDecisionKey(b []byte, direction, source, id, eventType string) []byte {
-	return AppendKey(b, direction, source, id, eventType)
+// AboutPackage asks for the services that run a package in an environment.
+func AboutPackage(environment SubjectKey, pkg string) Question {
+	return Question{PackageFact, [4]string{environment.Source, environment.ID, pkg}, 3}
 }
 
-// DecisionQuery asks for the choices that were made for an event. The direction is the protocol that it was translated to.
+// AboutService asks for the sources under which a service id is known in an environment.
+func AboutService(environment SubjectKey, id string) Question {
+	return Question{ServiceFact, [4]string{environment.Source, environment.ID, id}, 3}
+}
+
+// AboutRuns asks for the services that have a line in an environment.
+func AboutRuns(environment SubjectKey) Question {
+	return Question{RunsFact, [4]string{environment.Source, environment.ID}, 2}
+}
+
+// The queries of these questions, for who asks little.
+
+// SubjectQuery is the query of [AboutSubject].
+func SubjectQuery(k SubjectKey) Query { return AboutSubject(k).Query() }
+
+// NameQuery is the query of [AboutName].
+func NameQuery(kind, id string) Query { return AboutName(kind, id).Query() }
+
+// AliasQuery is the query of [AboutAlias].
+func AliasQuery(k SubjectKey) Query { return AboutAlias(k).Query() }
+
+// EventQuery is the query of [AboutEvent].
+func EventQuery(id string) Query { return AboutEvent(id).Query() }
+
+// ContextQuery is the query of [AboutContext].
+func ContextQuery(id string) Query { return AboutContext(id).Query() }
+
+// DecisionQuery is the query of [AboutDecision].
 func DecisionQuery(direction, source, id, eventType string) Query {
-	var room keyRoom
-	return Query{Kind: DecisionFact, Key: string(AppendDecisionKey(room[:0], direction, source, id, eventType))}
+	return AboutDecision(direction, source, id, eventType).Query()
 }
 
-// AppendLineKey appends the key of a [LineFact].
-func AppendLineKey(b []byte, service, environment SubjectKey) []byte {
-	return AppendKey(b, service.Source, service.ID, environment.Source, environment.ID)
-}
-
-// LineQuery asks how far the history has come of a service in an environment.
+// LineQuery is the query of [AboutLine].
 func LineQuery(service, environment SubjectKey) Query {
-	var room keyRoom
-	return Query{Kind: LineFact, Key: string(AppendLineKey(room[:0], service, environment))}
+	return AboutLine(service, environment).Query()
 }
 
-// AppendEntryKey appends the key of an [EntryFact].
-func AppendEntryKey(b []byte, service, environment SubjectKey, s Stamp) []byte {
-	return appendStampPart(appendChild(AppendLineKey(b, service, environment)), s)
+// PackageQuery is the query of [AboutPackage].
+func PackageQuery(environment SubjectKey, pkg string) Query {
+	return AboutPackage(environment, pkg).Query()
+}
+
+// ServiceQuery is the query of [AboutService].
+func ServiceQuery(environment SubjectKey, id string) Query {
+	return AboutService(environment, id).Query()
+}
+
+// RunsQuery is the query of [AboutRuns].
+func RunsQuery(environment SubjectKey) Query { return AboutRuns(environment).Query() }
+
+// The keys of a history's records have that of its line before them.
+
+func appendLineKey(b []byte, service, environment SubjectKey) []byte {
+	q := AboutLine(service, environment)
+	return q.AppendKey(b)
 }
 
 // entryKey is the key of the entry of a line.
@@ -141,61 +174,23 @@ func appendEntryKey(b []byte, line string, s Stamp) []byte {
 // EntryQuery asks what happened to a service in an environment at that stamp.
 func EntryQuery(service, environment SubjectKey, s Stamp) Query {
 	var room keyRoom
-	return Query{Kind: EntryFact, Key: string(AppendEntryKey(room[:0], service, environment, s))}
+	return Query{Kind: EntryFact, Key: string(appendStampPart(appendChild(appendLineKey(room[:0], service, environment)), s))}
 }
 
 // EntriesQuery asks for the last entries of a history before a stamp, by its text; empty for the last of all.
 func EntriesQuery(service, environment SubjectKey, before string, limit int) Query {
 	var room keyRoom
-	return Query{EntryFact, string(AppendLineKey(room[:0], service, environment)), Range{before, limit}}
-}
-
-// AppendFirstRunKey appends the key of a [FirstRunFact].
-func AppendFirstRunKey(b []byte, service, environment SubjectKey, artifact string) []byte {
-	return AppendKey(b, service.Source, service.ID, environment.Source, environment.ID, artifact)
+	return Query{EntryFact, string(appendLineKey(room[:0], service, environment)), Range{before, limit}}
 }
 
 // FirstRunQuery asks when the artifact with that key first ran.
 func FirstRunQuery(service, environment SubjectKey, artifact string) Query {
 	var room keyRoom
-	return Query{Kind: FirstRunFact, Key: string(AppendFirstRunKey(room[:0], service, environment, artifact))}
+	return Query{Kind: FirstRunFact, Key: string(AppendKey(room[:0], service.Source, service.ID, environment.Source, environment.ID, artifact))}
 }
 
 // FirstRunsQuery asks for the first runs of all artifacts of a history.
 func FirstRunsQuery(service, environment SubjectKey) Query {
 	var room keyRoom
-	return Query{FirstRunFact, string(AppendLineKey(room[:0], service, environment)), Range{Limit: All}}
-}
-
-// AppendPackageKey appends the key of a [PackageFact].
-func AppendPackageKey(b []byte, environment SubjectKey, pkg string) []byte {
-	return AppendKey(b, environment.Source, environment.ID, pkg)
-}
-
-// PackageQuery asks for the services that run a package in an environment.
-func PackageQuery(environment SubjectKey, pkg string) Query {
-	var room keyRoom
-	return Query{Kind: PackageFact, Key: string(AppendPackageKey(room[:0], environment, pkg))}
-}
-
-// AppendServiceKey appends the key of a [ServiceFact].
-func AppendServiceKey(b []byte, environment SubjectKey, id string) []byte {
-	return AppendKey(b, environment.Source, environment.ID, id)
-}
-
-// ServiceQuery asks for the sources under which a service id is known in an environment.
-func ServiceQuery(environment SubjectKey, id string) Query {
-	var room keyRoom
-	return Query{Kind: ServiceFact, Key: string(AppendServiceKey(room[:0], environment, id))}
-}
-
-// AppendRunsKey appends the key of a [RunsFact].
-func AppendRunsKey(b []byte, environment SubjectKey) []byte {
-	return AppendKey(b, environment.Source, environment.ID)
-}
-
-// RunsQuery asks for the services that have a line in an environment.
-func RunsQuery(environment SubjectKey) Query {
-	var room keyRoom
-	return Query{Kind: RunsFact, Key: string(AppendRunsKey(room[:0], environment))}
+	return Query{FirstRunFact, string(appendLineKey(room[:0], service, environment)), Range{Limit: All}}
 }

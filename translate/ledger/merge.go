@@ -3,8 +3,6 @@ package ledger
 import (
 	"bytes"
 	"fmt"
-
-	"github.com/eiffelbridge/eiffelbridge/internal/arena"
 )
 
 // Merge unites a record with a delta of the same kind and gives the new record; either may be nil. It does not retain the
@@ -14,7 +12,7 @@ func Merge(kind FactKind, old, delta []byte) ([]byte, error) {
 		// A copy of a delta is the record, whatever the kind.
 		return append([]byte{}, delta...), nil
 	}
-	dec := Decoder{&arena.Arena{Size: 2*(len(old)+len(delta)) + 32}}
+	dec := decoderOfSize(2*(len(old)+len(delta)) + 32)
 	switch kind {
 	case SubjectFact:
 		s, err := dec.Subject(old)

@@ -129,9 +129,13 @@ func DecodeSubject(record []byte) (*Subject, error) { return decoderOf(record).S
 // Subject reads a record, as [DecodeSubject] does.
 func (d Decoder) Subject(record []byte) (*Subject, error) {
 	s := &Subject{}
-	if len(record) == 0 {
-		return s, nil
-	}
+	err := d.ReadSubject(s, record)
+	return s, err
+}
+
+// ReadSubject is Subject into what an earlier one has left: its lists are used again.
+func (d Decoder) ReadSubject(s *Subject, record []byte) error {
+	*s = Subject{Anchors: s.Anchors[:0], Closures: s.Closures[:0], Environments: s.Environments[:0]}
 	r := d.read(record)
 	for r.next() {
 		switch r.field {
@@ -147,7 +151,7 @@ func (d Decoder) Subject(record []byte) (*Subject, error) {
 			s.Text = r.text()
 		}
 	}
-	return s, r.err
+	return r.err
 }
 
 func (r *reader) anchorWithin() (a Anchor) {

@@ -99,13 +99,19 @@ type reader struct {
 
 // Decoder reads records whose texts share their memory, as those do that one translation reads. It is not safe for concurrent
 // use. The functions of the same names give each record memory of its own.
-type Decoder struct{ texts *arena.Arena }
+type Decoder struct {
+	texts *arena.Arena
+	facts *arena.Arena // of what a [History] learns
+}
 
-// NewDecoder makes a decoder with texts in an arena.
-func NewDecoder(texts *arena.Arena) Decoder { return Decoder{texts} }
+// NewDecoder makes a decoder with texts in one arena, and the facts that its histories learn in another.
+func NewDecoder(texts, facts *arena.Arena) Decoder { return Decoder{texts, facts} }
 
-func decoderOf(record []byte) Decoder {
-	return Decoder{&arena.Arena{Size: 2*len(record) + 32}}
+func decoderOf(record []byte) Decoder { return decoderOfSize(2*len(record) + 32) }
+
+func decoderOfSize(size int) Decoder {
+	texts := &arena.Arena{Size: size}
+	return Decoder{texts, texts}
 }
 
 func (d Decoder) read(record []byte) reader { return reader{rest: record, texts: d.texts} }

@@ -1,0 +1,64 @@
+package translate
+
+// room is the memory that one translation works in and that a later one works in again. Nothing of it is part of a result: what a
+// result has is allocated, or stands in [recall.kept].
+type room struct {
+	recall recall
+	forth  toEiffel
+	back   toCDEvents
+
+	// What most events have no more of.
+	links     [4]EiffelLink
+	relations [4]relation
+	members   [12]member
+}
+
+// enter gives a room to translate in, to leave when the translation has ended.
+func (g *Engine) enter() *room {
+	if r, ok := g.rooms.Get().(*room); ok {
+		return r
+	}
+	return &room{}
+}
+
+func (g *Engine) leave(r *room) {
+	r.recall.end()
+	r.forth, r.back = toEiffel{}, toCDEvents{}
+	r.links, r.relations, r.members = [4]EiffelLink{}, [4]relation{}, [12]member{}
+	if g.leaving != nil {
+		g.leaving(r)
+	}
+	g.rooms.Put(r)
+}
+
+// reuse empties a list, and lets go of one that has grown large.
+func reuse[T any](list []T) []T {
+	if cap(list) > mostReused {
+		return nil
+	}
+	clear(list)
+	return list[:0]
+}
+
+// mostReused is how long a list may be to be used again.
+const mostReused = 256
+
+// slab gives values one by one, and the same again after a reset, as they were left: who takes one sets all of it.
+type slab[T any] struct {
+	values []*T
+	used   int
+}
+
+func (s *slab[T]) next() *T {
+	if s.used == len(s.values) {
+		s.values = append(s.values, new(T))
+	}
+	s.used++
+	return s.values[s.used-1]
+}
+
+func (s *slab[T]) reset() {
+	if s.used = 0; len(s.values) > mostReused {
+		s.values = nil
+	}
+}
