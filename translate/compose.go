@@ -100,9 +100,9 @@ func CheckOutput(in, out Event) *EventError {
 		return nil
 	}
 	if out.Protocol == CDEvents {
-		return check(out.doc.Root().At("customData", carriedEiffel))
+		return check(out.root().At("customData", carriedEiffel))
 	}
-	for entry := range out.doc.Root().At("data", "customData").Children() {
+	for entry := range out.root().At("data", "customData").Children() {
 		if entry.Get("key").Str() == carriedCDEvent {
 			if err := check(entry.Get("value")); err != nil {
 				return err
@@ -115,9 +115,9 @@ func CheckOutput(in, out Event) *EventError {
 // hasOwnKey tells whether an event has custom data under the key of its own envelopes, which is not carried on.
 func hasOwnKey(e *Event) bool {
 	if e.Protocol == CDEvents {
-		return e.doc.Root().At("customData", carriedEiffel).Exists()
+		return e.root().At("customData", carriedEiffel).Exists()
 	}
-	for entry := range e.doc.Root().At("data", "customData").Children() {
+	for entry := range e.root().At("data", "customData").Children() {
 		if entry.Get("key").Str() == carriedCDEvent {
 			return true
 		}

@@ -52,7 +52,7 @@ func (g *Engine) ask(ctx context.Context, in Event, ledger reader) (Result, erro
 }
 
 func (g *Engine) translate(in Event, from source) (Result, error) {
-	if in.doc == nil {
+	if in.document() == nil {
 		return Result{}, &EventError{Code: CodeNotEvent, Message: "the event was not decoded; use Decode"}
 	}
 	s, err := validate(&in)

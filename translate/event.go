@@ -27,8 +27,19 @@ type Event struct {
 	// JSON is the event, compacted and otherwise untouched. It must not be changed.
 	JSON []byte
 
-	doc *jsondoc.Document
+	doc    *jsondoc.Document // nil for an event that was not decoded
+	sealed bool              // a translation wrote JSON
 }
+
+// document is the event's, nil if it is no event at all. What a translation wrote is parsed when it is asked for.
+func (e *Event) document() *jsondoc.Document {
+	if e.doc == nil && e.sealed {
+		e.doc, _ = jsondoc.Parse(e.JSON)
+	}
+	return e.doc
+}
+
+func (e *Event) root() jsondoc.Value { return e.document().Root() }
 
 // Decode reads an event of either protocol far enough to know its head; [Translator.Translate] validates the rest. The
 // event does not retain text. Errors are of type *[EventError].

@@ -42,7 +42,7 @@ func pairOf(in *Event, e *envelope) *pair {
 func linksOf(e *Event) []EiffelLink { return appendLinks(nil, e) }
 
 func appendLinks(links []EiffelLink, e *Event) []EiffelLink {
-	for l := e.doc.Root().Get("links").FirstChild(); l.Exists(); l = l.NextSibling() {
+	for l := e.root().Get("links").FirstChild(); l.Exists(); l = l.NextSibling() {
 		links = append(links, EiffelLink{Type: l.Get("type").Str(), Target: l.Get("target").Str(), DomainID: l.Get("domainId").Str()})
 	}
 	return links

@@ -1,11 +1,14 @@
 package translate
 
+import "github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+
 // room is the memory that one translation works in and that a later one works in again. Nothing of it is part of a result: what a
 // result has is allocated, or stands in [recall.kept].
 type room struct {
 	recall recall
 	forth  toEiffel
 	back   toCDEvents
+	writer jsondoc.Writer
 
 	// What most events have no more of.
 	links     [4]EiffelLink

@@ -23,8 +23,6 @@ type run struct {
 	missing []Missing
 	learned []Fact
 
-	writer jsondoc.Writer
-
 	parsed *artifact // the artifact that was read last
 	isPurl bool      // its text is a purl
 

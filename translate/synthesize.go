@@ -118,7 +118,7 @@ func (t *toEiffel) synthesize(eiffelType, id, role, source, subject string, data
 		return
 	}
 	e := Event{ID: id, Type: eiffelType, Version: output.version, Time: t.in.Time, Synthesized: true}
-	w := t.beginEiffel(&e, source, synthesizedRoom, 8)
+	w := t.beginEiffel(&e, source)
 	if err := writeMembers(w, data); err != nil {
 		t.refuse(t.invalidOutput("%v", err))
 	}
@@ -141,9 +141,6 @@ func (t *toEiffel) synthesize(eiffelType, id, role, source, subject string, data
 	w.Close()
 	t.events = append(t.events, t.endEiffel(w, &e, source, links))
 }
-
-// synthesizedRoom is about as many bytes as a synthesized event has.
-const synthesizedRoom = 768
 
 // synthesizeComposition makes up a composition, which stands in for what a required link lacks, and learns it.
 func (t *toEiffel) synthesizeComposition(id, role, name string, elements []string) {

@@ -8,8 +8,7 @@ import (
 func (t *toCDEvents) write(content content, links []relation, users *userData) (Event, error) {
 	e := Event{Protocol: CDEvents, ID: t.in.ID, Source: t.in.Source, Type: t.out.eventType(), Time: t.in.Time}
 	e.Version = versionOf(e.Type)
-	t.writer = jsondoc.NewWriter(len(t.in.JSON)+768, t.in.doc.Len()+40)
-	w := &t.writer
+	w := t.newWriter()
 	w.Object()
 	w.Name("context")
 	w.Object()

@@ -5,10 +5,9 @@ import (
 )
 
 // beginEiffel begins an Eiffel event, up to the inside of its data. Members that the event's version does not have are left
-// out. more is about as many bytes as will follow, in as many values.
-func (t *toEiffel) beginEiffel(e *Event, source string, more, values int) *jsondoc.Writer {
-	t.writer = jsondoc.NewWriter(more+len(source)+len(t.g.serializer)+256, values+32)
-	w := &t.writer
+// out.
+func (t *toEiffel) beginEiffel(e *Event, source string) *jsondoc.Writer {
+	w := t.newWriter()
 	w.Object()
 	w.Name("meta")
 	w.Object()
@@ -64,7 +63,7 @@ func (t *toEiffel) endEiffel(w *jsondoc.Writer, e *Event, source string, links [
 // write makes the output event.
 func (t *toEiffel) write(data []member, custom []entry) (Event, error) {
 	e := Event{ID: t.id, Type: t.row.Eiffel, Version: t.row.version, Time: t.in.Time}
-	w := t.beginEiffel(&e, t.in.Source, len(t.in.JSON)+512, t.in.doc.Len()+16)
+	w := t.beginEiffel(&e, t.in.Source)
 	if err := writeMembers(w, data); err != nil {
 		return Event{}, t.invalidOutput("%v", err)
 	}

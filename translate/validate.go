@@ -11,6 +11,7 @@ import (
 // Validate checks an event against the schema and, for Eiffel, the link rules of its own type and version. It returns
 // every finding, at most 20; none for a valid event.
 func Validate(in Event) []*EventError {
+	in.document()
 	_, findings := check(&in)
 	return findings
 }

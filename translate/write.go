@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
@@ -137,10 +138,17 @@ func endMark(w *jsondoc.Writer) {
 	w.Close()
 }
 
-// seal makes an event of what was written, and holds it against its schema: what the bridge sends is never invalid.
+// newWriter begins an event of the output. It must be sealed before the next one.
+func (r *run) newWriter() *jsondoc.Writer {
+	r.room.writer.Start()
+	return &r.room.writer
+}
+
+// seal makes an event of what was written, and holds it against its schema: what the bridge sends is never invalid. The values
+// that were written are let go of: who wants those of an output parses it.
 func (r *run) seal(w *jsondoc.Writer, e *Event, s *schema.Schema) error {
 	e.doc = w.Document()
-	e.JSON = e.doc.Bytes()
+	defer func() { e.JSON, e.doc, e.sealed = bytes.Clone(e.doc.Bytes()), nil, true }()
 	e.ID, e.Source, e.Subject = r.keepText(e.ID), r.keepText(e.Source), r.keepText(e.Subject)
 	if e.doc.Depth() > jsondoc.MaxDepth && e.doc.DepthWithout(carriedValue) > jsondoc.MaxDepth {
 		return r.invalidOutput("nested deeper than %d levels", jsondoc.MaxDepth)

@@ -7,25 +7,28 @@ import (
 
 // Writer makes a document: the text and its values in one go, so that what was written can be read and checked without
 // being parsed. Calls must nest as JSON does; a Writer that is used otherwise gives a document that is none. It is not safe
-// for concurrent use.
+// for concurrent use. Its zero value is ready for [Writer.Start].
 type Writer struct {
-	d     *Document
+	d     Document
 	open  int32 // the innermost open container, -1 for none
 	last  int32 // the value before within it, -1 for none
 	level int
 	key   node // has the pending member name
 }
 
-// NewWriter makes a Writer with room for a text of size bytes and for so many values.
-func NewWriter(size, values int) Writer {
-	return Writer{
-		d:    &Document{buf: make([]byte, 0, size), nodes: make([]node, 0, values)},
-		open: -1, last: -1,
+// Start begins a document in the memory of the one before, which must not be used any more.
+func (w *Writer) Start() {
+	*w = Writer{d: Document{buf: w.d.buf[:0], nodes: w.d.nodes[:0]}, open: -1, last: -1}
+	if cap(w.d.buf) > mostKept {
+		w.d = Document{}
 	}
 }
 
-// Document is what was written. The Writer must not be used any more.
-func (w *Writer) Document() *Document { return w.d }
+// mostKept is how many bytes of memory are kept for the next document.
+const mostKept = 1 << 16
+
+// Document is what was written, until the next Start.
+func (w *Writer) Document() *Document { return &w.d }
 
 // comma separates a value, or a member's name, from the one before.
 func (w *Writer) comma() {

@@ -8,9 +8,10 @@ import (
 
 // TestWriter writes documents of every form, with pieces of others, and parses what was written: the values must be the same.
 func TestWriter(t *testing.T) {
+	var w Writer // each document in the memory of the one before
 	for seed := range uint64(2000) {
 		chance := rand.New(rand.NewPCG(seed, 1))
-		w := NewWriter(0, 0)
+		w.Start()
 		writeAny(&w, chance, 4)
 		checkSame(t, w.Document())
 		if t.Failed() {
@@ -49,7 +50,8 @@ func writeAny(w *Writer, chance *rand.Rand, depth int) {
 		for i := range chance.IntN(5) {
 			w.Name(fmt.Sprint(i, text()))
 			if i == 2 {
-				part := NewWriter(0, 0)
+				var part Writer
+				part.Start()
 				writeAny(&part, chance, depth-1)
 				values := part.Document()
 				w.Splice(Value{values, int32(chance.IntN(values.Len()))})
