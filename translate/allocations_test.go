@@ -39,7 +39,10 @@ func TestAllocations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine := newEngine(t, translate.Settings{Returning: translate.ReturningDrop})
+	engine, err := translate.New(translate.Settings{Returning: translate.ReturningDrop})
+	if err != nil {
+		t.Fatal(err)
+	}
 	var table strings.Builder
 	differs := false
 	for _, want := range allocations {

@@ -35,13 +35,14 @@ type recall struct {
 	budget   budget
 	account  *account // where damaged records are told of
 
-	texts    arena.Arena // keys, what was read, and what is made on the way
-	kept     arena.Arena // what the result has
-	decoder  ledger.Decoder
-	reader   ledger.Reader // get, for histories
-	subjects slab[Subject]
-	events   slab[EiffelEvent]
-	lines    slab[ledger.History]
+	texts     arena.Arena // keys, what was read, and what is made on the way
+	kept      arena.Arena // what the result has
+	decoder   ledger.Decoder
+	reader    ledger.Reader // get, for histories
+	subjects  slab[Subject]
+	events    slab[EiffelEvent]
+	lines     slab[ledger.History]
+	artifacts slab[artifact]
 }
 
 // begin forgets what the translation before has known.
@@ -49,7 +50,9 @@ func (r *recall) begin(from source, most budget, account *account) {
 	r.source, r.budget, r.account = from, most, account
 	r.expected, r.need, r.err = 0, nil, nil
 	r.texts.Size, r.kept = textRoom, arena.Arena{Size: keptRoom}
-	r.decoder, r.reader = ledger.NewDecoder(&r.texts, &r.kept), r.get
+	if r.reader == nil {
+		r.decoder, r.reader = ledger.NewDecoder(&r.texts, &r.kept), r.get
+	}
 	if r.store == nil && r.facts == nil {
 		r.facts = &Facts{}
 	}
@@ -64,6 +67,7 @@ func (r *recall) end() {
 	r.subjects.reset()
 	r.events.reset()
 	r.lines.reset()
+	r.artifacts.reset()
 	clear(r.batch)
 	r.texts.Reset()
 }

@@ -288,9 +288,10 @@ func (r *run) readArtifact(text string) *artifact {
 // parse is [parseArtifact]; the last artifact is remembered, which is mostly the only one.
 func (r *run) parse(text string) *artifact {
 	if r.parsed == nil || r.parsed.from != text {
-		a, ok := parseArtifact(text, r.g.settings.AllQualifiers)
+		a := r.artifacts.next()
+		*a, r.isPurl = parseArtifact(text, r.g.settings.AllQualifiers)
 		a.from = text
-		r.parsed, r.isPurl = &a, ok
+		r.parsed = a
 		r.checkSubject(a.subject())
 	}
 	return r.parsed
