@@ -26,7 +26,7 @@ func registryType(typ string) bool { return typ == "oci" || typ == "docker" || t
 
 // parseArtifact reads an artifact's identity. Text that is no purl becomes a generic one, and the second result is false.
 func parseArtifact(text string, allQualifiers bool) (artifact, bool) {
-	if a, ok := plainArtifact(text); ok {
+	if a, ok := plainArtifact(text, allQualifiers); ok {
 		return a, true
 	}
 	return anyArtifact(text, allQualifiers)
@@ -36,10 +36,11 @@ func parseArtifact(text string, allQualifiers bool) (artifact, bool) {
 // about lower-case letters, digits, dots and hyphens.
 var plainTypes = []string{"oci", "docker", "generic", "maven", "npm", "golang", "deb", "rpm", "pypi", "gem", "cargo", "nuget", "helm", "github", "apk"}
 
-// plainArtifact takes apart what most purls are, pkg:type/namespace/name@version of plain characters, without the general
-// parser, which costs as much as a whole translation. A test holds it to that one.
-func plainArtifact(text string) (a artifact, ok bool) {
-	rest, ok := strings.CutPrefix(text, "pkg:")
+// plainArtifact takes apart what most purls are, pkg:type/namespace/name@version?key=value of plain characters, without the
+// general parser, which costs as much as a whole translation. A test holds it to that one.
+func plainArtifact(text string, allQualifiers bool) (a artifact, ok bool) {
+	base, query, qualified := strings.Cut(text, "?")
+	rest, ok := strings.CutPrefix(base, "pkg:")
 	if !ok {
 		return a, false
 	}
@@ -47,10 +48,11 @@ func plainArtifact(text string) (a artifact, ok bool) {
 	if !ok || !slices.Contains(plainTypes, typ) {
 		return a, false
 	}
-	canonical := text
-	if before, after, escaped := strings.Cut(text, "%3A"); escaped {
-		canonical = before + ":" + after // what separates a digest from its algorithm needs no escape
-		rest = canonical[len("pkg:")+len(typ)+1:]
+	purl := text
+	if before, after, escaped := strings.Cut(base, "%3A"); escaped {
+		purl = before + ":" + text[len(before)+len("%3A"):] // what separates a digest from its algorithm needs no escape
+		base = purl[:len(before)+1+len(after)]
+		rest = base[len("pkg:")+len(typ)+1:]
 	}
 	path, version, versioned := strings.Cut(rest, "@")
 	algorithm, digest, isHash := strings.Cut(version, ":")
@@ -58,12 +60,82 @@ func plainArtifact(text string) (a artifact, ok bool) {
 	case versioned && version == "", !plainPath(path), !plainText(algorithm), !plainText(digest), isHash && (algorithm == "" || digest == ""):
 		return a, false
 	}
-	a = artifact{text: text, purl: canonical, key: canonical, typ: typ, version: version, digest: isHash && isDigest(version)}
-	a.pkg = canonical[:len("pkg:")+len(typ)+1+len(path)]
+	a = artifact{text: text, purl: purl, key: purl, typ: typ, version: version, digest: isHash && isDigest(version)}
+	a.pkg = base[:len("pkg:")+len(typ)+1+len(path)]
 	if a.name = path; strings.IndexByte(path, '/') < 0 {
-		a.name = canonical[len("pkg:")+len(typ) : len(a.pkg)] // with the slash before it
+		a.name = base[len("pkg:")+len(typ) : len(a.pkg)] // with the slash before it
+	}
+	if qualified {
+		return a, a.addPlainQualifiers(base, query, allQualifiers)
 	}
 	return a, true
+}
+
+// addPlainQualifiers adds qualifiers of plain characters and escaped slashes, in the order that they have in a canonical purl;
+// false if they are others.
+func (a *artifact) addPlainQualifiers(base, query string, allQualifiers bool) bool {
+	counting := base
+	last, all := "", true
+	for q := range strings.SplitSeq(query, "&") {
+		key, value, _ := strings.Cut(q, "=")
+		if key <= last || value == "" || !plainQualifier(key, value) {
+			return false
+		}
+		last = key
+		switch key {
+		case "repository_url":
+			if registryType(a.typ) {
+				a.pkg += "?" + q
+			}
+		case "tag":
+			if strings.IndexByte(value, '%') >= 0 {
+				return false
+			}
+			a.tag = value
+		}
+		if !allQualifiers && !counts(key, a.digest) {
+			all = false
+			continue
+		}
+		separator := "&"
+		if len(counting) == len(base) {
+			separator = "?"
+		}
+		counting += separator + q
+	}
+	if !all {
+		a.key = counting
+	}
+	return true
+}
+
+// counts tells whether a qualifier is part of what an artifact is: not where it may be had, and of one that a digest tells from
+// all others not what it is called (section 2).
+func counts(key string, digest bool) bool {
+	switch key {
+	case "download_url", "vcs_url", "file_name", "checksum":
+		return false
+	case "repository_url", "tag":
+		return !digest
+	}
+	return true
+}
+
+// plainQualifier tells whether a qualifier stands as in a canonical purl, with no escapes but those of slashes.
+func plainQualifier(key, value string) bool {
+	for i := range len(key) {
+		if c := key[i]; (c < 'a' || c > 'z') && c != '_' {
+			return false
+		}
+	}
+	for segment := range strings.SplitSeq(value, "%2F") {
+		for i := range len(segment) {
+			if c := segment[i]; (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '.' && c != '-' && c != '_' {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // plainPath tells whether a text is segments of plain characters, of which none is empty or consists of dots.
@@ -102,24 +174,16 @@ func anyArtifact(text string, allQualifiers bool) (artifact, bool) {
 	var counting, registry packageurl.Qualifiers
 	for _, q := range p.Qualifiers {
 		switch q.Key {
-		case "download_url", "vcs_url", "file_name", "checksum":
-			if !allQualifiers {
-				continue
-			}
 		case "repository_url":
 			if registryType(p.Type) {
 				registry = append(registry, q)
 			}
-			if a.digest && !allQualifiers {
-				continue
-			}
 		case "tag":
 			a.tag = q.Value
-			if a.digest && !allQualifiers {
-				continue
-			}
 		}
-		counting = append(counting, q)
+		if allQualifiers || counts(q.Key, a.digest) {
+			counting = append(counting, q)
+		}
 	}
 	k := p
 	k.Qualifiers = counting

@@ -26,7 +26,12 @@ func (g *Engine) enter() *room {
 
 func (g *Engine) leave(r *room) {
 	r.recall.end()
-	r.forth, r.back = toEiffel{}, toCDEvents{}
+	if r.forth.g != nil {
+		r.forth = toEiffel{}
+	}
+	if r.back.g != nil {
+		r.back = toCDEvents{}
+	}
 	r.links, r.relations, r.members = [4]EiffelLink{}, [4]relation{}, [12]member{}
 	if g.leaving != nil {
 		g.leaving(r)
