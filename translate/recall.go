@@ -35,8 +35,8 @@ type recall struct {
 	budget   budget
 	account  *account // where damaged records are told of
 
-	texts     arena.Arena // keys, what was read, and what is made on the way
-	kept      arena.Arena // what the result has
+	texts     arena.Arena // what was read, and what is made on the way
+	kept      arena.Arena // what the ledger and the result have: keys, records, and texts
 	decoder   ledger.Decoder
 	reader    ledger.Reader // get, for histories
 	subjects  slab[Subject]
@@ -72,10 +72,10 @@ func (r *recall) end() {
 	r.texts.Reset()
 }
 
-// textRoom holds the texts that most translations make on their way, keptRoom those that most results have.
+// textRoom holds what most translations read and make on their way, keptRoom what stays of most.
 const (
-	textRoom = 4096
-	keptRoom = 1792
+	textRoom = 2048
+	keptRoom = 2304
 )
 
 // undecided tells whether something was asked for that is not known yet, so that the result is void.
@@ -91,7 +91,7 @@ const usualKey = 192
 func (r *recall) answer(q ledger.Question) *answer {
 	a := r.answers.find(&q)
 	if a == nil {
-		a = r.answers.add(q, r.key(&q, &r.texts))
+		a = r.answers.add(q, r.key(&q))
 	}
 	if !a.read {
 		a.record, a.read = r.ask(Query{Kind: q.Kind, Key: a.key}), true
@@ -99,9 +99,17 @@ func (r *recall) answer(q ledger.Question) *answer {
 	return a
 }
 
-// key writes the key of a question.
-func (r *recall) key(q *ledger.Question, room *arena.Arena) string {
-	return room.Keep(q.AppendKey(room.Room(usualKey)))
+// key writes the key of a question. Ledgers and results may keep it.
+func (r *recall) key(q *ledger.Question) string {
+	return r.kept.Keep(q.AppendKey(r.kept.Room(usualKey)))
+}
+
+// query is the query of a question, whether it is asked or not.
+func (r *recall) query(q ledger.Question) Query {
+	if a := r.answers.find(&q); a != nil {
+		return Query{Kind: q.Kind, Key: a.key}
+	}
+	return Query{Kind: q.Kind, Key: r.key(&q)}
 }
 
 // ask asks one query that was not asked before: nil for nothing.
@@ -109,7 +117,7 @@ func (r *recall) ask(q Query) []byte {
 	if r.store == nil {
 		record, known := r.facts.Get(q)
 		if !known {
-			r.need = append(r.need, r.keepQuery(q))
+			r.need = append(r.need, q)
 		}
 		return record
 	}
@@ -140,7 +148,7 @@ func (r *recall) expect(q ledger.Question) {
 	if r.store == nil || r.expected == batchSize || r.answers.find(&q) != nil {
 		return
 	}
-	r.answers.add(q, r.key(&q, &r.texts))
+	r.answers.add(q, r.key(&q))
 	r.expected++
 }
 
@@ -225,20 +233,6 @@ func (r *recall) line(service, environment SubjectKey) *ledger.History {
 		}
 	}
 	return a.line
-}
-
-// keepQuestion is the query of a question, for the result.
-func (r *recall) keepQuestion(q ledger.Question) Query {
-	if a := r.answers.find(&q); a != nil {
-		return r.keepQuery(Query{Kind: q.Kind, Key: a.key})
-	}
-	return Query{Kind: q.Kind, Key: r.key(&q, &r.kept)}
-}
-
-func (r *recall) keepQuery(q Query) Query {
-	q.Key = r.keepText(q.Key)
-	q.Range.Before = r.keepText(q.Range.Before)
-	return q
 }
 
 // keepText is a text as the result may have it.

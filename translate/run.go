@@ -168,7 +168,7 @@ func (r *run) chooseKind(name string, standard SubjectKey, decide func() Subject
 
 // learn notes what the ledger must remember.
 func (r *run) learn(q ledger.Question, record []byte) {
-	r.learned = append(r.learnedRoom(), Fact{Query: r.keepQuestion(q), Record: record})
+	r.learned = append(r.learnedRoom(), Fact{Query: r.query(q), Record: record})
 }
 
 // learnedRoom is what was learned so far, with room for what most events teach.
@@ -201,7 +201,7 @@ func (r *run) miss(q ledger.Question, want, format string, args ...any) {
 	if r.replaying {
 		return // the placeholder was chosen; a redelivery does not wait again
 	}
-	query := r.keepQuestion(q)
+	query := r.query(q)
 	for _, m := range r.missing {
 		if m.Query == query && m.Want == want {
 			return

@@ -60,11 +60,16 @@ func Ask(ctx context.Context, t Translator, ledger interface {
 
 // ledgerError is the error of a translation: one that is not the event's is the ledger's.
 func ledgerError(in Event, err error) error {
-	var refused *EventError
-	if errors.As(err, &refused) {
+	if refused(err) {
 		return err
 	}
 	return fmt.Errorf("event %s: read the ledger: %w", shorten(in.ID, 80), err)
+}
+
+// refused tells whether an error is the event's.
+func refused(err error) bool {
+	var e *EventError
+	return errors.As(err, &e)
 }
 
 // Session translates events one after the other and teaches the ledger what each taught: the loop that most programs
@@ -72,6 +77,7 @@ func ledgerError(in Event, err error) error {
 type Session struct {
 	translator Translator
 	ledger     Ledger
+	direct     learner    // the ledger
 	Unresolved Unresolved // set it before the first use
 
 	mu sync.Mutex
@@ -79,7 +85,7 @@ type Session struct {
 
 // NewSession joins a translator and a ledger. The session closes neither.
 func NewSession(t Translator, ledger Ledger) *Session {
-	return &Session{translator: t, ledger: ledger}
+	return &Session{translator: t, ledger: ledger, direct: direct{ledger}}
 }
 
 // Ledger is the one that the session was made with.
@@ -100,7 +106,12 @@ func (s *Session) Translate(ctx context.Context, text []byte) (Result, error) {
 func (s *Session) TranslateEvent(ctx context.Context, event Event) (Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	result, err := Ask(ctx, s.translator, s.ledger, event)
+	return s.translate(ctx, event, s.direct)
+}
+
+// translate translates an event and teaches what it taught.
+func (s *Session) translate(ctx context.Context, event Event, ledger learner) (Result, error) {
+	result, err := Ask(ctx, s.translator, ledger, event)
 	if err != nil {
 		return Result{}, err
 	}
@@ -109,7 +120,7 @@ func (s *Session) TranslateEvent(ctx context.Context, event Event) (Result, erro
 		return Result{}, event.fail(CodeUnresolved, "", fmt.Sprintf("%s is unknown, wanted for %s", m.Name, m.Want))
 	}
 	if len(result.Learned) > 0 {
-		if err := s.ledger.Apply(ctx, result.Learned); err != nil {
+		if err := ledger.learn(ctx, result.Learned); err != nil {
 			return Result{}, fmt.Errorf("event %s: teach the ledger: %w", shorten(event.ID, 80), err)
 		}
 	}

@@ -140,12 +140,6 @@ func (h *History) Whole() *Line {
 	return l
 }
 
-// headQuery is the query of the head, for a fact.
-func (h *History) headQuery() Query {
-	room := h.decoder.facts
-	return Query{Kind: LineFact, Key: room.Keep(append(room.Room(len(h.line)), h.line...))}
-}
-
 func (h *History) all(kind FactKind) Query { return Query{kind, h.line, Range{Limit: All}} }
 
 // keyed is an entry and the key that it stands under, which a damaged one does not tell.
@@ -193,7 +187,7 @@ func (h *History) Append(facts []Fact, e Entry) []Fact {
 	}
 	facts = append(facts,
 		Fact{Query: entry, Record: room.KeepBytes(e.AppendTo(room.Room(128)))},
-		Fact{Query: h.headQuery(), Record: room.KeepBytes(head.AppendTo(room.Room(192)))})
+		Fact{Query: Query{Kind: LineFact, Key: h.line}, Record: room.KeepBytes(head.AppendTo(room.Room(192)))})
 	if !e.Removed {
 		facts = append(facts, firstRun)
 	}
@@ -238,7 +232,7 @@ func (h *History) count(facts []Fact, added *Entry) []Fact {
 		}
 		facts = append(facts, fact)
 	}
-	facts = append(facts, Fact{Query: h.headQuery(), Record: head.Encode()})
+	facts = append(facts, Fact{Query: Query{Kind: LineFact, Key: h.line}, Record: head.Encode()})
 	named := make(map[string]bool, len(kept))
 	for i := range kept {
 		if !kept[i].Removed {

@@ -1,0 +1,109 @@
+package translate_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/eiffelbridge/eiffelbridge/translate"
+)
+
+// far is a ledger that is not known to be in memory. It counts how often it is taught, and fails when it is told to.
+type far struct {
+	translate.Ledger
+	taught int
+	fail   error
+}
+
+func (f *far) Apply(ctx context.Context, facts []translate.Fact) error {
+	f.taught++
+	if f.fail != nil {
+		return f.fail
+	}
+	return f.Ledger.Apply(ctx, facts)
+}
+
+// learned is all that a ledger has.
+func learned(t *testing.T, ledger translate.Ledger) string {
+	t.Helper()
+	var b bytes.Buffer
+	for _, kind := range translate.FactKinds() {
+		err := ledger.Scan(context.Background(), kind, func(key string, record []byte) error {
+			_, err := fmt.Fprintf(&b, "%s %s %x\n", kind, key, record)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b.String()
+}
+
+// TestBatches translates events in batches of several sizes, some of them twice and one that is no event: each becomes what it
+// becomes alone, and the ledger is the same.
+func TestBatches(t *testing.T) {
+	ctx := context.Background()
+	events := manyEvents(t)
+	events = append(append(events, "{}"), events...) // the second time all are redeliveries
+	for name, settings := range determined {
+		engine := newEngine(t, settings)
+		one := fresh(engine)
+		var want []string
+		for _, text := range events {
+			want = append(want, outcome(one.Translate(ctx, []byte(text))))
+		}
+		state := learned(t, one.Ledger())
+		for _, size := range []int{1, 7, 64, len(events)} {
+			away := &far{Ledger: translate.NewMemoryLedger()}
+			for _, ledger := range []translate.Ledger{translate.NewMemoryLedger(), away} {
+				s := translate.NewSession(engine, ledger)
+				at, batches := 0, 0
+				for from := 0; from < len(events); from += size {
+					var texts [][]byte
+					for _, text := range events[from:min(from+size, len(events))] {
+						texts = append(texts, []byte(text))
+					}
+					out, err := s.TranslateBatch(ctx, texts)
+					if err != nil || len(out) != len(texts) {
+						t.Fatalf("%s: %d outcomes of %d events: %v", name, len(out), len(texts), err)
+					}
+					for _, o := range out {
+						if got := outcome(o.Result, o.Err); got != want[at] {
+							t.Fatalf("%s, batches of %d, event %d became\n%s\nwant\n%s", name, size, at, got, want[at])
+						}
+						at++
+					}
+					batches++
+				}
+				if got := learned(t, ledger); got != state {
+					t.Fatalf("%s, batches of %d: the ledger has\n%s\nwant\n%s", name, size, got, state)
+				}
+				if ledger == translate.Ledger(away) && away.taught > batches {
+					t.Errorf("%s: the ledger was taught %d times by %d batches", name, away.taught, batches)
+				}
+			}
+		}
+	}
+}
+
+// TestBatchFails: a ledger that fails at the end of a batch has learned nothing, and there are no outcomes.
+func TestBatchFails(t *testing.T) {
+	ctx := context.Background()
+	away := &far{Ledger: translate.NewMemoryLedger(), fail: errors.New("disk full")}
+	s := translate.NewSession(newEngine(t, translate.Settings{}), away)
+	var batch [][]byte
+	for _, text := range life(t) {
+		batch = append(batch, []byte(text))
+	}
+	out, err := s.TranslateBatch(ctx, batch)
+	if !errors.Is(err, away.fail) || len(out) > 0 || learned(t, away.Ledger) != "" {
+		t.Fatalf("%d outcomes, error %v, the ledger has %q", len(out), err, learned(t, away.Ledger))
+	}
+	away.fail = nil
+	again, err := s.TranslateBatch(ctx, batch)
+	if err != nil || len(again) != len(batch) {
+		t.Fatalf("%d outcomes: %v", len(again), err)
+	}
+}
