@@ -58,5 +58,6 @@ func (l *answers) add(q ledger.Question, key string) *answer {
 func (l *answers) last(n int) []answer { return l.list[len(l.list)-n:] }
 
 func (l *answers) reset() {
-	l.list, l.index = reuse(l.list), nil
+	clear(l.list)
+	l.list, l.index = l.list[:0], nil
 }

@@ -16,6 +16,9 @@ type room struct {
 	members   [12]member
 }
 
+// mostReused is how large the event may be whose room is used again, in bytes: all that a room has grows with it.
+const mostReused = 64 << 10
+
 // enter gives a room to translate in, to leave when the translation has ended.
 func (g *Engine) enter() *room {
 	if r, ok := g.rooms.Get().(*room); ok {
@@ -24,7 +27,10 @@ func (g *Engine) enter() *room {
 	return &room{}
 }
 
-func (g *Engine) leave(r *room) {
+func (g *Engine) leave(r *room, in *Event) {
+	if len(in.JSON) > mostReused {
+		return
+	}
 	r.recall.end()
 	if r.forth.g != nil {
 		r.forth = toEiffel{}
@@ -38,18 +44,6 @@ func (g *Engine) leave(r *room) {
 	}
 	g.rooms.Put(r)
 }
-
-// reuse empties a list, and lets go of one that has grown large.
-func reuse[T any](list []T) []T {
-	if cap(list) > mostReused {
-		return nil
-	}
-	clear(list)
-	return list[:0]
-}
-
-// mostReused is how long a list may be to be used again.
-const mostReused = 256
 
 // slab gives values one by one, and the same again after a reset, as they were left: who takes one sets all of it.
 type slab[T any] struct {
@@ -65,8 +59,4 @@ func (s *slab[T]) next() *T {
 	return s.values[s.used-1]
 }
 
-func (s *slab[T]) reset() {
-	if s.used = 0; len(s.values) > mostReused {
-		s.values = nil
-	}
-}
+func (s *slab[T]) reset() { s.used = 0 }

@@ -28,7 +28,7 @@ type toCDEvents struct {
 
 func (g *Engine) translateToCDEvents(in Event, from source) (Result, error) {
 	room := g.enter()
-	defer g.leave(room)
+	defer g.leave(room, &in)
 	t := &room.back
 	t.links = appendLinks(room.links[:0], &in)
 	t.prepare(g, room, in, from)

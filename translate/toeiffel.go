@@ -28,7 +28,7 @@ type toEiffel struct {
 
 func (g *Engine) translateToEiffel(in Event, s *schema.Schema, from source) (Result, error) {
 	room := g.enter()
-	defer g.leave(room)
+	defer g.leave(room, &in)
 	t := &room.forth
 	t.name, t.links = nameOf(&in, s), room.links[:0]
 	t.prepare(g, room, in, from)

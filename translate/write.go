@@ -138,10 +138,12 @@ func endMark(w *jsondoc.Writer) {
 	w.Close()
 }
 
-// newWriter begins an event of the output. It must be sealed before the next one.
+// newWriter begins an event of the output, which may be larger than the input by so much as a bridge adds. It must be sealed before
+// the next one.
 func (r *run) newWriter() *jsondoc.Writer {
-	r.room.writer.Start()
-	return &r.room.writer
+	w := &r.room.writer
+	w.Start(len(r.in.JSON)+1024, r.in.doc.Len()+64)
+	return w
 }
 
 // seal makes an event of what was written, and holds it against its schema: what the bridge sends is never invalid. The values

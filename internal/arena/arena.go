@@ -22,12 +22,8 @@ func (a *Arena) Room(n int) []byte {
 	return a.buf[len(a.buf):]
 }
 
-// Reset forgets all texts and keeps the room, if it is not large: the next ones overwrite them.
-func (a *Arena) Reset() {
-	if a.buf = a.buf[:0]; cap(a.buf) > 4*a.Size {
-		a.buf = nil
-	}
-}
+// Reset forgets all texts and keeps the room: the next ones overwrite them.
+func (a *Arena) Reset() { a.buf = a.buf[:0] }
 
 // Keep makes a string of what was appended to the last [Arena.Room].
 func (a *Arena) Keep(text []byte) string {

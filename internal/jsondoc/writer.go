@@ -1,6 +1,7 @@
 package jsondoc
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -16,16 +17,11 @@ type Writer struct {
 	key   node // has the pending member name
 }
 
-// Start begins a document in the memory of the one before, which must not be used any more.
-func (w *Writer) Start() {
-	*w = Writer{d: Document{buf: w.d.buf[:0], nodes: w.d.nodes[:0]}, open: -1, last: -1}
-	if cap(w.d.buf) > mostKept {
-		w.d = Document{}
-	}
+// Start begins a document of about size bytes and so many values, in the memory of the one before, which must not be used any
+// more.
+func (w *Writer) Start(size, values int) {
+	*w = Writer{d: Document{buf: slices.Grow(w.d.buf[:0], size), nodes: slices.Grow(w.d.nodes[:0], values)}, open: -1, last: -1}
 }
-
-// mostKept is how many bytes of memory are kept for the next document.
-const mostKept = 1 << 16
 
 // Document is what was written, until the next Start.
 func (w *Writer) Document() *Document { return &w.d }

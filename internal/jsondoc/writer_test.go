@@ -11,7 +11,7 @@ func TestWriter(t *testing.T) {
 	var w Writer // each document in the memory of the one before
 	for seed := range uint64(2000) {
 		chance := rand.New(rand.NewPCG(seed, 1))
-		w.Start()
+		w.Start(0, 0)
 		writeAny(&w, chance, 4)
 		checkSame(t, w.Document())
 		if t.Failed() {
@@ -51,7 +51,7 @@ func writeAny(w *Writer, chance *rand.Rand, depth int) {
 			w.Name(fmt.Sprint(i, text()))
 			if i == 2 {
 				var part Writer
-				part.Start()
+				part.Start(0, 0)
 				writeAny(&part, chance, depth-1)
 				values := part.Document()
 				w.Splice(Value{values, int32(chance.IntN(values.Len()))})
