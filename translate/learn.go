@@ -132,7 +132,7 @@ func (r *run) learnFacts(p *pair) {
 		context.Eiffel = p.eiffel
 	}
 	contexts := [...]Context{context}
-	r.learn(ledger.AboutContext(p.context.ID), r.keepRecord(Contexts(contexts[:]).AppendTo(r.recordRoom())))
+	r.learn(ledger.AboutContext(p.context.ID), Contexts(contexts[:]).AppendTo(r.recordRoom()))
 
 	event := EiffelEvent{
 		Type: p.eiffelType, Time: p.time, Subject: p.subject, Environment: p.environment, Links: rememberedLinks(p.links), Name: p.title, Emitted: p.emitted,
@@ -146,7 +146,7 @@ func (r *run) learnFacts(p *pair) {
 	if p.artifact != nil {
 		event.Artifact = p.identity
 	}
-	r.learn(ledger.AboutEvent(p.eiffel), r.keepRecord(event.AppendTo(r.recordRoom())))
+	r.learnEvent(p.eiffel, &event)
 
 	switch p.learns {
 	case mappings.LearnAnchor:
@@ -158,19 +158,19 @@ func (r *run) learnFacts(p *pair) {
 		if p.artifact != nil {
 			s.Text = p.identity
 		} else if ReferredTo(p.subject.Kind) {
-			r.learn(ledger.AboutName(p.subject.Kind, p.subject.ID), Set{p.subject.Source}.Encode())
+			r.learnMember(ledger.AboutName(p.subject.Kind, p.subject.ID), p.subject.Source)
 		}
-		r.learn(ledger.AboutSubject(p.subject), r.keepRecord(s.AppendTo(r.recordRoom())))
+		r.learnSubject(p.subject, &s)
 	case mappings.LearnMilestone:
 		s := p.milestone()
-		r.learn(ledger.AboutSubject(p.subject), r.keepRecord(s.AppendTo(r.recordRoom())))
+		r.learnSubject(p.subject, &s)
 	case mappings.LearnClosure:
 		s := Subject{}
 		if p.eiffelType != typeAnnP {
 			s = p.milestone()
 		}
 		s.Closures = []Stamp{stamp}
-		r.learn(ledger.AboutSubject(p.subject), r.keepRecord(s.AppendTo(r.recordRoom())))
+		r.learnSubject(p.subject, &s)
 	case mappings.LearnIncarnation:
 		e := Entry{Stamp: stamp, Config: p.config}
 		if _, predicate, _ := strings.Cut(p.name, "."); predicate != deployed {
@@ -220,17 +220,17 @@ func (r *run) learnEntry(p *pair, e Entry) {
 	}
 	r.learned = known.Append(r.learned, e)
 	if known.Empty() {
-		r.learn(ledger.AboutRuns(p.environment), Set{p.subject.Key()}.Encode())
+		r.learnMember(ledger.AboutRuns(p.environment), p.subject.Key())
 		service := Subject{Environments: []SubjectKey{p.environment}}
-		r.learn(ledger.AboutSubject(p.subject), service.Encode())
-		r.learn(ledger.AboutName(p.subject.Kind, p.subject.ID), Set{p.subject.Source}.Encode())
-		r.learn(ledger.AboutService(p.environment, p.subject.ID), Set{p.subject.Source}.Encode())
+		r.learnSubject(p.subject, &service)
+		r.learnMember(ledger.AboutName(p.subject.Kind, p.subject.ID), p.subject.Source)
+		r.learnMember(ledger.AboutService(p.environment, p.subject.ID), p.subject.Source)
 	}
 	if !e.Removed {
 		q := ledger.AboutPackage(p.environment, p.artifact.pkg)
 		key := r.texts.Keep(p.subject.AppendKey(r.texts.Room(usualKey)))
 		if has, size, err := ledger.SetHas(r.record(q), key); err == nil && !has && size < SetSize(q.Kind) {
-			r.learn(q, Set{key}.Encode())
+			r.learnMember(q, key)
 		}
 	}
 }

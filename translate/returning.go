@@ -163,9 +163,9 @@ func (t *toCDEvents) learnSynthesized() {
 			record.Artifact = t.in.doc.Root().At("data", "identity").Str()
 			s.Text = record.Artifact
 		} else if ReferredTo(k.Kind) {
-			t.learn(ledger.AboutName(k.Kind, k.ID), Set{k.Source}.Encode())
+			t.learnMember(ledger.AboutName(k.Kind, k.ID), k.Source)
 		}
-		t.learn(ledger.AboutSubject(k), s.Encode())
+		t.learnSubject(k, &s)
 	}
-	t.learn(ledger.AboutEvent(t.in.ID), record.Encode())
+	t.learnEvent(t.in.ID, &record)
 }

@@ -166,23 +166,34 @@ func (r *run) chooseKind(name string, standard SubjectKey, decide func() Subject
 	return k
 }
 
-// learn notes what the ledger must remember.
+// learn notes what the ledger must remember: a record that was written into recordRoom.
 func (r *run) learn(q ledger.Question, record []byte) {
-	r.learned = append(r.learnedRoom(), Fact{Query: r.query(q), Record: record})
-}
-
-// learnedRoom is what was learned so far, with room for what most events teach.
-func (r *run) learnedRoom() []Fact {
 	if r.learned == nil {
 		r.learned = make([]Fact, 0, 6)
 	}
-	return r.learned
+	record = r.kept.KeepBytes(record)
+	r.learned = append(r.learned, Fact{Query: r.query(q), Record: record})
 }
 
-// recordRoom is where a record is written that [run.keepRecord] then keeps.
 func (r *run) recordRoom() []byte { return r.kept.Room(usualRecord) }
 
-func (r *run) keepRecord(record []byte) []byte { return r.kept.KeepBytes(record) }
+func (r *run) learnSubject(k SubjectKey, s *Subject) {
+	r.learn(ledger.AboutSubject(k), s.AppendTo(r.recordRoom()))
+}
+
+func (r *run) learnEvent(id string, e *EiffelEvent) {
+	r.learn(ledger.AboutEvent(id), e.AppendTo(r.recordRoom()))
+}
+
+// learnMember adds a member to a set.
+func (r *run) learnMember(q ledger.Question, member string) {
+	r.learn(q, Set{member}.AppendTo(r.recordRoom()))
+}
+
+// learnChoices remembers what was chosen for the event, should it come again.
+func (r *run) learnChoices() {
+	r.learn(aboutDecision(r.in), r.choices.AppendTo(r.recordRoom()))
+}
 
 // usualRecord holds most records, and usualText most texts that are made.
 const (
@@ -261,7 +272,7 @@ func (r *run) resolve(choice string, k SubjectKey) SubjectKey {
 			return k.Source
 		}
 		if names := r.set(ledger.AboutName(k.Kind, k.ID)); len(names) == 1 && names[0] != k.Source {
-			r.learn(ledger.AboutAlias(k), Set{names[0]}.Encode())
+			r.learnMember(ledger.AboutAlias(k), names[0])
 			return names[0]
 		}
 		return k.Source

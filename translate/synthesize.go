@@ -73,11 +73,11 @@ func (t *toEiffel) synthesizeAnchor(l *rowLink, id string, k SubjectKey, art *ar
 		if subject != "" && l.Anchor == typeActT {
 			record.Name = name
 		}
-		t.learn(ledger.AboutSubject(k), anchor.Encode())
+		t.learnSubject(k, &anchor)
 		if ReferredTo(k.Kind) {
-			t.learn(ledger.AboutName(k.Kind, k.ID), Set{k.Source}.Encode())
+			t.learnMember(ledger.AboutName(k.Kind, k.ID), k.Source)
 		}
-		t.learn(ledger.AboutEvent(id), record.Encode())
+		t.learnEvent(id, &record)
 	}
 	t.diagnose("synthesized", "%s %s was synthesized for %s %q", l.Anchor, id, k.Kind, shorten(k.ID, 120))
 }
@@ -151,7 +151,7 @@ func (t *toEiffel) synthesizeComposition(id, role, name string, elements []strin
 	t.synthesize(typeCD, id, role, t.in.Source, "", []member{textMember(name, "name")}, links)
 	if !t.replaying {
 		record := EiffelEvent{Type: typeCD, Time: t.in.Time, Links: links, Emitted: true, Synthesized: true}
-		t.learn(ledger.AboutEvent(id), record.Encode())
+		t.learnEvent(id, &record)
 	}
 }
 

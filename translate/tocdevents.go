@@ -85,7 +85,7 @@ func (t *toCDEvents) translate() (*rowText, error) {
 	t.loseRest()
 	if !t.replaying {
 		t.learnAll(&t.events[len(t.events)-1])
-		t.learn(aboutDecision(t.in), t.keepRecord(t.choices.AppendTo(t.recordRoom())))
+		t.learnChoices()
 	}
 	return &t.row.rowText, nil
 }
@@ -106,7 +106,7 @@ func (t *toCDEvents) learnOnly() {
 	t.loseRest()
 	if !t.replaying && !t.undecided() {
 		t.learnAll(t.in)
-		t.learn(aboutDecision(t.in), t.keepRecord(t.choices.AppendTo(t.recordRoom())))
+		t.learnChoices()
 	}
 }
 

@@ -79,7 +79,7 @@ func (t *toEiffel) translate() (*rowText, error) {
 	t.loseRest()
 	if !t.replaying {
 		t.learnAll()
-		t.learn(aboutDecision(t.in), t.keepRecord(t.choices.AppendTo(t.recordRoom())))
+		t.learnChoices()
 	}
 	return &t.row.rowText, nil
 }

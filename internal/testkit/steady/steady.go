@@ -301,17 +301,33 @@ func (s *Stream) prepare(count int) {
 
 // Next translates the next event. When none is left, it writes as many as before, which takes its time.
 func (s *Stream) Next() {
-	if s.at == len(s.texts) {
-		s.prepare(len(s.texts))
+	r, err := s.Session.Translate(context.Background(), s.Text())
+	s.check(r, err)
+}
+
+// NextBatch translates as many events at once.
+func (s *Stream) NextBatch(count int) {
+	texts := make([][]byte, count)
+	for i := range texts {
+		texts[i] = s.Text()
 	}
-	r, err := s.Session.Translate(context.Background(), s.texts[s.at])
-	if err != nil && s.err == nil {
+	out, err := s.Session.TranslateBatch(context.Background(), texts)
+	if err != nil {
+		s.check(translate.Result{}, err)
+	}
+	for _, o := range out {
+		s.check(o.Result, o.Err)
+	}
+}
+
+// check notes the first error, and the first event that became nothing.
+func (s *Stream) check(r translate.Result, err error) {
+	if err == nil && len(r.Events) == 0 && r.Row == "" {
+		err = fmt.Errorf("the event became nothing: %s", bytes.TrimSpace(s.texts[s.at-1]))
+	}
+	if s.err == nil {
 		s.err = err
 	}
-	if len(r.Events) == 0 && r.Row == "" && s.err == nil {
-		s.err = fmt.Errorf("the event became nothing: %s", bytes.TrimSpace(s.texts[s.at]))
-	}
-	s.at++
 }
 
 // Text is the event that Next translates next, and passes it over.
