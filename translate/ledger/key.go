@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"strings"
+
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 )
 
@@ -17,12 +19,22 @@ func AppendKey(b []byte, parts ...string) []byte {
 }
 
 // ParseKey splits a key into its parts; false if it is none.
-func ParseKey(key string) ([]string, bool) {
+func ParseKey(key string) ([]string, bool) { return appendParts(nil, key) }
+
+func appendParts(parts []string, key string) ([]string, bool) {
+	if inner, ok := plainParts(key); ok {
+		for part := range strings.SplitSeq(inner, `","`) {
+			if strings.IndexByte(part, '"') >= 0 {
+				return nil, false
+			}
+			parts = append(parts, part)
+		}
+		return parts, true
+	}
 	doc, err := jsondoc.Parse([]byte(key))
 	if err != nil || doc.Root().Kind() != jsondoc.Array {
 		return nil, false
 	}
-	var parts []string
 	for v := range doc.Root().Children() {
 		if v.Kind() != jsondoc.String {
 			return nil, false
@@ -30,6 +42,18 @@ func ParseKey(key string) ([]string, bool) {
 		parts = append(parts, v.Str())
 	}
 	return parts, true
+}
+
+// plainParts is what stands between the outer quotes of a key of printable ASCII without escapes, which most are; false for others.
+func plainParts(key string) (string, bool) {
+	for i := range len(key) {
+		if c := key[i]; c < ' ' || c > '~' || c == '\\' {
+			return "", false
+		}
+	}
+	inner, opened := strings.CutPrefix(key, `["`)
+	inner, closed := strings.CutSuffix(inner, `"]`)
+	return inner, opened && closed
 }
 
 // Key is the subject's source and id as sets and choices have them; the kind is known where it stands.
@@ -43,7 +67,8 @@ func (k SubjectKey) AppendKey(b []byte) []byte { return AppendKey(b, k.Source, k
 
 // ParseSubjectKey gives the subject of that kind whose [SubjectKey.Key] it is; false if it is none.
 func ParseSubjectKey(kind, key string) (SubjectKey, bool) {
-	parts, ok := ParseKey(key)
+	var room [2]string
+	parts, ok := appendParts(room[:0], key)
 	if !ok || len(parts) != 2 {
 		return SubjectKey{}, false
 	}

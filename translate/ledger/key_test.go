@@ -58,9 +58,14 @@ func TestKeys(t *testing.T) {
 	if parts, ok := ledger.ParseKey(`["a","","\u00e9"]`); !ok || !reflect.DeepEqual(parts, []string{"a", "", "é"}) {
 		t.Errorf("the parts are %q, %t", parts, ok)
 	}
-	for _, key := range []string{``, `{}`, `["a",1]`, `["a"`, `"a"`} {
+	for _, key := range []string{``, `{}`, `["a",1]`, `["a"`, `"a"`, `["`, `["]`, `["a"b"]`, `["a","b]`, `["a""b"]`} {
 		if parts, ok := ledger.ParseKey(key); ok {
 			t.Errorf("%s is a key of %q", key, parts)
+		}
+	}
+	for key, want := range map[string][]string{`[""]`: {""}, `["",""]`: {"", ""}, `["a, b","[c]"]`: {"a, b", "[c]"}, ` [ "a" ] `: {"a"}, `["a",","]`: {"a", ","}, `["a\"","b",","]`: {`a"`, "b", ","}, `[]`: nil} {
+		if parts, ok := ledger.ParseKey(key); !ok || !reflect.DeepEqual(parts, want) {
+			t.Errorf("the parts of %s are %q, %t", key, parts, ok)
 		}
 	}
 	if _, ok := ledger.ParseSubjectKey("service", `["a"]`); ok {
