@@ -311,7 +311,7 @@ func (v Value) AppendPointer(dst []byte) []byte {
 
 // EscapePointer writes a member name as a token of a JSON pointer.
 func EscapePointer(name string) string {
-	if !strings.ContainsAny(name, "~/") {
+	if strings.IndexByte(name, '~') < 0 && strings.IndexByte(name, '/') < 0 {
 		return name
 	}
 	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
