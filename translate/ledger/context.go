@@ -22,7 +22,7 @@ func (c Contexts) Find(source, eventType string) *Context {
 }
 
 // Encode writes the record.
-func (c Contexts) Encode() []byte { return c.AppendTo(nil) }
+func (c Contexts) Encode() []byte { return c.AppendTo([]byte{}) }
 
 // AppendTo appends the record.
 func (c Contexts) AppendTo(b []byte) []byte {

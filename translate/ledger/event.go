@@ -24,7 +24,7 @@ type EiffelEvent struct {
 }
 
 // Encode writes the record.
-func (e *EiffelEvent) Encode() []byte { return e.AppendTo(nil) }
+func (e *EiffelEvent) Encode() []byte { return e.AppendTo([]byte{}) }
 
 // AppendTo appends the record.
 func (e *EiffelEvent) AppendTo(b []byte) []byte {

@@ -1,22 +1,19 @@
 package ledger
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
-	"sort"
+	"strings"
 	"sync"
-
-	"github.com/eiffelbridge/eiffelbridge/internal/arena"
 )
 
 // Memory is a [Ledger] in memory: for one run, for tests, and for programs that keep no history. It forgets nothing but what
 // it is told to, so that it grows with every event.
 type Memory struct {
 	mu       sync.RWMutex
-	records  map[Query]Record
-	index    Index
+	table    table
+	lines    map[lineKey]*line   // of the kinds that are asked for by ranges
 	revision uint64              // of the last Apply
 	forgot   map[FactKind]uint64 // when a kind's records were last forgotten
 	changes  []change            // room for those of an Apply
@@ -26,27 +23,63 @@ var _ Ledger = (*Memory)(nil)
 
 // NewMemory returns an empty ledger.
 func NewMemory() *Memory {
-	return &Memory{records: map[Query]Record{}, forgot: map[FactKind]uint64{}}
+	return &Memory{table: newTable(), lines: map[lineKey]*line{}, forgot: map[FactKind]uint64{}}
 }
+
+// lineKey is what the records of a range have in common: key is that of each without its last part.
+type lineKey struct {
+	kind FactKind
+	key  string
+}
+
+// line is the entries of the table that ranges may be of, in the order of their keys.
+type line struct{ at []int32 }
 
 // Read implements [Ledger].
 func (l *Memory) Read(ctx context.Context, queries []Query) ([]Record, error) {
 	out := make([]Record, len(queries))
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	for i, q := range queries {
-		if !q.IsRange() {
-			out[i] = l.records[q]
-			continue
-		}
-		r := &out[i]
-		for key := range l.index.Keys(q) {
-			record := l.records[Query{Kind: q.Kind, Key: key}]
-			r.Bytes = AppendRecord(r.Bytes, q.Name(key), record.Bytes)
-			r.Revision = max(r.Revision, record.Revision, l.forgot[q.Kind])
+	for i := range queries {
+		q := &queries[i]
+		if q.IsRange() {
+			out[i] = l.readRange(q)
+		} else if at := l.table.find(l.table.hash(q.Kind, q.Key), q.Kind, q.Key); at >= 0 {
+			out[i] = l.record(at)
 		}
 	}
 	return out, nil
+}
+
+func (l *Memory) record(at int32) Record {
+	e := l.table.entry(at)
+	return Record{l.table.texts.get(e.record), e.revision}
+}
+
+func (l *Memory) key(at int32) []byte { return l.table.texts.get(l.table.entry(at).key) }
+
+func (l *Memory) readRange(q *Query) (r Record) {
+	line := l.lines[lineKey{q.Kind, q.Key[:max(0, len(q.Key)-1)]}]
+	if line == nil {
+		return r
+	}
+	_, to := q.Bounds()
+	at, _ := l.search(line, to)
+	for n := 0; at > 0 && n < q.Range.Limit; n++ {
+		at--
+		record := l.record(line.at[at])
+		r.Bytes = AppendRecord(r.Bytes, q.Name(string(l.key(line.at[at]))), record.Bytes)
+		r.Revision = max(r.Revision, record.Revision, l.forgot[q.Kind])
+	}
+	return r
+}
+
+// search finds the place of a key in a line, which mostly is its end.
+func (l *Memory) search(line *line, key string) (at int, found bool) {
+	if n := len(line.at); n > 0 && string(l.key(line.at[n-1])) < key {
+		return n, false
+	}
+	return slices.BinarySearchFunc(line.at, key, func(at int32, key string) int { return strings.Compare(string(l.key(at)), key) })
 }
 
 // Apply implements [Ledger].
@@ -54,8 +87,12 @@ func (l *Memory) Apply(ctx context.Context, facts []Fact) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.changes = l.changes[:0]
+	var index map[Query]int // of changes, where there are many
+	if len(facts) > fewChanges {
+		index = make(map[Query]int, len(facts))
+	}
 	for i := range facts {
-		if err := l.change(&facts[i]); err != nil {
+		if err := l.change(&facts[i], index); err != nil {
 			return err
 		}
 	}
@@ -63,90 +100,133 @@ func (l *Memory) Apply(ctx context.Context, facts []Fact) error {
 	for i := range l.changes {
 		l.put(&l.changes[i])
 	}
+	clear(l.changes)
 	return nil
 }
+
+// fewChanges is how many changes are searched one by one.
+const fewChanges = 24
 
 // change is what Apply makes of one key.
 type change struct {
-	query  Query
-	old    Record
-	known  bool
+	query  *Query
+	hash   uint64
+	at     int32  // the entry, -1 for none
 	record []byte // nil: forgotten
-	fresh  bool   // the record is the ledger's own, not a caller's
 }
 
 // change notes what a fact makes of its key.
-func (l *Memory) change(f *Fact) error {
+func (l *Memory) change(f *Fact, index map[Query]int) error {
 	if f.Query.IsRange() {
 		return fmt.Errorf("apply %s %s: the query has a range", f.Query.Kind, f.Query.Key)
 	}
-	at := slices.IndexFunc(l.changes, func(c change) bool { return c.query == f.Query })
-	if at < 0 {
-		old, known := l.records[f.Query]
-		at = len(l.changes)
-		l.changes = append(l.changes, change{f.Query, old, known, old.Bytes, true})
-	}
-	c := &l.changes[at]
-	if f.Forget {
+	c := l.changeOf(&f.Query, index)
+	switch {
+	case f.Forget:
 		c.record = nil
-		return nil
-	}
-	if c.record == nil {
-		c.record, c.fresh = f.Record, false // whatever the kind; put copies it
-		if f.Record == nil {
+	case c.record == nil:
+		if c.record = f.Record; f.Record == nil {
 			c.record = []byte{} // a record without fields, not none
 		}
-		return nil
+	default:
+		record, err := merge(f.Query.Kind, c.record, f.Record)
+		if err != nil {
+			return fmt.Errorf("apply %s %s: %w", f.Query.Kind, f.Query.Key, err)
+		}
+		c.record = record
 	}
-	record, err := Merge(f.Query.Kind, c.record, f.Record)
-	if err != nil {
-		return fmt.Errorf("apply %s %s: %w", f.Query.Kind, f.Query.Key, err)
-	}
-	c.fresh = c.fresh || len(record) > 0 && &record[0] != &c.record[0]
-	c.record = record
 	return nil
+}
+
+// changeOf is the change of a key, which may be new.
+func (l *Memory) changeOf(q *Query, index map[Query]int) *change {
+	hash := l.table.hash(q.Kind, q.Key)
+	if index == nil {
+		for i := range l.changes {
+			if c := &l.changes[i]; c.hash == hash && c.query.Kind == q.Kind && c.query.Key == q.Key {
+				return c
+			}
+		}
+	} else if i, ok := index[*q]; ok {
+		return &l.changes[i]
+	} else {
+		index[*q] = len(l.changes)
+	}
+	c := change{q, hash, l.table.find(hash, q.Kind, q.Key), nil}
+	if c.at >= 0 {
+		c.record = l.record(c.at).Bytes
+	}
+	l.changes = append(l.changes, c)
+	return &l.changes[len(l.changes)-1]
 }
 
 func (l *Memory) put(c *change) {
 	switch {
-	case c.record == nil && c.known:
-		delete(l.records, c.query)
-		l.index.Remove(c.query)
+	case c.at < 0 && c.record == nil:
+	case c.at < 0:
+		at := l.table.add(c.hash, l.revision, c.query.Kind, c.query.Key, c.record)
+		if key, ranged := lineOf(c.query); ranged {
+			l.addToLine(key, at, c.query.Key)
+		}
+	case c.record == nil:
+		if key, ranged := lineOf(c.query); ranged {
+			l.removeFromLine(key, c.query.Key)
+		}
+		l.table.remove(c.at)
 		l.forgot[c.query.Kind] = l.revision
-	case c.record == nil, c.known && string(c.old.Bytes) == string(c.record):
-	case c.known && c.fresh:
-		l.records[c.query] = Record{c.record, l.revision}
-	case c.known:
-		l.records[c.query] = Record{bytes.Clone(c.record), l.revision}
-	default:
-		// The caller's texts may share their memory with much else: the ledger has its own, for key and record one.
-		own := arena.Arena{Size: len(c.query.Key) + len(c.record)}
-		c.query.Key = own.Keep(append(own.Room(0), c.query.Key...))
-		l.records[c.query] = Record{own.KeepBytes(append(own.Room(0), c.record...)), l.revision}
-		l.index.Add(c.query)
+	case string(l.record(c.at).Bytes) != string(c.record):
+		l.table.set(c.at, l.revision, c.record)
+	}
+}
+
+// lineOf is the line that a record is in, if its kind has lines.
+func lineOf(q *Query) (lineKey, bool) {
+	if !q.Kind.Ranged() {
+		return lineKey{}, false
+	}
+	key, ok := parent(q.Key)
+	return lineKey{q.Kind, key}, ok
+}
+
+func (l *Memory) addToLine(k lineKey, entry int32, key string) {
+	of := l.lines[k]
+	if of == nil {
+		of = &line{}
+		k.key = strings.Clone(k.key)
+		l.lines[k] = of
+	}
+	at, _ := l.search(of, key)
+	of.at = slices.Insert(of.at, at, entry)
+}
+
+func (l *Memory) removeFromLine(k lineKey, key string) {
+	of := l.lines[k]
+	at, _ := l.search(of, key)
+	if of.at = slices.Delete(of.at, at, at+1); len(of.at) == 0 {
+		delete(l.lines, k)
 	}
 }
 
 // Scan implements [Ledger].
 func (l *Memory) Scan(ctx context.Context, kind FactKind, f func(key string, record []byte) error) error {
+	type member struct {
+		key    string
+		record []byte
+	}
+	var all []member
 	l.mu.RLock()
-	var keys []string
-	for q := range l.records {
-		if q.Kind == kind {
-			keys = append(keys, q.Key)
+	for at := range l.table.count {
+		if l.table.entry(at).kind == kind {
+			all = append(all, member{string(l.key(at)), l.record(at).Bytes})
 		}
 	}
-	sort.Strings(keys)
-	records := make([][]byte, len(keys))
-	for i, k := range keys {
-		records[i] = l.records[Query{Kind: kind, Key: k}].Bytes
-	}
 	l.mu.RUnlock()
-	for i, k := range keys {
+	slices.SortFunc(all, func(a, b member) int { return strings.Compare(a.key, b.key) })
+	for _, m := range all {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := f(k, records[i]); err != nil {
+		if err := f(m.key, m.record); err != nil {
 			return err
 		}
 	}

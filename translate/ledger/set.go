@@ -23,7 +23,7 @@ func SetSize(kind FactKind) int {
 type Set []string
 
 // Encode writes the record.
-func (s Set) Encode() []byte { return s.AppendTo(nil) }
+func (s Set) Encode() []byte { return s.AppendTo([]byte{}) }
 
 // AppendTo appends the record.
 func (s Set) AppendTo(b []byte) []byte {

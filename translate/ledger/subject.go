@@ -93,7 +93,7 @@ func (r *reader) subjectKeyWithin() (k SubjectKey) {
 }
 
 // Encode writes the record.
-func (s *Subject) Encode() []byte { return s.AppendTo(nil) }
+func (s *Subject) Encode() []byte { return s.AppendTo([]byte{}) }
 
 // AppendTo appends the record.
 func (s *Subject) AppendTo(b []byte) []byte {
