@@ -268,7 +268,7 @@ func (r *caseRun) translateCase(ctx context.Context, engine *translate.Engine, p
 	}
 	session := translate.NewSession(engine, translate.NewMemoryLedger())
 	var out []produced
-	err := r.eachEventOf(ctx, path, func(in *input) error {
+	err := r.eachEvent(ctx, []string{path}, func(in *input) error {
 		if in.isFile() {
 			return fmt.Errorf("%s: %w", in.where(), in.Err)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -20,8 +21,8 @@ import (
 // inputHelp is what the help of every verb says that reads events.
 const inputHelp = `Input is one JSON event, a JSON array of events, concatenated events or JSON lines, from FILEs or
 from standard input (without FILE, or -). A CloudEvents envelope around an event, as in batches, is
-taken off. It is read as a stream: one event at a time is in memory, and an event may have up to 16
-MiB.
+taken off. It is read as a stream: a few events at a time are in memory, and an event may have up to
+16 MiB.
 
 An event that breaks a rule (JSON, duplicate member names, UTF-8, the schema) fails, and the next
 one is read. Where even its end cannot be found, because a bracket or a quote is missing, reading
@@ -55,7 +56,11 @@ const (
 	codeFile   = "unreadable_file"
 )
 
-// eachEvent reads the files and calls f for every event, and for every file that cannot be read. It returns f's error.
+// readAhead is how many events are read and decoded before their turn.
+const readAhead = 16
+
+// eachEvent reads the files and calls f for every event, and for every file that cannot be read, in their order. It returns f's
+// error. The next events are read and decoded while f is at work.
 func (c *command) eachEvent(ctx context.Context, files []string, f func(*input) error) error {
 	if err := c.existing(files); err != nil {
 		return err
@@ -63,8 +68,47 @@ func (c *command) eachEvent(ctx context.Context, files []string, f func(*input) 
 	if len(files) == 0 {
 		files = []string{"-"}
 	}
+	if slices.Contains(files, "-") && isTerminal(c.env.Stdin) {
+		fmt.Fprintln(c.err, "eiffelbridge: reading events from the terminal; end with Ctrl-D")
+	}
+	reading, stop := context.WithCancel(ctx)
+	events := make(chan *input, readAhead)
+	failed := make(chan error, 1)
+	go func() {
+		defer close(events)
+		failed <- c.read(reading, files, events)
+	}()
+	var err error
+	for in := range events {
+		if err != nil {
+			continue // what was read ahead
+		}
+		if err = f(in); err == nil {
+			err = context.Cause(ctx)
+		}
+		if err != nil {
+			stop()
+		}
+	}
+	stop()
+	if readError := <-failed; err == nil {
+		err = readError
+	}
+	return err
+}
+
+// read reads the files, one after the other.
+func (c *command) read(ctx context.Context, files []string, events chan<- *input) error {
+	give := func(in *input) error {
+		select {
+		case events <- in:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 	for _, name := range files {
-		if err := c.eachEventOf(ctx, name, f); err != nil {
+		if err := c.readFile(ctx, name, give); err != nil {
 			return err
 		}
 	}
@@ -105,7 +149,7 @@ func readable(name string) error {
 	return nil
 }
 
-func (c *command) eachEventOf(ctx context.Context, name string, f func(*input) error) error {
+func (c *command) readFile(ctx context.Context, name string, give func(*input) error) error {
 	// What is wrong with the file already has its name, which stands before it in all that is said.
 	failed := func(index int, err error) error {
 		message := strings.TrimPrefix(err.Error(), name+" ")
@@ -113,14 +157,10 @@ func (c *command) eachEventOf(ctx context.Context, name string, f func(*input) e
 		if errors.As(err, &path) {
 			message = "cannot be read: " + path.Err.Error()
 		}
-		return f(&input{File: name, Index: index, Err: &translate.EventError{Code: codeFile, Message: message}})
+		return give(&input{File: name, Index: index, Err: &translate.EventError{Code: codeFile, Message: message}})
 	}
 	stream := c.env.Stdin
-	if name == "-" {
-		if isTerminal(c.env.Stdin) {
-			fmt.Fprintln(c.err, "eiffelbridge: reading events from the terminal; end with Ctrl-D")
-		}
-	} else {
+	if name != "-" {
 		if err := readable(name); err != nil {
 			return failed(0, err)
 		}
@@ -148,10 +188,7 @@ func (c *command) eachEventOf(ctx context.Context, name string, f func(*input) e
 		} else {
 			in.Err = &translate.EventError{Code: translate.CodeNotJSON, Message: in.Err.Error()}
 		}
-		if err := f(&in); err != nil {
-			return err
-		}
-		if err := context.Cause(ctx); err != nil {
+		if err := give(&in); err != nil {
 			return err
 		}
 	}
