@@ -24,23 +24,33 @@ type Outcome struct {
 func (s *Session) TranslateBatch(ctx context.Context, texts [][]byte) ([]Outcome, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	learner := s.direct
-	if _, near := s.ledger.(*ledger.Memory); !near {
-		learner = &overlay{ledger: s.ledger, records: map[Query][]byte{}}
+	if _, near := s.ledger.(*ledger.Memory); near {
+		return s.translateBatch(ctx, texts, s.ledger)
 	}
+	ahead := ledger.NewAhead(s.ledger)
+	out, err := s.translateBatch(ctx, texts, ahead)
+	if err != nil {
+		return nil, err
+	}
+	if facts := ahead.Take(); len(facts) > 0 {
+		if err := s.ledger.Apply(ctx, facts); err != nil {
+			return nil, fmt.Errorf("teach the ledger: %w", err)
+		}
+	}
+	return out, nil
+}
+
+func (s *Session) translateBatch(ctx context.Context, texts [][]byte, ledger learner) ([]Outcome, error) {
 	out := make([]Outcome, 0, len(texts))
 	for event, err := range decodeAhead(texts) {
 		var o Outcome
 		if err == nil {
-			if o.Result, err = s.translate(ctx, event, learner); err != nil && !refused(err) {
-				return learner.kept(out), err
+			if o.Result, err = s.translate(ctx, event, ledger); err != nil && !refused(err) {
+				return out, err
 			}
 		}
 		o.Err = err
 		out = append(out, o)
-	}
-	if err := learner.finish(ctx); err != nil {
-		return learner.kept(out), err
 	}
 	return out, nil
 }
@@ -48,101 +58,8 @@ func (s *Session) TranslateBatch(ctx context.Context, texts [][]byte) ([]Outcome
 // learner is a ledger to one session at a time.
 type learner interface {
 	reader
-	learn(ctx context.Context, facts []Fact) error
-	finish(ctx context.Context) error
-	kept(out []Outcome) []Outcome // those whose facts the ledger has before finish
+	Apply(ctx context.Context, facts []Fact) error
 }
-
-// direct is the ledger itself.
-type direct struct{ Ledger }
-
-func (d direct) learn(ctx context.Context, facts []Fact) error { return d.Apply(ctx, facts) }
-
-func (direct) finish(context.Context) error { return nil }
-
-func (direct) kept(out []Outcome) []Outcome { return out }
-
-// overlay lies over a ledger and has what a batch has taught, until finish.
-type overlay struct {
-	ledger  Ledger
-	records map[Query][]byte // of single queries, as they are by now
-	learned []Fact
-}
-
-// Read implements [Ledger].
-func (o *overlay) Read(ctx context.Context, queries []Query) ([]Record, error) {
-	out := make([]Record, len(queries))
-	var ask []Query
-	var at []int // where the answers to ask belong
-	for i, q := range queries {
-		if record, known := o.records[q]; known {
-			out[i].Bytes = record
-			continue
-		}
-		if q.IsRange() {
-			q = q.Beneath(o.learned)
-		}
-		ask, at = append(ask, q), append(at, i)
-	}
-	if len(ask) == 0 {
-		return out, nil
-	}
-	records, err := o.ledger.Read(ctx, ask)
-	if err != nil {
-		return nil, err
-	}
-	for i, record := range records {
-		q := queries[at[i]]
-		out[at[i]].Bytes = record.Bytes
-		if !q.IsRange() {
-			o.records[q] = record.Bytes
-			continue
-		}
-		if out[at[i]].Bytes, err = ledger.Over(q, record.Bytes, o.learned); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-func (o *overlay) learn(ctx context.Context, facts []Fact) error {
-	queries := make([]Query, len(facts))
-	for i := range facts {
-		queries[i] = facts[i].Query
-	}
-	if _, err := o.Read(ctx, queries); err != nil {
-		return err
-	}
-	merged := make(map[Query][]byte, len(facts))
-	for _, f := range facts {
-		old, again := merged[f.Query]
-		if !again {
-			old = o.records[f.Query]
-		}
-		var record []byte
-		if !f.Forget {
-			var err error
-			if record, err = ledger.Merge(f.Query.Kind, old, f.Record); err != nil {
-				return err
-			}
-		}
-		merged[f.Query] = record
-	}
-	for q, record := range merged {
-		o.records[q] = record
-	}
-	o.learned = append(o.learned, facts...)
-	return nil
-}
-
-func (o *overlay) finish(ctx context.Context) error {
-	if err := o.ledger.Apply(ctx, o.learned); err != nil {
-		return fmt.Errorf("teach the ledger: %w", err)
-	}
-	return nil
-}
-
-func (o *overlay) kept([]Outcome) []Outcome { return nil }
 
 // decodeAhead decodes events while the first ones are worked on, a few at a time.
 func decodeAhead(texts [][]byte) iter.Seq2[Event, error] {

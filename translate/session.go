@@ -77,7 +77,6 @@ func refused(err error) bool {
 type Session struct {
 	translator Translator
 	ledger     Ledger
-	direct     learner    // the ledger
 	Unresolved Unresolved // set it before the first use
 
 	mu sync.Mutex
@@ -85,7 +84,7 @@ type Session struct {
 
 // NewSession joins a translator and a ledger. The session closes neither.
 func NewSession(t Translator, ledger Ledger) *Session {
-	return &Session{translator: t, ledger: ledger, direct: direct{ledger}}
+	return &Session{translator: t, ledger: ledger}
 }
 
 // Ledger is the one that the session was made with.
@@ -106,7 +105,7 @@ func (s *Session) Translate(ctx context.Context, text []byte) (Result, error) {
 func (s *Session) TranslateEvent(ctx context.Context, event Event) (Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.translate(ctx, event, s.direct)
+	return s.translate(ctx, event, s.ledger)
 }
 
 // translate translates an event and teaches what it taught.
@@ -120,7 +119,7 @@ func (s *Session) translate(ctx context.Context, event Event, ledger learner) (R
 		return Result{}, event.fail(CodeUnresolved, "", fmt.Sprintf("%s is unknown, wanted for %s", m.Name, m.Want))
 	}
 	if len(result.Learned) > 0 {
-		if err := ledger.learn(ctx, result.Learned); err != nil {
+		if err := ledger.Apply(ctx, result.Learned); err != nil {
 			return Result{}, fmt.Errorf("event %s: teach the ledger: %w", shorten(event.ID, 80), err)
 		}
 	}

@@ -71,44 +71,73 @@ func (m model) read(q ledger.Query) []byte {
 	return answer
 }
 
+// draw draws facts and questions about few subjects.
+type draw struct{ *rand.Rand }
+
+func (d draw) subject() ledger.SubjectKey {
+	return ledger.SubjectKey{Kind: "service", Source: "s", ID: strings.Repeat("x", d.IntN(3)) + fmt.Sprint(d.IntN(6))}
+}
+
+func (d draw) stamp() ledger.Stamp {
+	return ledger.Stamp{Time: d.Int64N(40) - 20, ID: fmt.Sprint(d.IntN(3))}
+}
+
+// fact is one in a hundred times one that cannot be applied.
+func (d draw) fact() (f ledger.Fact) {
+	switch k, s := d.subject(), d.stamp(); d.IntN(9) {
+	case 0:
+		f.Query, f.Record = ledger.SubjectQuery(k), (&ledger.Subject{Anchors: []ledger.Anchor{{Type: "EiffelXEvent", First: s.ID, Last: s.ID}}, Opened: s}).Encode()
+	case 1:
+		f.Query, f.Record = ledger.LineQuery(k, k), (&ledger.Head{Entries: uint64(1 + d.IntN(100)), Last: ledger.Entry{Stamp: s, Config: "c"}}).Encode()
+	case 2:
+		f.Query, f.Record = ledger.FirstRunQuery(k, k, s.ID), s.Encode()
+	case 3:
+		f.Query, f.Forget = ledger.EntryQuery(k, k, s), true
+	case 4:
+		f.Query, f.Record = ledger.RunsQuery(k), ledger.Set{s.ID}.Encode()
+	case 5:
+		f.Query, f.Record = ledger.EventQuery(s.ID), []byte{} // nothing is known of it
+		if d.IntN(8) == 0 {
+			f.Record = []byte{0xff} // damaged
+		}
+	case 6:
+		f.Query = ledger.EntriesQuery(k, k, "", 3)
+		if d.IntN(20) > 0 {
+			f.Query, f.Forget = ledger.FirstRunQuery(k, k, s.ID), true
+		}
+	default:
+		f.Query, f.Record = ledger.EntryQuery(k, k, s), (&ledger.Entry{Artifact: strings.Repeat("a", d.IntN(300))}).Encode()
+	}
+	return f
+}
+
+// facts are a few, and now and then more than are searched one by one.
+func (d draw) facts() []ledger.Fact {
+	facts := make([]ledger.Fact, 1+d.IntN(4))
+	if d.IntN(20) == 0 {
+		facts = make([]ledger.Fact, 60)
+	}
+	for i := range facts {
+		facts[i] = d.fact()
+	}
+	return facts
+}
+
+func (d draw) queries() []ledger.Query {
+	k := d.subject()
+	return []ledger.Query{
+		d.fact().Query, ledger.EntriesQuery(k, k, "", ledger.All), ledger.EntriesQuery(k, k, d.stamp().Text(), 2), ledger.FirstRunsQuery(k, k), ledger.SubjectQuery(k),
+		{Kind: ledger.EntryFact, Range: ledger.Range{Limit: 1}},
+	}
+}
+
 // TestMemory holds the ledger in memory against a simpler one: what it reads after any facts, that records which were read stay what
 // they were, and that equal revisions mean equal records.
 func TestMemory(t *testing.T) {
 	ctx := context.Background()
 	for seed := range uint64(40) {
-		chance := rand.New(rand.NewPCG(seed, 1))
+		chance := draw{rand.New(rand.NewPCG(seed, 1))}
 		l, m := ledger.NewMemory(), model{}
-		subject := func() ledger.SubjectKey {
-			return ledger.SubjectKey{Kind: "service", Source: "s", ID: strings.Repeat("x", chance.IntN(3)) + fmt.Sprint(chance.IntN(6))}
-		}
-		stamp := func() ledger.Stamp { return ledger.Stamp{Time: chance.Int64N(40) - 20, ID: fmt.Sprint(chance.IntN(3))} }
-		fact := func() (f ledger.Fact) {
-			switch k, s := subject(), stamp(); chance.IntN(9) {
-			case 0:
-				f.Query, f.Record = ledger.SubjectQuery(k), (&ledger.Subject{Anchors: []ledger.Anchor{{Type: "EiffelXEvent", First: s.ID, Last: s.ID}}, Opened: s}).Encode()
-			case 1:
-				f.Query, f.Record = ledger.LineQuery(k, k), (&ledger.Head{Entries: uint64(1 + chance.IntN(100)), Last: ledger.Entry{Stamp: s, Config: "c"}}).Encode()
-			case 2:
-				f.Query, f.Record = ledger.FirstRunQuery(k, k, s.ID), s.Encode()
-			case 3:
-				f.Query, f.Forget = ledger.EntryQuery(k, k, s), true
-			case 4:
-				f.Query, f.Record = ledger.RunsQuery(k), ledger.Set{s.ID}.Encode()
-			case 5:
-				f.Query, f.Record = ledger.EventQuery(s.ID), []byte{} // nothing is known of it
-				if chance.IntN(8) == 0 {
-					f.Record = []byte{0xff} // damaged
-				}
-			case 6:
-				f.Query = ledger.EntriesQuery(k, k, "", 3)
-				if chance.IntN(20) > 0 {
-					f.Query, f.Forget = ledger.FirstRunQuery(k, k, s.ID), true
-				}
-			default:
-				f.Query, f.Record = ledger.EntryQuery(k, k, s), (&ledger.Entry{Artifact: strings.Repeat("a", chance.IntN(300))}).Encode()
-			}
-			return f
-		}
 		type reading struct {
 			query  ledger.Query
 			record ledger.Record
@@ -116,23 +145,13 @@ func TestMemory(t *testing.T) {
 		}
 		var readings []reading
 		for range 300 {
-			facts := make([]ledger.Fact, 1+chance.IntN(4))
-			if chance.IntN(20) == 0 {
-				facts = make([]ledger.Fact, 60) // more than are searched one by one
-			}
-			for i := range facts {
-				facts[i] = fact()
-			}
+			facts := chance.facts()
 			after, failed := m.apply(facts)
 			if err := l.Apply(ctx, facts); (err != nil) != (failed != nil) {
 				t.Fatalf("seed %d: the error is %v, want %v", seed, err, failed)
 			}
 			m = after
-			k := subject()
-			queries := []ledger.Query{
-				fact().Query, ledger.EntriesQuery(k, k, "", ledger.All), ledger.EntriesQuery(k, k, stamp().Text(), 2), ledger.FirstRunsQuery(k, k), ledger.SubjectQuery(k),
-				{Kind: ledger.EntryFact, Range: ledger.Range{Limit: 1}},
-			}
+			queries := chance.queries()
 			records, err := l.Read(ctx, queries)
 			if err != nil {
 				t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 func TestEveryVerbIsDocumented(t *testing.T) {
@@ -109,7 +110,7 @@ func TestCollector(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	names := func(l factReader) string {
+	names := func(l records.Source) string {
 		records, err := l.Read(ctx, []translate.Query{q})
 		if err != nil {
 			t.Fatal(err)

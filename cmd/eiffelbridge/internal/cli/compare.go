@@ -11,6 +11,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // outcome is what an event became: events, or an error.
@@ -140,7 +141,7 @@ func (c *command) compare(ctx context.Context, flags *translation, old []string,
 		}
 		old = nil
 	}
-	var under factReader = translate.NewMemoryLedger()
+	var under records.Source = translate.NewMemoryLedger()
 	if flags.ledger != "" {
 		store, err := openLedger(flags.ledger, ledger.Options{ReadOnly: true})
 		if err != nil {

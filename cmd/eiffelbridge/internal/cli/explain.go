@@ -15,6 +15,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 func (c *command) explainVerb() *cobra.Command {
@@ -53,7 +54,7 @@ func (c *command) explain(ctx context.Context, flags *translation, colour string
 	if err != nil {
 		return err
 	}
-	var under factReader = translate.NewMemoryLedger()
+	var under records.Source = translate.NewMemoryLedger()
 	if flags.ledger != "" {
 		store, err := openLedger(flags.ledger, ledger.Options{ReadOnly: true})
 		if err != nil {

@@ -22,93 +22,49 @@ const (
 	maxDelay   = 200 * time.Millisecond
 )
 
-// factReader is what a translation needs to know of a ledger.
-type factReader interface {
-	Read(ctx context.Context, queries []translate.Query) ([]translate.Record, error)
-}
+// maxKnown is how many records are kept in memory.
+const maxKnown = 100_000
 
-// collector is a ledger before a ledger: what is learned is known at once and written in batches.
+// collector is a ledger before a ledger: what is learned is known at once and written in batches, while the next events are
+// translated.
 type collector struct {
-	under factReader
 	apply func(ctx context.Context, facts []translate.Fact) error // nil: nothing is ever written
 
 	mu      sync.Mutex
-	known   map[translate.Query]translate.Record // records as they will be
-	index   records.Index                        // of those in known, forgotten ones included
-	version uint64                               // of the last Apply
-	forgot  uint64                               // the revision in which something was last forgotten
-	learned []translate.Fact
+	ahead   *records.Ahead
+	waiting int // facts that are not being written yet
 	timer   *time.Timer
-	err     error // of a write in the background
+	writing chan error // the result of the write in the background; nil if there is none
+	err     error      // of a write
 }
 
 var _ translate.Ledger = (*collector)(nil)
 
-func newCollector(under factReader, apply func(context.Context, []translate.Fact) error) *collector {
-	return &collector{under: under, apply: apply, known: map[translate.Query]translate.Record{}}
+func newCollector(under records.Source, apply func(context.Context, []translate.Fact) error) *collector {
+	return &collector{ahead: records.NewAhead(under), apply: apply}
+}
+
+// collect lies before a ledger and writes to it.
+func collect(ctx context.Context, store translate.Ledger) (*collector, error) {
+	l := newCollector(store, store.Apply)
+	found := errors.New("there is a record")
+	for _, kind := range translate.FactKinds() {
+		switch err := store.Scan(ctx, kind, func(string, []byte) error { return found }); {
+		case errors.Is(err, found):
+			return l, nil
+		case err != nil:
+			return nil, err
+		}
+	}
+	l.ahead.Nothing()
+	return l, nil
 }
 
 // Read implements [translate.Ledger].
 func (l *collector) Read(ctx context.Context, queries []translate.Query) ([]translate.Record, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.read(ctx, queries)
-}
-
-func (l *collector) read(ctx context.Context, queries []translate.Query) ([]translate.Record, error) {
-	out := make([]translate.Record, len(queries))
-	var ask []translate.Query
-	var at []int
-	for i, q := range queries {
-		if q.IsRange() {
-			changes, _ := l.changes(q)
-			ask, at = append(ask, q.Beneath(changes)), append(at, i)
-			continue
-		}
-		if r, ok := l.known[q]; ok {
-			out[i] = r
-			continue
-		}
-		ask, at = append(ask, q), append(at, i)
-	}
-	if len(ask) == 0 {
-		return out, nil
-	}
-	answers, err := l.under.Read(ctx, ask)
-	if err != nil {
-		return nil, err
-	}
-	for i, r := range answers {
-		if q := queries[at[i]]; q.IsRange() {
-			if changes, revision := l.changes(q); len(changes) > 0 {
-				if r.Bytes, err = records.Over(q, r.Bytes, changes); err != nil {
-					return nil, fmt.Errorf("%s %s: %w", q.Kind, q.Key, err)
-				}
-				if r.Revision = revision; r.Bytes == nil {
-					r.Revision = 0
-				}
-			}
-		}
-		out[at[i]] = r
-	}
-	return out, nil
-}
-
-// unwritten marks the revision of what is not in the store yet.
-const unwritten = 1 << 63
-
-// changes are the records of a range that are known here, each in the place of what the store has, and their last revision.
-func (l *collector) changes(q translate.Query) (facts []translate.Fact, revision uint64) {
-	for key := range l.index.Keys(translate.Query{Kind: q.Kind, Key: q.Key, Range: translate.Range{Limit: records.All}}) {
-		child := translate.Query{Kind: q.Kind, Key: key}
-		r := l.known[child]
-		facts = append(facts, translate.Fact{Query: child, Forget: true})
-		if r.Bytes != nil {
-			facts = append(facts, translate.Fact{Query: child, Record: r.Bytes})
-		}
-		revision = max(revision, r.Revision, l.forgot)
-	}
-	return facts, revision
+	return l.ahead.Read(ctx, queries)
 }
 
 // Apply implements [translate.Ledger].
@@ -118,74 +74,62 @@ func (l *collector) Apply(ctx context.Context, facts []translate.Fact) error {
 	if l.err != nil {
 		return l.err
 	}
-	queries := make([]translate.Query, len(facts))
-	for i, f := range facts {
-		queries[i] = f.Query
-	}
-	answers, err := l.read(ctx, queries)
-	if err != nil {
+	if err := l.ahead.Apply(ctx, facts); err != nil || l.apply == nil {
 		return err
 	}
-	merged := make(map[translate.Query][]byte, len(facts))
-	for i, f := range facts {
-		if f.Forget {
-			merged[f.Query] = nil
-			continue
-		}
-		old, ok := merged[f.Query]
-		if !ok {
-			old = answers[i].Bytes
-		}
-		record, err := translate.Merge(f.Query.Kind, old, f.Record)
-		if err != nil {
-			return fmt.Errorf("%s %s: %w", f.Query.Kind, f.Query.Key, err)
-		}
-		merged[f.Query] = record
-	}
-	l.version++
-	for q, record := range merged {
-		r := translate.Record{Bytes: record, Revision: unwritten | l.version}
-		if record == nil {
-			r.Revision, l.forgot = 0, unwritten|l.version
-		}
-		l.known[q] = r
-		l.index.Add(q)
-	}
-	if l.apply == nil {
-		return nil
-	}
-	l.learned = append(l.learned, facts...)
-	if len(l.learned) >= maxWaiting {
-		return l.write(ctx)
+	if l.waiting += len(facts); l.waiting >= maxWaiting {
+		return l.write()
 	}
 	if l.timer == nil {
 		l.timer = time.AfterFunc(maxDelay, func() {
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			if l.timer != nil && l.err == nil {
-				l.err = l.write(context.Background())
-			}
+			_ = l.write() // the next Apply tells
 		})
 	}
 	return nil
 }
 
-// write makes what was learned durable. The caller holds the lock.
-func (l *collector) write(ctx context.Context) error {
+// write begins to make what was learned durable, when the write before has ended. The caller holds the lock.
+func (l *collector) write() error {
 	if l.timer != nil {
 		l.timer.Stop()
 		l.timer = nil
 	}
-	if len(l.learned) == 0 {
+	l.wait()
+	if l.waiting = 0; l.err != nil {
+		return l.err
+	}
+	if l.ahead.Len() > maxKnown {
+		// The ledger is asked again for what it has: all of that is written first.
+		if l.err = l.durable(l.ahead.Take()); l.err == nil {
+			l.ahead.Clear()
+		}
+		return l.err
+	}
+	if facts := l.ahead.Take(); len(facts) > 0 {
+		l.writing = make(chan error, 1)
+		go func() { l.writing <- l.durable(facts) }()
+	}
+	return nil
+}
+
+func (l *collector) durable(facts []translate.Fact) error {
+	if len(facts) == 0 {
 		return nil
 	}
-	if err := l.apply(ctx, l.learned); err != nil {
+	if err := l.apply(context.Background(), facts); err != nil {
 		return fmt.Errorf("write the ledger: %w", err)
 	}
-	l.learned = nil
-	clear(l.known) // the store knows it now
-	l.index = records.Index{}
 	return nil
+}
+
+// wait waits for the write in the background. The caller holds the lock.
+func (l *collector) wait() {
+	if l.writing != nil {
+		l.err = errors.Join(l.err, <-l.writing)
+		l.writing = nil
+	}
 }
 
 // Scan implements [translate.Ledger]. Nothing here needs it.
@@ -197,13 +141,11 @@ func (l *collector) Scan(context.Context, translate.FactKind, func(string, []byt
 func (l *collector) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.err != nil {
-		return l.err
-	}
 	if l.apply == nil {
 		return nil
 	}
-	l.err = l.write(context.Background())
+	_ = l.write() // what it says is in err
+	l.wait()
 	return l.err
 }
 

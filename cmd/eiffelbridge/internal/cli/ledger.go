@@ -259,7 +259,10 @@ func (c *command) backfill(ctx context.Context, path string, overlays, files []s
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	facts := newCollector(store, store.Apply)
+	facts, err := collect(ctx, store)
+	if err != nil {
+		return err
+	}
 	session := translate.NewSession(engine, facts)
 	var cdevents, eiffel, failed, unread int
 	progress := c.progress()

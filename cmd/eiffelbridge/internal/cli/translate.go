@@ -135,7 +135,11 @@ func (t *translation) session(ctx context.Context, c *command) (s *translate.Ses
 			closePlugins()
 			return nil, nil, err
 		}
-		collector := newCollector(store, store.Apply)
+		collector, err := collect(ctx, store)
+		if err != nil {
+			closePlugins()
+			return nil, nil, errors.Join(err, store.Close())
+		}
 		facts = collector
 		close = func() error { closePlugins(); return errors.Join(collector.Close(), store.Close()) }
 	}
