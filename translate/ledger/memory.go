@@ -6,13 +6,15 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/table"
 )
 
 // Memory is a [Ledger] in memory: for one run, for tests, and for programs that keep no history. It forgets nothing but what
 // it is told to, so that it grows with every event.
 type Memory struct {
 	mu       sync.RWMutex
-	table    table
+	table    table.Table
 	lines    map[lineKey]*line   // of the kinds that are asked for by ranges
 	revision uint64              // of the last Apply
 	forgot   map[FactKind]uint64 // when a kind's records were last forgotten
@@ -23,7 +25,7 @@ var _ Ledger = (*Memory)(nil)
 
 // NewMemory returns an empty ledger.
 func NewMemory() *Memory {
-	return &Memory{table: newTable(), lines: map[lineKey]*line{}, forgot: map[FactKind]uint64{}}
+	return &Memory{table: table.New(), lines: map[lineKey]*line{}, forgot: map[FactKind]uint64{}}
 }
 
 // lineKey is what the records of a range have in common: key is that of each without its last part.
@@ -44,7 +46,7 @@ func (l *Memory) Read(ctx context.Context, queries []Query) ([]Record, error) {
 		q := &queries[i]
 		if q.IsRange() {
 			out[i] = l.readRange(q)
-		} else if at := l.table.find(l.table.hash(q.Kind, q.Key), q.Kind, q.Key); at >= 0 {
+		} else if at := l.table.Find(l.table.Hash(byte(q.Kind), q.Key), byte(q.Kind), q.Key); at >= 0 {
 			out[i] = l.record(at)
 		}
 	}
@@ -52,11 +54,9 @@ func (l *Memory) Read(ctx context.Context, queries []Query) ([]Record, error) {
 }
 
 func (l *Memory) record(at int32) Record {
-	e := l.table.entry(at)
-	return Record{l.table.texts.get(e.record), e.revision}
+	record, revision := l.table.Record(at)
+	return Record{record, revision}
 }
-
-func (l *Memory) key(at int32) []byte { return l.table.texts.get(l.table.entry(at).key) }
 
 func (l *Memory) readRange(q *Query) (r Record) {
 	line := l.lines[lineKey{q.Kind, q.Key[:max(0, len(q.Key)-1)]}]
@@ -68,7 +68,7 @@ func (l *Memory) readRange(q *Query) (r Record) {
 	for n := 0; at > 0 && n < q.Range.Limit; n++ {
 		at--
 		record := l.record(line.at[at])
-		r.Bytes = AppendRecord(r.Bytes, q.Name(string(l.key(line.at[at]))), record.Bytes)
+		r.Bytes = AppendRecord(r.Bytes, q.Name(string(l.table.Key(line.at[at]))), record.Bytes)
 		r.Revision = max(r.Revision, record.Revision, l.forgot[q.Kind])
 	}
 	return r
@@ -76,10 +76,10 @@ func (l *Memory) readRange(q *Query) (r Record) {
 
 // search finds the place of a key in a line, which mostly is its end.
 func (l *Memory) search(line *line, key string) (at int, found bool) {
-	if n := len(line.at); n > 0 && string(l.key(line.at[n-1])) < key {
+	if n := len(line.at); n > 0 && string(l.table.Key(line.at[n-1])) < key {
 		return n, false
 	}
-	return slices.BinarySearchFunc(line.at, key, func(at int32, key string) int { return strings.Compare(string(l.key(at)), key) })
+	return slices.BinarySearchFunc(line.at, key, func(at int32, key string) int { return strings.Compare(string(l.table.Key(at)), key) })
 }
 
 // Apply implements [Ledger].
@@ -140,7 +140,7 @@ func (l *Memory) change(f *Fact, index map[Query]int) error {
 
 // changeOf is the change of a key, which may be new.
 func (l *Memory) changeOf(q *Query, index map[Query]int) *change {
-	hash := l.table.hash(q.Kind, q.Key)
+	hash := l.table.Hash(byte(q.Kind), q.Key)
 	if index == nil {
 		for i := range l.changes {
 			if c := &l.changes[i]; c.hash == hash && c.query.Kind == q.Kind && c.query.Key == q.Key {
@@ -152,7 +152,7 @@ func (l *Memory) changeOf(q *Query, index map[Query]int) *change {
 	} else {
 		index[*q] = len(l.changes)
 	}
-	c := change{q, hash, l.table.find(hash, q.Kind, q.Key), nil}
+	c := change{q, hash, l.table.Find(hash, byte(q.Kind), q.Key), nil}
 	if c.at >= 0 {
 		c.record = l.record(c.at).Bytes
 	}
@@ -164,7 +164,7 @@ func (l *Memory) put(c *change) {
 	switch {
 	case c.at < 0 && c.record == nil:
 	case c.at < 0:
-		at := l.table.add(c.hash, l.revision, c.query.Kind, c.query.Key, c.record)
+		at := l.table.Add(c.hash, l.revision, byte(c.query.Kind), c.query.Key, c.record)
 		if key, ranged := lineOf(c.query); ranged {
 			l.addToLine(key, at, c.query.Key)
 		}
@@ -172,10 +172,10 @@ func (l *Memory) put(c *change) {
 		if key, ranged := lineOf(c.query); ranged {
 			l.removeFromLine(key, c.query.Key)
 		}
-		l.table.remove(c.at)
+		l.table.Remove(c.at)
 		l.forgot[c.query.Kind] = l.revision
 	case string(l.record(c.at).Bytes) != string(c.record):
-		l.table.set(c.at, l.revision, c.record)
+		l.table.Set(c.at, l.revision, c.record)
 	}
 }
 
@@ -215,11 +215,9 @@ func (l *Memory) Scan(ctx context.Context, kind FactKind, f func(key string, rec
 	}
 	var all []member
 	l.mu.RLock()
-	for at := range l.table.count {
-		if l.table.entry(at).kind == kind {
-			all = append(all, member{string(l.key(at)), l.record(at).Bytes})
-		}
-	}
+	l.table.Entries(byte(kind), func(at int32) {
+		all = append(all, member{string(l.table.Key(at)), l.record(at).Bytes})
+	})
 	l.mu.RUnlock()
 	slices.SortFunc(all, func(a, b member) int { return strings.Compare(a.key, b.key) })
 	for _, m := range all {

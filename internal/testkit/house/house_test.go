@@ -112,6 +112,7 @@ var rules = map[string]rule{
 	"internal/arena":       {not: except(pure, "unsafe"), never: impure},
 	"internal/jsondoc":     {not: except(pure, "unsafe"), never: impure},
 	"internal/schema":      {not: except(pure, "embed", "unsafe"), never: impure},
+	"internal/table":       {not: except(pure, "hash/maphash"), never: impure},
 	"internal/uuid":        {not: pure, never: impure},
 	"internal/schema/...":  {},
 	"internal/strictyaml":  {not: except(pure, "log/slog"), never: except(impure, "log", "log/slog")},

@@ -1,13 +1,14 @@
-package ledger
+// Package table keeps records by key in memory that the garbage collector need not look into, however many there are.
+package table
 
 import (
 	"hash/maphash"
 	"math/bits"
 )
 
-// table has the records of a [Memory] by kind and key. It consists of lists without pointers, so that the garbage collector has
-// nothing to look at, however many records there are. It is not safe for concurrent use.
-type table struct {
+// Table has records by kind and key, each with a revision. It consists of lists without pointers. Its hashes have a seed of their own,
+// so that no sender can choose keys that are slow to find; nothing that it gives depends on the seed. It is not safe for concurrent use.
+type Table struct {
 	seed  maphash.Seed
 	slots []slot  // of a hash table with linear probing; a power of two
 	pages []*page // the entries, in no order, so that none moves when there are more
@@ -18,7 +19,7 @@ type table struct {
 
 type page [256]entry
 
-func (t *table) entry(at int32) *entry { return &t.pages[at/256][at%256] }
+func (t *Table) entry(at int32) *entry { return &t.pages[at/256][at%256] }
 
 // slot says where an entry stands. The zero slot is free.
 type slot struct {
@@ -32,17 +33,19 @@ type entry struct {
 	revision uint64
 	key      text
 	record   text
-	kind     FactKind
+	kind     byte // 0: it is not used
 }
 
-func newTable() table { return table{seed: maphash.MakeSeed(), slots: make([]slot, 16)} }
+// New is an empty table.
+func New() Table { return Table{seed: maphash.MakeSeed(), slots: make([]slot, 16)} }
 
-func (t *table) hash(kind FactKind, key string) uint64 {
+// Hash is what the other methods want for a key.
+func (t *Table) Hash(kind byte, key string) uint64 {
 	return maphash.String(t.seed, key) ^ uint64(kind)*0x9e3779b97f4a7c15 // a number whose bits are mixed
 }
 
-// find gives the entry of a key, -1 if there is none.
-func (t *table) find(hash uint64, kind FactKind, key string) int32 {
+// Find gives the number of the entry of a key, -1 if there is none. It stays the same as long as the entry is there.
+func (t *Table) Find(hash uint64, kind byte, key string) int32 {
 	for i := t.home(hash); t.slots[i].at != 0; i = t.after(i) {
 		if s := t.slots[i]; s.hash == uint32(hash>>32) {
 			e := t.entry(s.at - 1)
@@ -54,13 +57,31 @@ func (t *table) find(hash uint64, kind FactKind, key string) int32 {
 	return -1
 }
 
+// Key is the key of an entry. It must not be changed.
+func (t *Table) Key(at int32) []byte { return t.texts.get(t.entry(at).key) }
+
+// Record is the record of an entry, never nil, and its revision. It must not be changed and may be retained.
+func (t *Table) Record(at int32) ([]byte, uint64) {
+	e := t.entry(at)
+	return t.texts.get(e.record), e.revision
+}
+
+// Entries calls f with the number of each entry of a kind, in no order.
+func (t *Table) Entries(kind byte, f func(at int32)) {
+	for at := range t.count {
+		if t.entry(at).kind == kind {
+			f(at)
+		}
+	}
+}
+
 // home is the slot where an entry stands if it is free.
-func (t *table) home(hash uint64) int { return int(hash) & (len(t.slots) - 1) }
+func (t *Table) home(hash uint64) int { return int(hash) & (len(t.slots) - 1) }
 
-func (t *table) after(i int) int { return (i + 1) & (len(t.slots) - 1) }
+func (t *Table) after(i int) int { return (i + 1) & (len(t.slots) - 1) }
 
-// add adds a record under a key that there is none of, with texts of its own.
-func (t *table) add(hash, revision uint64, kind FactKind, key string, record []byte) int32 {
+// Add adds a record under a key that there is none of, with texts of its own. A kind is not 0.
+func (t *Table) Add(hash, revision uint64, kind byte, key string, record []byte) int32 {
 	if 4*(int(t.count)-len(t.free)+1) > 3*len(t.slots) {
 		t.grow()
 	}
@@ -79,7 +100,7 @@ func (t *table) add(hash, revision uint64, kind FactKind, key string, record []b
 }
 
 // place writes the slot of an entry.
-func (t *table) place(hash uint64, at int32) {
+func (t *Table) place(hash uint64, at int32) {
 	i := t.home(hash)
 	for t.slots[i].at != 0 {
 		i = t.after(i)
@@ -87,7 +108,7 @@ func (t *table) place(hash uint64, at int32) {
 	t.slots[i] = slot{uint32(hash >> 32), at + 1}
 }
 
-func (t *table) grow() {
+func (t *Table) grow() {
 	t.slots = make([]slot, 2*len(t.slots))
 	for at := range t.count {
 		if e := t.entry(at); e.kind != 0 {
@@ -96,16 +117,16 @@ func (t *table) grow() {
 	}
 }
 
-// set gives an entry another record.
-func (t *table) set(at int32, revision uint64, record []byte) {
+// Set gives an entry another record.
+func (t *Table) Set(at int32, revision uint64, record []byte) {
 	e := t.entry(at)
 	t.texts.drop(e.record)
 	e.record, e.revision = t.texts.putBytes(record), revision
 	t.tidy()
 }
 
-// remove takes an entry out. The slots behind it move up as far as they may, so that no search ends too early.
-func (t *table) remove(at int32) {
+// Remove takes an entry out. The slots behind it move up as far as they may, so that no search ends too early.
+func (t *Table) Remove(at int32) {
 	e := t.entry(at)
 	gap := t.home(e.hash)
 	for t.slots[gap].at != at+1 {
@@ -126,7 +147,7 @@ func (t *table) remove(at int32) {
 }
 
 // tidy copies the texts that are in use to new memory when most are not. Records that somebody has read stay what they are.
-func (t *table) tidy() {
+func (t *Table) tidy() {
 	if t.texts.unused < largestChunk || 2*t.texts.unused < t.texts.size {
 		return
 	}
