@@ -60,20 +60,21 @@ func (e *SyntaxError) Error() string {
 
 // node is one value; its members or elements are the nodes that follow it, each linked to the next by its index.
 type node struct {
-	keyStart, keyEnd int32 // of the member name with its quotes; both are the number of an element of an array
-	start, end       int32
-	next             int32 // the following sibling; 0 for the last
-	parent           int32
-	kind             Kind
-	escapes          escapes
+	key        int32 // where a member's name begins, with its quotes; it ends before the colon. Of an element, its number.
+	start, end int32
+	next       int32 // the following sibling; 0 for the last
+	parent     int32
+	kind       Kind
+	marks      marks
 }
 
-// escapes tells what of a value may have escapes to resolve.
-type escapes byte
+// marks tell whether a value has a name, and what of it may have escapes to resolve.
+type marks byte
 
 const (
-	inName escapes = 1 << iota
-	inText
+	named marks = 1 << iota
+	nameEscapes
+	textEscapes
 )
 
 // Document is a parsed value. It is immutable: any number of goroutines may read it at once.
@@ -120,8 +121,8 @@ func (v Value) Document() *Document {
 		moved.apply(&out.nodes[i])
 	}
 	root := &out.nodes[0]
-	root.keyStart, root.keyEnd, root.next, root.parent = 0, 0, 0, -1
-	root.escapes &= inText
+	root.key, root.next, root.parent = 0, 0, -1
+	root.marks &= textEscapes
 	return out
 }
 
@@ -129,9 +130,8 @@ func (v Value) Document() *Document {
 type nodesMoved struct{ text, index int32 }
 
 func (m nodesMoved) apply(n *node) {
-	if n.keyStart != n.keyEnd {
-		n.keyStart += m.text
-		n.keyEnd += m.text
+	if n.marks&named != 0 {
+		n.key += m.text
 	}
 	n.start += m.text
 	n.end += m.text
@@ -179,7 +179,7 @@ func (v Value) Key() string {
 		return ""
 	}
 	n := &v.d.nodes[v.i]
-	if n.keyStart == n.keyEnd {
+	if n.marks&named == 0 {
 		return ""
 	}
 	return n.name(v.d.buf)
@@ -190,10 +190,10 @@ func (v Value) Get(name string) Value {
 	if v.Kind() != Object {
 		return Value{}
 	}
-	for c := v.first(); c.d != nil; c = c.nextSibling() {
-		n := &v.d.nodes[c.i]
-		if n.name(v.d.buf) == name {
-			return c
+	d := v.d
+	for i := v.first().i; i != 0; i = d.nodes[i].next {
+		if d.nodes[i].is(d.buf, name) {
+			return Value{d, i}
 		}
 	}
 	return Value{}
@@ -278,16 +278,27 @@ func (v Value) Str() string {
 	}
 	n := &v.d.nodes[v.i]
 	raw := v.d.buf[n.start:n.end]
-	if n.escapes&inText != 0 {
+	if n.marks&textEscapes != 0 {
 		return unquote(raw)
 	}
 	return unsafe.String(unsafe.SliceData(raw[1:]), len(raw)-2)
 }
 
+// rawName is a member's name as it is written, with its quotes.
+func (n *node) rawName(buf []byte) []byte { return buf[n.key : n.start-1] }
+
+// is tells whether a member has a name.
+func (n *node) is(buf []byte, name string) bool {
+	if n.marks&nameEscapes != 0 {
+		return n.name(buf) == name
+	}
+	return string(buf[n.key+1:n.start-2]) == name
+}
+
 // name is a member's name.
 func (n *node) name(buf []byte) string {
-	raw := buf[n.keyStart:n.keyEnd]
-	if n.escapes&inName != 0 {
+	raw := n.rawName(buf)
+	if n.marks&nameEscapes != 0 {
 		return unquote(raw)
 	}
 	return unsafe.String(unsafe.SliceData(raw[1:]), len(raw)-2)
@@ -306,7 +317,7 @@ func (v Value) AppendPointer(dst []byte) []byte {
 	if parent.Kind() != Array {
 		return append(dst, EscapePointer(v.Key())...)
 	}
-	return strconv.AppendInt(dst, int64(v.d.nodes[v.i].keyStart), 10)
+	return strconv.AppendInt(dst, int64(v.d.nodes[v.i].key), 10)
 }
 
 // EscapePointer writes a member name as a token of a JSON pointer.
@@ -367,9 +378,8 @@ func AppendWithout(dst []byte, v Value, drop func(Value) bool) []byte {
 		}
 		any = true
 		n := &v.d.nodes[c.i]
-		if n.keyStart != n.keyEnd {
-			dst = append(dst, v.d.buf[n.keyStart:n.keyEnd]...)
-			dst = append(dst, ':')
+		if n.marks&named != 0 {
+			dst = append(dst, v.d.buf[n.key:n.start]...)
 		}
 		dst = append(dst, c.Raw()...)
 	}

@@ -305,3 +305,42 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// FuzzMemberNames holds the search for duplicate names to a map. The input is the names, one a line; those whose bit is set in
+// escaped are written with an escape.
+func FuzzMemberNames(f *testing.F) {
+	f.Add("a\nb\na", uint64(0))
+	f.Add("a\nb\na", uint64(1))
+	f.Add("aXb\naYb\nba\nab\n\n", uint64(2))
+	f.Add("id\ntype\nsource\ntime\nlinkType\nlinkKind\nlinkKind", uint64(0))
+	f.Add(strings.Repeat("a\n", 40), uint64(0))
+	f.Add("0\n1\n2\n3\n4\n5\n6\n7\n8\n9\na\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\nl\nm\nn\no\np\nq\nr\ns\nt\nu\nv\nw\nx\ny\nz\nd", uint64(1)<<13)
+	f.Fuzz(func(t *testing.T, names string, escaped uint64) {
+		var text strings.Builder
+		seen := map[string]bool{}
+		duplicate := ""
+		for i, name := range strings.Split(names, "\n") {
+			if len(name) > 20 || strings.Trim(name, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") != "" {
+				t.Skip()
+			}
+			quoted := `"` + name + `"`
+			if name != "" && escaped>>(i%64)&1 != 0 {
+				quoted = fmt.Sprintf(`"\u%04x%s"`, name[0], name[1:])
+			}
+			if seen[name] && duplicate == "" {
+				duplicate = quoted
+			}
+			seen[name] = true
+			fmt.Fprintf(&text, ", %s :%d", quoted, i)
+		}
+		d, err := jsondoc.Parse([]byte("{" + text.String()[1:] + "}"))
+		switch {
+		case duplicate != "" && (err == nil || !strings.HasSuffix(err.Error(), "duplicate member name "+duplicate)):
+			t.Errorf("%s: %v, but %s is twice in it", text.String(), err, duplicate)
+		case duplicate == "" && err != nil:
+			t.Errorf("%s: %v", text.String(), err)
+		case duplicate == "" && d.Root().Len() != len(seen):
+			t.Errorf("%s has %d members, want %d", text.String(), d.Root().Len(), len(seen))
+		}
+	})
+}

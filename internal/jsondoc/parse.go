@@ -2,19 +2,25 @@ package jsondoc
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"strconv"
 	"unicode/utf8"
 )
 
 // Parse reads exactly one value. The document does not retain text. Errors are of type *[SyntaxError].
 //
-// The scanner is the project's own, since it takes two thirds of the time of jsontext, from whose tokens the same document
-// could be made; docs/decisions/0001-json-scanner.md has the figures. Fuzz tests hold it to jsontext.
+// The scanner is the project's own, since it takes half the time of jsontext, from whose tokens the same document could be
+// made; docs/decisions/0001-json-scanner.md has the figures. Fuzz tests hold it to jsontext.
 func Parse(text []byte) (*Document, error) {
-	p := parser{text: text, buf: bytes.Clone(text), nodes: make([]node, 0, capacity(text)), open: -1, last: -1}
-	if err := p.document(); err != nil {
+	p := parser{text: text, buf: bytes.Clone(text), nodes: make([]node, 0, capacity(text)), open: -1}
+	at, err := p.value(p.space(0), 0, 0)
+	if err != nil {
 		return nil, err
+	}
+	if at = p.space(at); at < len(text) {
+		return nil, p.fail(at, "more text after the value")
 	}
 	p.copy(len(text))
 	end := len(text) - p.gone
@@ -34,27 +40,20 @@ type parser struct {
 	text  []byte
 	buf   []byte
 	nodes []node
-	depth int
 
 	gone int // bytes of white space before the run
 	run  int // where the run begins: text[run:] stands, or will stand, at buf[run-gone:]
 
-	open int32           // the innermost open container, -1 for none
-	last int32           // the value before within it, -1 for none
-	deep int             // open containers
-	many map[int32]names // the names of objects with many members, by the object
+	depth int // the most containers that were open at once
+	deep  int // open containers
 
-	escapes bool // a name has an escape
-
-	// For errors: whether a member, from its name on, or an element is being read, and that name as it is written.
-	inside bool
-	name   []byte
+	// For errors: the innermost open container, -1 for none; whether a member, from its name on, or an element is being
+	// read in it; and where that name is in the text, or the number of that element.
+	open             int32
+	inside           bool
+	nameFrom, nameTo int
+	element          int
 }
-
-// names are the member names of one object, for those that have too many to compare one by one.
-type names map[string]struct{}
-
-const manyMembers = 24
 
 func (p *parser) fail(at int, format string, args ...any) error {
 	return &SyntaxError{Offset: int64(at), Pointer: p.pointer(at), Rule: fmt.Sprintf(format, args...)}
@@ -73,13 +72,9 @@ func (p *parser) pointer(at int) string {
 	case !p.inside:
 		return pointer
 	case container.Kind() == Object:
-		return pointer + "/" + EscapePointer(unquote(p.name))
+		return pointer + "/" + EscapePointer(unquote(p.text[p.nameFrom:p.nameTo]))
 	}
-	n := 0
-	for range container.Children() {
-		n++
-	}
-	return pointer + "/" + strconv.Itoa(n)
+	return pointer + "/" + strconv.Itoa(p.element)
 }
 
 // unexpected is the error of a character that cannot stand where it does, or of the end of the text.
@@ -133,178 +128,192 @@ func (p *parser) at(i int) byte {
 	return 0
 }
 
-// document reads the value, without recursion, and what follows it.
-func (p *parser) document() error {
-	at := p.space(0)
-	var key node // has the name of the next value
-	for {
-		n := node{keyStart: key.keyStart, keyEnd: key.keyEnd, start: int32(at - p.gone), parent: p.open, escapes: key.escapes}
-		var err error
-		switch c := p.at(at); c {
-		case '{', '[':
-			if p.deep++; p.deep > Limit {
-				return p.fail(at, "nested deeper than %d levels", MaxDepth)
-			}
-			p.depth = max(p.depth, p.deep)
-			n.kind = Object
-			if c == '[' {
-				n.kind = Array
-			}
-			at++
-		case '"':
-			n.kind = String
-			var escaped bool
-			if at, escaped, err = p.str(at); escaped {
-				n.escapes |= inText
-			}
-		case 't':
-			n.kind = Bool
-			at, err = p.literal(at, "true")
-		case 'f':
-			n.kind = Bool
-			at, err = p.literal(at, "false")
-		case 'n':
-			n.kind = Null
-			at, err = p.literal(at, "null")
-		case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-			n.kind = Number
-			at, err = p.number(at)
-		default:
-			err = p.unexpected(at)
+// value reads a value and gives the offset after it. The key is where its name begins, if it is named, or its number.
+func (p *parser) value(at int, key int32, m marks) (end int, err error) {
+	kind := Number
+	switch c := p.at(at); c {
+	case '"':
+		kind = String
+		var escaped bool
+		if end, escaped, err = p.str(at); escaped {
+			m |= textEscapes
 		}
-		if err != nil {
-			return err
-		}
-		n.end = int32(at - p.gone)
-		index := int32(len(p.nodes))
-		if p.last >= 0 {
-			p.nodes[p.last].next = index
-		}
-		p.nodes = append(p.nodes, n)
-		p.last, p.inside = index, false
-		if n.kind >= Array {
-			p.open, p.last = index, -1
-		}
-		if at, err = p.ends(at); err != nil {
-			return err
-		}
-		if p.open < 0 {
-			if at < len(p.text) {
-				return p.fail(at, "more text after the value")
-			}
-			return nil
-		}
-		switch key = (node{}); {
-		case p.nodes[p.open].kind == Object:
-			if at, key, err = p.member(at); err != nil {
-				return err
-			}
-		case p.last >= 0:
-			number := p.nodes[p.last].keyStart + 1
-			key.keyStart, key.keyEnd = number, number
-		}
-		p.inside = true
+	case '{', '[':
+		return p.container(at, key, m)
+	case 't':
+		kind = Bool
+		end, err = p.literal(at, "true")
+	case 'f':
+		kind = Bool
+		end, err = p.literal(at, "false")
+	case 'n':
+		kind = Null
+		end, err = p.literal(at, "null")
+	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+		end, err = p.number(at)
+	default:
+		err = p.unexpected(at)
 	}
+	if err != nil {
+		return 0, err
+	}
+	n := p.add()
+	n.key, n.start, n.end, n.parent, n.kind, n.marks = key, int32(at-p.gone), int32(end-p.gone), p.open, kind, m
+	return end, nil
 }
 
-// ends reads the ends of containers, and the comma before one more value.
-func (p *parser) ends(at int) (int, error) {
-	for {
-		at = p.space(at)
-		if p.open < 0 {
-			return at, nil
-		}
-		container := &p.nodes[p.open]
-		closing := byte(']')
-		if container.kind == Object {
-			closing = '}'
-		}
-		c := p.at(at)
-		if c == closing {
-			at++
-			container.end = int32(at - p.gone)
-			if p.many != nil {
-				delete(p.many, p.open)
-			}
-			p.last, p.open = p.open, container.parent
-			p.deep--
-			continue
-		}
-		if p.last >= 0 {
-			if c != ',' {
-				return 0, p.unexpected(at)
-			}
-			at = p.space(at + 1)
-			c = p.at(at)
-		}
-		if c == ']' || at >= len(p.text) {
+// add makes a node that its caller fills in. To write it in its place is cheaper than to copy it there.
+func (p *parser) add() *node {
+	p.nodes = append(p.nodes, node{})
+	return &p.nodes[len(p.nodes)-1]
+}
+
+// container reads an object or an array.
+func (p *parser) container(at int, key int32, m marks) (end int, err error) {
+	if p.deep++; p.deep > Limit {
+		return 0, p.fail(at, "nested deeper than %d levels", MaxDepth)
+	}
+	p.depth = max(p.depth, p.deep)
+	index, outer := int32(len(p.nodes)), p.open
+	n := p.add()
+	n.key, n.start, n.parent, n.marks = key, int32(at-p.gone), outer, m
+	p.open, p.inside = index, false
+	if p.text[at] == '{' {
+		n.kind = Object
+		end, err = p.object(at + 1)
+	} else {
+		n.kind = Array
+		end, err = p.array(at + 1)
+	}
+	if err != nil {
+		return 0, err
+	}
+	p.nodes[index].end = int32(end - p.gone)
+	p.open, p.inside = outer, false
+	p.deep--
+	return end, nil
+}
+
+// array reads elements and the bracket after them.
+func (p *parser) array(at int) (int, error) {
+	if at = p.space(at); p.at(at) == ']' {
+		return at + 1, nil
+	}
+	var err error
+	for i, last := 0, int32(-1); ; i++ {
+		if at >= len(p.text) || p.text[at] == ']' {
 			return 0, p.unexpected(at)
 		}
-		return at, nil
-	}
-}
-
-// member reads a name and its colon. Of the result, only the name counts.
-func (p *parser) member(start int) (at int, n node, err error) {
-	if p.at(start) != '"' {
-		return 0, n, p.unexpected(start)
-	}
-	at, escaped, err := p.str(start)
-	if err != nil {
-		return 0, n, err
-	}
-	n.keyStart, n.keyEnd = int32(start-p.gone), int32(at-p.gone)
-	if escaped {
-		n.escapes = inName
-	}
-	p.copy(at) // unique reads the names before
-	p.inside, p.name, p.escapes = true, p.text[start:at], p.escapes || escaped
-	if !p.unique(p.name, escaped) {
-		return 0, n, p.fail(start, "duplicate member name %s", p.name)
-	}
-	if at = p.space(at); p.at(at) != ':' {
-		return 0, n, p.unexpected(at)
-	}
-	return p.space(at + 1), n, nil
-}
-
-// unique tells whether the innermost object has no member of a name yet.
-func (p *parser) unique(name []byte, escaped bool) bool {
-	if p.last < 0 {
-		return true
-	}
-	if seen := p.many[p.open]; seen != nil {
-		text := unquote(name)
-		_, twice := seen[text]
-		seen[text] = struct{}{}
-		return !twice
-	}
-	count := 0
-	for i := p.open + 1; i != 0; i = p.nodes[i].next {
-		m := &p.nodes[i]
-		if int(m.keyEnd-m.keyStart) == len(name) && string(p.buf[m.keyStart:m.keyEnd]) == string(name) {
-			return false
+		p.inside, p.element = true, i
+		index := int32(len(p.nodes))
+		if at, err = p.value(at, int32(i), 0); err != nil {
+			return 0, err
 		}
-		if p.escapes { // the same name may be written in several ways
-			other := p.buf[m.keyStart:m.keyEnd]
-			if (escaped || bytes.IndexByte(other, '\\') >= 0) && unquote(other) == unquote(name) {
-				return false
+		if last >= 0 {
+			p.nodes[last].next = index
+		}
+		last, p.inside = index, false
+		switch at = p.space(at); p.at(at) {
+		case ']':
+			return at + 1, nil
+		case ',':
+			at = p.space(at + 1)
+		default:
+			return 0, p.unexpected(at)
+		}
+	}
+}
+
+// object reads members and the brace after them.
+func (p *parser) object(at int) (int, error) {
+	if at = p.space(at); p.at(at) == '}' {
+		return at + 1, nil
+	}
+	var seen members
+	for last := int32(-1); ; {
+		if p.at(at) != '"' {
+			return 0, p.unexpected(at)
+		}
+		end, escaped, err := p.str(at)
+		if err != nil {
+			return 0, err
+		}
+		key, m := int32(at-p.gone), named
+		if escaped {
+			m |= nameEscapes
+		}
+		p.inside, p.nameFrom, p.nameTo = true, at, end
+		if seen.again(p, p.text[at:end], escaped) {
+			return 0, p.fail(at, "duplicate member name %s", p.text[at:end])
+		}
+		if at = p.space(end); p.at(at) != ':' {
+			return 0, p.unexpected(at)
+		}
+		index := int32(len(p.nodes))
+		if at, err = p.value(p.space(at+1), key, m); err != nil {
+			return 0, err
+		}
+		if last >= 0 {
+			p.nodes[last].next = index
+		}
+		last, p.inside = index, false
+		switch at = p.space(at); p.at(at) {
+		case '}':
+			return at + 1, nil
+		case ',':
+			at = p.space(at + 1)
+		default:
+			return 0, p.unexpected(at)
+		}
+	}
+}
+
+// members are the names of an object's members so far. Each name has a bit, which is most often its own; only a name whose bit
+// is taken is compared with those before it.
+type members struct {
+	bits    uint64
+	count   int
+	escapes bool                // a name has an escape, so that the same name may be written in several ways
+	many    map[string]struct{} // the names, once there are too many to compare one by one
+}
+
+const manyMembers = 24
+
+// again notes the name of one more member of an object, with its quotes, and tells whether the object has it already.
+func (m *members) again(p *parser, name []byte, escaped bool) bool {
+	bit := uint64(1) << ((len(name)*8 + int(name[1]) + int(name[len(name)-2])*4) % 64)
+	taken := m.bits&bit != 0
+	m.bits |= bit
+	m.count++
+	m.escapes = m.escapes || escaped
+	if m.count == 1 || !taken && !m.escapes && m.count < manyMembers {
+		return false
+	}
+	return m.compare(p, name)
+}
+
+// compare compares a name with those of the members before it.
+func (m *members) compare(p *parser, name []byte) bool {
+	if m.many == nil {
+		p.copy(p.nameTo)
+		for i := p.open + 1; i != 0; i = p.nodes[i].next {
+			other := p.nodes[i].rawName(p.buf)
+			if string(other) == string(name) || m.escapes && unquote(other) == unquote(name) {
+				return true
 			}
 		}
-		count++
+		if m.count < manyMembers {
+			return false
+		}
+		m.many = map[string]struct{}{}
+		for i := p.open + 1; i != 0; i = p.nodes[i].next {
+			m.many[p.nodes[i].name(p.buf)] = struct{}{}
+		}
 	}
-	if count < manyMembers {
-		return true
-	}
-	seen := names{unquote(name): {}}
-	for i := p.open + 1; i != 0; i = p.nodes[i].next {
-		seen[unquote(p.buf[p.nodes[i].keyStart:p.nodes[i].keyEnd])] = struct{}{}
-	}
-	if p.many == nil {
-		p.many = map[int32]names{}
-	}
-	p.many[p.open] = seen
-	return true
+	text := unquote(name)
+	_, again := m.many[text]
+	m.many[text] = struct{}{}
+	return again
 }
 
 func (p *parser) literal(at int, word string) (int, error) {
@@ -362,10 +371,27 @@ var plain = func() (t [256]bool) {
 	return t
 }()
 
+// notPlain has the highest bit of the first of eight characters that is not plain, and of none before it. A subtraction can
+// borrow only from the characters after such a one.
+func notPlain(c uint64) uint64 {
+	const each = 0x0101010101010101
+	control, quote, backslash := c-' '*each, (c^'"'*each)-each, (c^'\\'*each)-each
+	return (c | control | quote | backslash) & (0x80 * each)
+}
+
 // str finds the end of the string that starts there, and tells whether it has escapes.
 func (p *parser) str(start int) (end int, escaped bool, err error) {
 	text, ascii := p.text, true
-	for i := start + 1; i < len(text); {
+	i := start + 1
+	for i+8 <= len(text) {
+		special := notPlain(binary.LittleEndian.Uint64(text[i:]))
+		if special != 0 {
+			i += bits.TrailingZeros64(special) / 8
+			break
+		}
+		i += 8
+	}
+	for i < len(text) {
 		switch c := text[i]; {
 		case plain[c]:
 			i++

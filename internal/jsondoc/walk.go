@@ -25,8 +25,8 @@ func (v Value) RawKey() []byte {
 		return nil
 	}
 	n := &v.d.nodes[v.i]
-	if n.keyStart == n.keyEnd {
+	if n.marks&named == 0 {
 		return nil
 	}
-	return v.d.buf[n.keyStart+1 : n.keyEnd-1 : n.keyEnd-1]
+	return v.d.buf[n.key+1 : n.start-2 : n.start-2]
 }

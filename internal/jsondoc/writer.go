@@ -14,7 +14,8 @@ type Writer struct {
 	open  int32 // the innermost open container, -1 for none
 	last  int32 // the value before within it, -1 for none
 	level int
-	key   node // has the pending member name
+	key   int32 // where the pending member name begins
+	marks marks // of that name; 0 if none is pending
 }
 
 // Start begins a document of about size bytes and so many values, in the memory of the one before, which must not be used any
@@ -35,33 +36,28 @@ func (w *Writer) comma() {
 
 // begin starts a value: its node is the next.
 func (w *Writer) begin(kind Kind) *node {
-	if w.key.keyEnd == 0 {
+	n := node{key: w.key, start: int32(len(w.d.buf)), parent: w.open, kind: kind, marks: w.marks}
+	if w.marks == 0 && w.last >= 0 {
 		w.comma()
-		if w.last >= 0 {
-			number := w.d.nodes[w.last].keyStart + 1
-			w.key.keyStart, w.key.keyEnd = number, number
-		}
+		n.start++
+		n.key = w.d.nodes[w.last].key + 1
 	}
 	index := int32(len(w.d.nodes))
-	w.d.nodes = append(w.d.nodes, node{
-		keyStart: w.key.keyStart, keyEnd: w.key.keyEnd, start: int32(len(w.d.buf)), parent: w.open, kind: kind, escapes: w.key.escapes,
-	})
+	w.d.nodes = append(w.d.nodes, n)
 	if w.last >= 0 {
 		w.d.nodes[w.last].next = index
 	}
-	w.last = index
-	w.key = node{}
+	w.last, w.key, w.marks = index, 0, 0
 	return &w.d.nodes[index]
 }
 
 // Name writes the name of the member whose value comes next.
 func (w *Writer) Name(name string) {
 	w.comma()
-	w.key.keyStart = int32(len(w.d.buf))
+	w.key, w.marks = int32(len(w.d.buf)), named
 	w.d.buf = AppendString(w.d.buf, name)
-	w.key.keyEnd = int32(len(w.d.buf))
-	if w.key.keyEnd-w.key.keyStart != int32(len(name)+2) {
-		w.key.escapes = inName
+	if len(w.d.buf)-int(w.key) != len(name)+2 {
+		w.marks |= nameEscapes
 	}
 	w.d.buf = append(w.d.buf, ':')
 }
@@ -99,7 +95,7 @@ func (w *Writer) String(s string) {
 	w.d.buf = AppendString(w.d.buf, s)
 	n.end = int32(len(w.d.buf))
 	if n.end-n.start != int32(len(s)+2) {
-		n.escapes |= inText
+		n.marks |= textEscapes
 	}
 }
 
@@ -124,7 +120,7 @@ func (w *Writer) Splice(v Value) {
 	moved := nodesMoved{text: root.start - from.start, index: w.last - v.i}
 	w.d.buf = append(w.d.buf, text...)
 	root.end = int32(len(w.d.buf))
-	root.escapes |= from.escapes & inText
+	root.marks |= from.marks & textEscapes
 	if from.kind < Array {
 		return
 	}
