@@ -22,15 +22,15 @@ var allocations = []struct {
 	decode, translate, apply int
 }{
 	{"service.deployed", 3, 19, 8},
-	{"EiffelArtifactDeployedEvent", 4, 23, 8},
+	{"EiffelArtifactDeployedEvent", 3, 23, 8},
 	{"change.created", 3, 23, 5},
 	{"artifact.packaged", 3, 58, 15},
 	{"pipelinerun.started", 3, 17, 15},
 	{"testcaserun.finished", 3, 23, 21},
-	{"EiffelActivityTriggeredEvent", 4, 18, 4},
-	{"EiffelArtifactCreatedEvent", 4, 74, 15},
-	{"EiffelConfidenceLevelModifiedEvent", 4, 19, 3},
-	{"EiffelTestCaseFinishedEvent", 4, 39, 21},
+	{"EiffelActivityTriggeredEvent", 3, 18, 4},
+	{"EiffelArtifactCreatedEvent", 3, 74, 15},
+	{"EiffelConfidenceLevelModifiedEvent", 3, 19, 3},
+	{"EiffelTestCaseFinishedEvent", 3, 39, 21},
 }
 
 // TestAllocations counts the allocations of decoding, translating and applying, each for itself.

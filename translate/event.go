@@ -65,66 +65,113 @@ func decode(doc *jsondoc.Document) (Event, error) {
 	if root.Kind() != jsondoc.Object {
 		return e, &EventError{Code: CodeNotEvent, Message: fmt.Sprintf("an event is a JSON object, not %s", article(root.Kind().String()))}
 	}
-	context, meta := root.Get("context"), root.Get("meta")
+	var context, meta, subject jsondoc.Value
+	for m := root.FirstChild(); m.Exists(); m = m.NextSibling() {
+		switch m.Key() {
+		case "context":
+			context = m
+		case "meta":
+			meta = m
+		case "subject":
+			subject = m
+		}
+	}
+	var failure *EventError
 	switch {
 	case context.Exists() == meta.Exists():
 		what := "neither"
 		if meta.Exists() {
 			what = "both"
 		}
-		return e, &EventError{Code: CodeNotEvent,
+		failure = &EventError{Code: CodeNotEvent,
 			Message: fmt.Sprintf("a CDEvent has a member \"context\" and an Eiffel event a member \"meta\"; this has %s", what)}
 	case context.Exists():
-		e.Protocol = CDEvents
-		e.ID = context.Get("id").Str()
-		e.Source = context.Get("source").Str()
-		e.Type = context.Get("type").Str()
-		e.Schema = context.Get("schemaUri").Str()
-		e.Subject = root.At("subject", "id").Str()
-		if e.Type == "" {
-			return e, e.fail(CodeNotEvent, "/context/type", "a CDEvent needs a type, such as dev.cdevents.service.deployed.0.3.0")
-		}
-		e.Version = versionOf(e.Type)
-		if timestamp := context.Get("timestamp"); timestamp.Kind() == jsondoc.String {
-			ms, err := millisFromTimestamp(timestamp.Str())
-			if err != nil {
-				code := CodeTime
-				if errors.Is(err, errTimestamp) {
-					code = CodeInvalid
-				}
-				return e, e.fail(code, "/context/timestamp", err.Error())
-			}
-			e.Time = ms
-		}
+		failure = e.readContext(context, subject)
 	default:
-		e.Protocol = Eiffel
-		e.ID = meta.Get("id").Str()
-		e.Type = meta.Get("type").Str()
-		e.Version = meta.Get("version").Str()
-		e.Source = sourceFromMeta(meta)
-		e.Schema = meta.Get("schemaUri").Str()
-		e.DomainID = meta.At("source", "domainId").Str()
-		for tag := range meta.Get("tags").Children() {
-			e.Tag = tag.Str()
-			break
-		}
-		if e.Type == "" {
-			return e, e.fail(CodeNotEvent, "/meta/type", "an Eiffel event needs a type, such as EiffelArtifactDeployedEvent")
-		}
-		if time := meta.Get("time"); time.Kind() == jsondoc.Number {
-			ms, ok := time.Int()
-			if !ok && time.IsIntegral() {
-				return e, e.fail(CodeTime, "/meta/time", "milliseconds beyond the year 9999 cannot be written as a timestamp")
-			}
-			if ok {
-				if _, err := timestampFromMillis(ms); err != nil {
-					return e, e.fail(CodeTime, "/meta/time", err.Error())
-				}
-			}
-			e.Time = ms
-		}
+		failure = e.readMeta(meta)
+	}
+	if failure != nil {
+		return e, failure
 	}
 	return e, nil
+}
+
+// readContext reads the head of a CDEvent in one walk over its context.
+func (e *Event) readContext(context, subject jsondoc.Value) *EventError {
+	e.Protocol = CDEvents
+	var timestamp jsondoc.Value
+	for m := context.FirstChild(); m.Exists(); m = m.NextSibling() {
+		switch m.Key() {
+		case "id":
+			e.ID = m.Str()
+		case "source":
+			e.Source = m.Str()
+		case "type":
+			e.Type = m.Str()
+		case "schemaUri":
+			e.Schema = m.Str()
+		case "timestamp":
+			timestamp = m
+		}
+	}
+	e.Subject = subject.Get("id").Str()
+	if e.Type == "" {
+		return e.fail(CodeNotEvent, "/context/type", "a CDEvent needs a type, such as dev.cdevents.service.deployed.0.3.0")
+	}
+	e.Version = versionOf(e.Type)
+	if timestamp.Kind() == jsondoc.String {
+		ms, err := millisFromTimestamp(timestamp.Str())
+		if err != nil {
+			code := CodeTime
+			if errors.Is(err, errTimestamp) {
+				code = CodeInvalid
+			}
+			return e.fail(code, "/context/timestamp", err.Error())
+		}
+		e.Time = ms
+	}
+	return nil
+}
+
+// readMeta reads the head of an Eiffel event in one walk over its meta.
+func (e *Event) readMeta(meta jsondoc.Value) *EventError {
+	e.Protocol = Eiffel
+	var source, time jsondoc.Value
+	for m := meta.FirstChild(); m.Exists(); m = m.NextSibling() {
+		switch m.Key() {
+		case "id":
+			e.ID = m.Str()
+		case "type":
+			e.Type = m.Str()
+		case "version":
+			e.Version = m.Str()
+		case "schemaUri":
+			e.Schema = m.Str()
+		case "source":
+			source = m
+		case "tags":
+			e.Tag = m.FirstChild().Str()
+		case "time":
+			time = m
+		}
+	}
+	e.Source, e.DomainID = sourceFromMeta(source)
+	if e.Type == "" {
+		return e.fail(CodeNotEvent, "/meta/type", "an Eiffel event needs a type, such as EiffelArtifactDeployedEvent")
+	}
+	if time.Kind() == jsondoc.Number {
+		ms, ok := time.Int()
+		if !ok && time.IsIntegral() {
+			return e.fail(CodeTime, "/meta/time", "milliseconds beyond the year 9999 cannot be written as a timestamp")
+		}
+		if ok {
+			if err := checkMillis(ms); err != nil {
+				return e.fail(CodeTime, "/meta/time", err.Error())
+			}
+		}
+		e.Time = ms
+	}
+	return nil
 }
 
 func (e *Event) fail(code, pointer, message string) *EventError {

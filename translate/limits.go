@@ -55,10 +55,12 @@ func (e *Event) tooLong(pointer string, size int) *EventError {
 
 // checkLengths refuses an event whose own identity is too long.
 func checkLengths(in *Event) error {
-	root := in.doc.Root()
-	for _, pointer := range identities[in.Protocol] {
-		if v := root.Follow(pointer); len(v.Str()) > maxID {
-			return in.tooLong(v.Pointer(), len(v.Str()))
+	if len(in.JSON) > maxID { // else there is no such text in it
+		root := in.doc.Root()
+		for _, pointer := range identities[in.Protocol] {
+			if v := root.Follow(pointer); len(v.Str()) > maxID {
+				return in.tooLong(v.Pointer(), len(v.Str()))
+			}
 		}
 	}
 	if len(in.Source) > maxID { // percent-encoding has made it longer

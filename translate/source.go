@@ -8,10 +8,20 @@ import (
 )
 
 // sourceFromMeta derives a CDEvents source from meta.source: its uri, else its domain, else its host, else the protocol
-// itself (section 2).
-func sourceFromMeta(meta jsondoc.Value) string {
-	source := meta.Get("source")
-	return sourceOf(source.Get("uri").Str(), source.Get("domainId").Str(), source.Get("host").Str())
+// itself (section 2). The second result is the domain.
+func sourceFromMeta(source jsondoc.Value) (derived, domainID string) {
+	var uri, host string
+	for m := source.FirstChild(); m.Exists(); m = m.NextSibling() {
+		switch m.Key() {
+		case "uri":
+			uri = m.Str()
+		case "domainId":
+			domainID = m.Str()
+		case "host":
+			host = m.Str()
+		}
+	}
+	return sourceOf(uri, domainID, host), domainID
 }
 
 func sourceOf(uri, domainID, host string) string {
@@ -29,7 +39,7 @@ func sourceOf(uri, domainID, host string) string {
 // isURIReference and isURI judge as the formats of the CDEvents schemas do, and refuse besides what has characters that no
 // URI has.
 func isURIReference(s string) bool {
-	return !strings.ContainsAny(s, foreignToURIs) && schema.IsURIReference(s)
+	return schema.IsPlainReference(s) || !strings.ContainsAny(s, foreignToURIs) && schema.IsURIReference(s)
 }
 
 func isURI(s string) bool { return !strings.ContainsAny(s, foreignToURIs) && schema.IsURI(s) }

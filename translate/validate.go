@@ -46,6 +46,9 @@ func schemaOf(in *Event) (*schema.Schema, error) {
 	if in.Protocol == Eiffel {
 		return schema.ForEiffel(in.Type, in.Version)
 	}
+	if !schema.IsCustom(in.Type) {
+		return schema.ForCDEvent(in.Type, "")
+	}
 	context := in.doc.Root().Get("context")
 	version := context.Get("specversion")
 	if !version.Exists() {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 )
 
 // TestWriter writes documents of every form, with pieces of others, and parses what was written: the values must be the same.
@@ -92,6 +93,23 @@ func checkSame(t *testing.T, d *Document) {
 			if a, b := (Value{own, int32(j)}), (Value{again, int32(j)}); a.Pointer() != b.Pointer() || string(a.Raw()) != string(b.Raw()) || a.Str() != b.Str() {
 				t.Errorf("value %d by itself has %q at %s, want %q at %s", i, a.Raw(), a.Pointer(), b.Raw(), b.Pointer())
 			}
+		}
+	}
+}
+
+func TestAppendTimestamp(t *testing.T) {
+	chance := rand.New(rand.NewPCG(3, 4))
+	const firstMilli = -62167219200000
+	for i := range 100_000 {
+		ms := firstMilli + chance.Int64N(lastMilli-firstMilli+1)
+		switch i {
+		case 0:
+			ms = firstMilli
+		case 1:
+			ms = lastMilli
+		}
+		if got, want := string(AppendTimestamp(nil, ms)), time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z"); got != want {
+			t.Fatalf("%d: %s, want %s", ms, got, want)
 		}
 	}
 }
