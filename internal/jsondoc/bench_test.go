@@ -67,7 +67,8 @@ type tokenizer struct {
 func (t *tokenizer) parse(text []byte) (*Document, error) {
 	t.buffer = *bytes.NewBuffer(text)
 	t.decoder.Reset(&t.buffer)
-	d := &Document{buf: make([]byte, 0, len(text)), nodes: make([]node, 0, capacity(text))}
+	buf := make([]byte, 0, len(text))
+	d := &Document{nodes: make([]node, 0, capacity(text))}
 	open, last, deep := int32(-1), int32(-1), 0
 	name := node{}
 	for {
@@ -76,19 +77,20 @@ func (t *tokenizer) parse(text []byte) (*Document, error) {
 			if _, err := t.decoder.ReadToken(); err != nil {
 				return nil, err
 			}
-			d.buf = append(d.buf, byte(kind))
-			d.nodes[open].end = int32(len(d.buf))
+			buf = append(buf, byte(kind))
+			d.nodes[open].end = int32(len(buf))
 			last, open = open, d.nodes[open].parent
 			deep--
 			if open < 0 {
+				d.text = view(buf)
 				return d, nil
 			}
 			continue
 		}
 		if open >= 0 && last >= 0 && name.marks == 0 {
-			d.buf = append(d.buf, ',')
+			buf = append(buf, ',')
 		}
-		n := node{parent: open, key: name.key, start: int32(len(d.buf)), marks: name.marks}
+		n := node{parent: open, key: name.key, start: int32(len(buf)), marks: name.marks}
 		if open >= 0 && d.nodes[open].kind == Array && last >= 0 {
 			n.key = d.nodes[last].key + 1
 		}
@@ -96,7 +98,7 @@ func (t *tokenizer) parse(text []byte) (*Document, error) {
 			if _, err := t.decoder.ReadToken(); err != nil {
 				return nil, err
 			}
-			d.buf = append(d.buf, byte(kind))
+			buf = append(buf, byte(kind))
 			n.kind = Object
 			if kind == '[' {
 				n.kind = Array
@@ -108,7 +110,7 @@ func (t *tokenizer) parse(text []byte) (*Document, error) {
 			if err != nil {
 				return nil, err
 			}
-			d.buf = append(d.buf, value...)
+			buf = append(buf, value...)
 			switch kind {
 			case '"':
 				n.kind = String
@@ -128,11 +130,11 @@ func (t *tokenizer) parse(text []byte) (*Document, error) {
 			if n.marks&textEscapes != 0 {
 				name.marks |= nameEscapes
 			}
-			d.buf = append(d.buf, ':')
+			buf = append(buf, ':')
 			continue
 		}
 		name = node{}
-		n.end = int32(len(d.buf))
+		n.end = int32(len(buf))
 		index := int32(len(d.nodes))
 		if last >= 0 {
 			d.nodes[last].next = index
@@ -142,6 +144,7 @@ func (t *tokenizer) parse(text []byte) (*Document, error) {
 		if n.kind >= Array {
 			open, last = index, -1
 		} else if open < 0 {
+			d.text = view(buf)
 			return d, nil
 		}
 	}
@@ -167,7 +170,7 @@ func FuzzDocument(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Equal(ours.buf, theirs.buf) || !slices.Equal(ours.nodes, theirs.nodes) || ours.depth != theirs.depth {
+		if ours.text != theirs.text || !slices.Equal(ours.nodes, theirs.nodes) || ours.depth != theirs.depth {
 			t.Errorf("%s:\n%+v\n%+v", text, ours, theirs)
 		}
 	})

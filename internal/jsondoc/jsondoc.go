@@ -6,7 +6,6 @@
 package jsondoc
 
 import (
-	"bytes"
 	"fmt"
 	"iter"
 	"strconv"
@@ -79,13 +78,16 @@ const (
 
 // Document is a parsed value. It is immutable: any number of goroutines may read it at once.
 type Document struct {
-	buf   []byte
+	text  string
 	nodes []node
 	depth int
 }
 
+// view is a text that is not changed any more, as a string.
+func view(text []byte) string { return unsafe.String(unsafe.SliceData(text), len(text)) }
+
 // Bytes is the compacted text: no white space between tokens, otherwise as it came. It must not be changed.
-func (d *Document) Bytes() []byte { return d.buf }
+func (d *Document) Bytes() []byte { return unsafe.Slice(unsafe.StringData(d.text), len(d.text)) }
 
 // Len is the number of values in the document; a [Value]'s Index is less than it.
 func (d *Document) Len() int { return len(d.nodes) }
@@ -112,7 +114,7 @@ func (v Value) depth(skip func(Value) bool) int {
 // Document is the value, with all that is in it, as a document of its own. It shares the text with v's.
 func (v Value) Document() *Document {
 	n := &v.d.nodes[v.i]
-	out := &Document{buf: v.d.buf[n.start:n.end:n.end], nodes: append([]node(nil), v.d.nodes[v.i:v.end()]...), depth: v.d.depth}
+	out := &Document{text: v.d.text[n.start:n.end], nodes: append([]node(nil), v.d.nodes[v.i:v.end()]...), depth: v.d.depth}
 	if out.depth > MaxDepth {
 		out.depth = v.depth(nil) // v may be less deep than its document
 	}
@@ -170,7 +172,7 @@ func (v Value) Raw() []byte {
 		return nil
 	}
 	n := &v.d.nodes[v.i]
-	return v.d.buf[n.start:n.end:n.end]
+	return v.d.Bytes()[n.start:n.end:n.end]
 }
 
 // Key is the value's member name, "" if it is not a member of an object.
@@ -182,7 +184,7 @@ func (v Value) Key() string {
 	if n.marks&named == 0 {
 		return ""
 	}
-	return n.name(v.d.buf)
+	return n.name(v.d.text)
 }
 
 // Get is the member of that name, Missing if there is none or the value is no object.
@@ -192,7 +194,8 @@ func (v Value) Get(name string) Value {
 	}
 	d := v.d
 	for i := v.first().i; i != 0; i = d.nodes[i].next {
-		if d.nodes[i].is(d.buf, name) {
+		n := &d.nodes[i]
+		if n.is(d.text, name) || n.marks&nameEscapes != 0 && n.name(d.text) == name {
 			return Value{d, i}
 		}
 	}
@@ -273,35 +276,26 @@ func (v Value) Parent() Value {
 // Str is the text of a string with its escapes resolved, "" for anything else. It keeps the whole document in memory as
 // long as it is held: clone what is kept.
 func (v Value) Str() string {
-	if v.Kind() != String {
-		return ""
+	if s, ok := v.PlainStr(); ok || v.Kind() != String {
+		return s
 	}
-	n := &v.d.nodes[v.i]
-	raw := v.d.buf[n.start:n.end]
-	if n.marks&textEscapes != 0 {
-		return unquote(raw)
-	}
-	return unsafe.String(unsafe.SliceData(raw[1:]), len(raw)-2)
+	return unquote(string(v.Raw()))
 }
 
 // rawName is a member's name as it is written, with its quotes.
-func (n *node) rawName(buf []byte) []byte { return buf[n.key : n.start-1] }
+func (n *node) rawName(text string) string { return text[n.key : n.start-1] }
 
-// is tells whether a member has a name.
-func (n *node) is(buf []byte, name string) bool {
-	if n.marks&nameEscapes != 0 {
-		return n.name(buf) == name
-	}
-	return string(buf[n.key+1:n.start-2]) == name
+// is tells whether a value has a name that is written so, without escapes.
+func (n *node) is(text, name string) bool {
+	return n.marks&(named|nameEscapes) == named && text[n.key+1:n.start-2] == name
 }
 
 // name is a member's name.
-func (n *node) name(buf []byte) string {
-	raw := n.rawName(buf)
+func (n *node) name(text string) string {
 	if n.marks&nameEscapes != 0 {
-		return unquote(raw)
+		return unquote(n.rawName(text))
 	}
-	return unsafe.String(unsafe.SliceData(raw[1:]), len(raw)-2)
+	return text[n.key+1 : n.start-2]
 }
 
 // Pointer is the value's JSON pointer (RFC 6901), "" for the root.
@@ -328,11 +322,10 @@ func EscapePointer(name string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
 }
 
-// unquote gives the text of a JSON string. Where there is no escape to resolve, the text is that of the document itself,
-// which never changes.
-func unquote(raw []byte) string {
-	if bytes.IndexByte(raw, '\\') < 0 {
-		return unsafe.String(unsafe.SliceData(raw[1:]), len(raw)-2)
+// unquote gives the text of a JSON string.
+func unquote(raw string) string {
+	if strings.IndexByte(raw, '\\') < 0 {
+		return raw[1 : len(raw)-1]
 	}
 	out, err := jsontext.AppendUnquote(nil, raw)
 	if err != nil {
@@ -379,7 +372,7 @@ func AppendWithout(dst []byte, v Value, drop func(Value) bool) []byte {
 		any = true
 		n := &v.d.nodes[c.i]
 		if n.marks&named != 0 {
-			dst = append(dst, v.d.buf[n.key:n.start]...)
+			dst = append(dst, v.d.text[n.key:n.start]...)
 		}
 		dst = append(dst, c.Raw()...)
 	}
@@ -391,13 +384,13 @@ func AppendWithout(dst []byte, v Value, drop func(Value) bool) []byte {
 func AppendReplaced(dst []byte, d *Document, v Value, replacement []byte) []byte {
 	n := &d.nodes[v.i]
 	if replacement != nil {
-		dst = append(dst, d.buf[:n.start]...)
+		dst = append(dst, d.text[:n.start]...)
 		dst = append(dst, replacement...)
-		return append(dst, d.buf[n.end:]...)
+		return append(dst, d.text[n.end:]...)
 	}
 	parent := v.Parent()
 	p := &d.nodes[parent.i]
-	dst = append(dst, d.buf[:p.start]...)
+	dst = append(dst, d.text[:p.start]...)
 	dst = AppendWithout(dst, parent, func(c Value) bool { return c.i == v.i })
-	return append(dst, d.buf[p.end:]...)
+	return append(dst, d.text[p.end:]...)
 }

@@ -24,7 +24,7 @@ func Parse(text []byte) (*Document, error) {
 	}
 	p.copy(len(text))
 	end := len(text) - p.gone
-	return &Document{buf: p.buf[:end:end], nodes: p.nodes, depth: p.depth}, nil
+	return &Document{text: view(p.buf[:end]), nodes: p.nodes, depth: p.depth}, nil
 }
 
 // capacity is a number of nodes that is enough for most texts and not much too large for any: a value begins the text, or
@@ -66,13 +66,13 @@ func (p *parser) pointer(at int) string {
 		return ""
 	}
 	p.copy(max(at, p.run))
-	container := Value{&Document{buf: p.buf, nodes: p.nodes}, p.open}
+	container := Value{&Document{text: view(p.buf), nodes: p.nodes}, p.open}
 	pointer := container.Pointer()
 	switch {
 	case !p.inside:
 		return pointer
 	case container.Kind() == Object:
-		return pointer + "/" + EscapePointer(unquote(p.text[p.nameFrom:p.nameTo]))
+		return pointer + "/" + EscapePointer(unquote(view(p.text[p.nameFrom:p.nameTo])))
 	}
 	return pointer + "/" + strconv.Itoa(p.element)
 }
@@ -289,16 +289,17 @@ func (m *members) again(p *parser, name []byte, escaped bool) bool {
 	if m.count == 1 || !taken && !m.escapes && m.count < manyMembers {
 		return false
 	}
-	return m.compare(p, name)
+	return m.compare(p, view(name))
 }
 
 // compare compares a name with those of the members before it.
-func (m *members) compare(p *parser, name []byte) bool {
+func (m *members) compare(p *parser, name string) bool {
+	text := view(p.buf)
 	if m.many == nil {
 		p.copy(p.nameTo)
 		for i := p.open + 1; i != 0; i = p.nodes[i].next {
-			other := p.nodes[i].rawName(p.buf)
-			if string(other) == string(name) || m.escapes && unquote(other) == unquote(name) {
+			other := p.nodes[i].rawName(text)
+			if other == name || m.escapes && unquote(other) == unquote(name) {
 				return true
 			}
 		}
@@ -307,12 +308,12 @@ func (m *members) compare(p *parser, name []byte) bool {
 		}
 		m.many = map[string]struct{}{}
 		for i := p.open + 1; i != 0; i = p.nodes[i].next {
-			m.many[p.nodes[i].name(p.buf)] = struct{}{}
+			m.many[p.nodes[i].name(text)] = struct{}{}
 		}
 	}
-	text := unquote(name)
-	_, again := m.many[text]
-	m.many[text] = struct{}{}
+	name = unquote(name)
+	_, again := m.many[name]
+	m.many[name] = struct{}{}
 	return again
 }
 

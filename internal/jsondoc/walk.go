@@ -1,7 +1,7 @@
 package jsondoc
 
-// FirstChild, NextSibling and RawKey are for who walks a whole document and must not allocate. Everybody else reads better
-// with [Value.Children], [Value.Get] and [Value.Key].
+// What is in this file is for who walks whole documents and must be fast. Everybody else reads better with [Value.Children],
+// [Value.Get], [Value.Key] and [Value.Str].
 
 // FirstChild is the first member of an object or the first element of an array, Missing if there is none.
 func (v Value) FirstChild() Value { return v.first() }
@@ -18,6 +18,22 @@ func (v Value) NextSibling() Value {
 // size of the value; that of a whole document is known, see [Document.Depth].
 func (v Value) Depth() int { return v.depth(nil) }
 
+// PlainStr is [Value.Str] for strings that are written without escapes; false leaves the value to it.
+func (v Value) PlainStr() (s string, ok bool) {
+	if v.d == nil {
+		return "", false
+	}
+	n := &v.d.nodes[v.i]
+	if n.kind != String || n.marks&textEscapes != 0 {
+		return "", false
+	}
+	return v.d.text[n.start+1 : n.end-1], true
+}
+
+// IsNamed tells whether the value is a member of that name, if the name is written without escapes; false leaves it to
+// [Value.Key].
+func (v Value) IsNamed(name string) bool { return v.d != nil && v.d.nodes[v.i].is(v.d.text, name) }
+
 // RawKey is the value's member name as it is written, with its escapes and without its quotes; nil if the value is not a
 // member of an object. It must not be changed.
 func (v Value) RawKey() []byte {
@@ -28,5 +44,5 @@ func (v Value) RawKey() []byte {
 	if n.marks&named == 0 {
 		return nil
 	}
-	return v.d.buf[n.key+1 : n.start-2 : n.start-2]
+	return v.d.Bytes()[n.key+1 : n.start-2 : n.start-2]
 }

@@ -10,7 +10,11 @@ import (
 // being parsed. Calls must nest as JSON does; a Writer that is used otherwise gives a document that is none. It is not safe
 // for concurrent use. Its zero value is ready for [Writer.Start].
 type Writer struct {
-	d     Document
+	buf   []byte
+	nodes []node
+	depth int
+	made  Document
+
 	open  int32 // the innermost open container, -1 for none
 	last  int32 // the value before within it, -1 for none
 	level int
@@ -21,53 +25,56 @@ type Writer struct {
 // Start begins a document of about size bytes and so many values, in the memory of the one before, which must not be used any
 // more.
 func (w *Writer) Start(size, values int) {
-	*w = Writer{d: Document{buf: slices.Grow(w.d.buf[:0], size), nodes: slices.Grow(w.d.nodes[:0], values)}, open: -1, last: -1}
+	*w = Writer{buf: slices.Grow(w.buf[:0], size), nodes: slices.Grow(w.nodes[:0], values), open: -1, last: -1}
 }
 
 // Document is what was written, until the next Start.
-func (w *Writer) Document() *Document { return &w.d }
+func (w *Writer) Document() *Document {
+	w.made = Document{text: view(w.buf), nodes: w.nodes, depth: w.depth}
+	return &w.made
+}
 
 // comma separates a value, or a member's name, from the one before.
 func (w *Writer) comma() {
 	if w.last >= 0 {
-		w.d.buf = append(w.d.buf, ',')
+		w.buf = append(w.buf, ',')
 	}
 }
 
 // begin starts a value: its node is the next.
 func (w *Writer) begin(kind Kind) *node {
-	n := node{key: w.key, start: int32(len(w.d.buf)), parent: w.open, kind: kind, marks: w.marks}
+	n := node{key: w.key, start: int32(len(w.buf)), parent: w.open, kind: kind, marks: w.marks}
 	if w.marks == 0 && w.last >= 0 {
 		w.comma()
 		n.start++
-		n.key = w.d.nodes[w.last].key + 1
+		n.key = w.nodes[w.last].key + 1
 	}
-	index := int32(len(w.d.nodes))
-	w.d.nodes = append(w.d.nodes, n)
+	index := int32(len(w.nodes))
+	w.nodes = append(w.nodes, n)
 	if w.last >= 0 {
-		w.d.nodes[w.last].next = index
+		w.nodes[w.last].next = index
 	}
 	w.last, w.key, w.marks = index, 0, 0
-	return &w.d.nodes[index]
+	return &w.nodes[index]
 }
 
 // Name writes the name of the member whose value comes next.
 func (w *Writer) Name(name string) {
 	w.comma()
-	w.key, w.marks = int32(len(w.d.buf)), named
-	w.d.buf = AppendString(w.d.buf, name)
-	if len(w.d.buf)-int(w.key) != len(name)+2 {
+	w.key, w.marks = int32(len(w.buf)), named
+	w.buf = AppendString(w.buf, name)
+	if len(w.buf)-int(w.key) != len(name)+2 {
 		w.marks |= nameEscapes
 	}
-	w.d.buf = append(w.d.buf, ':')
+	w.buf = append(w.buf, ':')
 }
 
 func (w *Writer) container(kind Kind, opening byte) {
 	w.begin(kind)
-	w.d.buf = append(w.d.buf, opening)
+	w.buf = append(w.buf, opening)
 	w.open, w.last = w.last, -1
 	w.level++
-	w.d.depth = max(w.d.depth, w.level)
+	w.depth = max(w.depth, w.level)
 }
 
 // Object opens an object.
@@ -78,13 +85,13 @@ func (w *Writer) Array() { w.container(Array, '[') }
 
 // Close closes the innermost container.
 func (w *Writer) Close() {
-	n := &w.d.nodes[w.open]
+	n := &w.nodes[w.open]
 	closing := byte('}')
 	if n.kind == Array {
 		closing = ']'
 	}
-	w.d.buf = append(w.d.buf, closing)
-	n.end = int32(len(w.d.buf))
+	w.buf = append(w.buf, closing)
+	n.end = int32(len(w.buf))
 	w.last, w.open = w.open, n.parent
 	w.level--
 }
@@ -92,8 +99,8 @@ func (w *Writer) Close() {
 // String writes a string. Invalid UTF-8 becomes U+FFFD.
 func (w *Writer) String(s string) {
 	n := w.begin(String)
-	w.d.buf = AppendString(w.d.buf, s)
-	n.end = int32(len(w.d.buf))
+	w.buf = AppendString(w.buf, s)
+	n.end = int32(len(w.buf))
 	if n.end-n.start != int32(len(s)+2) {
 		n.marks |= textEscapes
 	}
@@ -108,39 +115,39 @@ func (w *Writer) Member(name, s string) {
 // Int writes a number.
 func (w *Writer) Int(i int64) {
 	n := w.begin(Number)
-	w.d.buf = strconv.AppendInt(w.d.buf, i, 10)
-	n.end = int32(len(w.d.buf))
+	w.buf = strconv.AppendInt(w.buf, i, 10)
+	n.end = int32(len(w.buf))
 }
 
 // Splice writes a value of another document as it stands there, with all that is in it.
 func (w *Writer) Splice(v Value) {
 	from := &v.d.nodes[v.i]
-	text := v.d.buf[from.start:from.end]
+	text := v.d.text[from.start:from.end]
 	root := w.begin(from.kind)
 	moved := nodesMoved{text: root.start - from.start, index: w.last - v.i}
-	w.d.buf = append(w.d.buf, text...)
-	root.end = int32(len(w.d.buf))
+	w.buf = append(w.buf, text...)
+	root.end = int32(len(w.buf))
 	root.marks |= from.marks & textEscapes
 	if from.kind < Array {
 		return
 	}
 	for _, n := range v.d.nodes[v.i+1 : v.end()] {
 		moved.apply(&n)
-		w.d.nodes = append(w.d.nodes, n)
+		w.nodes = append(w.nodes, n)
 	}
 	deep := v.d.depth
 	if w.level+deep > MaxDepth {
 		deep = v.depth(nil) // v may be less deep than its document
 	}
-	w.d.depth = max(w.d.depth, w.level+deep)
+	w.depth = max(w.depth, w.level+deep)
 }
 
 // JSON writes a value from its text. An error is of type *[SyntaxError]; nothing was written then.
 func (w *Writer) JSON(raw []byte) error {
 	if len(raw) >= 2 && raw[0] == '"' && plainString(raw) {
 		n := w.begin(String)
-		w.d.buf = append(w.d.buf, raw...)
-		n.end = int32(len(w.d.buf))
+		w.buf = append(w.buf, raw...)
+		n.end = int32(len(w.buf))
 		return nil
 	}
 	d, err := Parse(raw)
@@ -174,10 +181,10 @@ func (v Value) end() int32 {
 // Timestamp writes milliseconds since 1970, in the years 0000 to 9999, as a string; see [AppendTimestamp].
 func (w *Writer) Timestamp(ms int64) {
 	n := w.begin(String)
-	w.d.buf = append(w.d.buf, '"')
-	w.d.buf = AppendTimestamp(w.d.buf, ms)
-	w.d.buf = append(w.d.buf, '"')
-	n.end = int32(len(w.d.buf))
+	w.buf = append(w.buf, '"')
+	w.buf = AppendTimestamp(w.buf, ms)
+	w.buf = append(w.buf, '"')
+	n.end = int32(len(w.buf))
 }
 
 // AppendTimestamp appends milliseconds since 1970, in the years 0000 to 9999, as a timestamp of RFC 3339: in UTC, with three

@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"bytes"
 	"math/bits"
 	"slices"
 	"strconv"
@@ -60,10 +59,14 @@ func (c *checker) value(n *node, v jsondoc.Value) bool {
 		}
 		return true
 	case opString, opType, opVersion:
-		if v.Kind() != jsondoc.String {
-			return c.wrongType(v, "a string")
+		text, ok := v.PlainStr()
+		if !ok {
+			if v.Kind() != jsondoc.String {
+				return c.wrongType(v, "a string")
+			}
+			text = v.Str()
 		}
-		return c.str(n, v)
+		return c.s.fits(n, text) || c.misfit(n, text)
 	case opObject:
 		if v.Kind() != jsondoc.Object {
 			return n.untyped || c.wrongType(v, "an object")
@@ -81,7 +84,7 @@ func (c *checker) value(n *node, v jsondoc.Value) bool {
 
 // wrongType is always false.
 func (c *checker) wrongType(v jsondoc.Value, want string) bool {
-	c.fail("type", func() string { return shorten(v.Raw()) + " is not " + want })
+	c.fail("type", func() string { return shorten(string(v.Raw())) + " is not " + want })
 	return false
 }
 
@@ -90,9 +93,12 @@ func (c *checker) object(n *node, v jsondoc.Value) bool {
 		return c.reportObject(n, v)
 	}
 	var seen uint64
-	likely := 0
+	likely := 0 // where the next member is found if they stand in the order of the schema
 	for m := v.FirstChild(); m.Exists(); m = m.NextSibling() {
-		at := n.match(m, likely)
+		at := likely
+		if at >= len(n.props) || !m.IsNamed(n.props[at].name) {
+			at = n.prop(m.Key())
+		}
 		if at < 0 {
 			if n.closed && !c.s.lenient {
 				return false
@@ -113,7 +119,7 @@ func (c *checker) object(n *node, v jsondoc.Value) bool {
 func (c *checker) reportObject(n *node, v jsondoc.Value) bool {
 	ok := c.missing(n, v)
 	for m := v.FirstChild(); m.Exists(); m = m.NextSibling() {
-		at := n.match(m, 0)
+		at := n.prop(m.Key())
 		if at < 0 {
 			if n.closed && !c.s.lenient {
 				ok = false
@@ -135,7 +141,7 @@ func (c *checker) reportObject(n *node, v jsondoc.Value) bool {
 func (c *checker) missing(n *node, v jsondoc.Value) bool {
 	var seen uint64
 	for m := v.FirstChild(); m.Exists(); m = m.NextSibling() {
-		if at := n.match(m, 0); at >= 0 {
+		if at := n.prop(m.Key()); at >= 0 {
 			seen |= 1 << at
 		}
 	}
@@ -151,23 +157,6 @@ func (c *checker) within(s step, f func()) {
 	c.report.path = append(c.report.path, s)
 	f()
 	c.report.path = c.report.path[:len(c.report.path)-1]
-}
-
-// match finds the property that a member is, -1 if it is none; likely is the one to try first.
-func (n *node) match(m jsondoc.Value, likely int) int {
-	key := m.RawKey()
-	if likely < len(n.props) && n.props[likely].name == string(key) {
-		return likely
-	}
-	if bytes.IndexByte(key, '\\') >= 0 {
-		return n.prop(m.Key())
-	}
-	for i := range n.props {
-		if n.props[i].name == string(key) {
-			return i
-		}
-	}
-	return -1
 }
 
 func (n *node) unknownMember(key string) string {
@@ -247,9 +236,9 @@ func (c *checker) alternatives(n *node, v jsondoc.Value) bool {
 			allowed = append(allowed, a.describe())
 		}
 		if matched > 1 {
-			return shorten(v.Raw()) + " is more than one of: " + strings.Join(allowed, "; ")
+			return shorten(string(v.Raw())) + " is more than one of: " + strings.Join(allowed, "; ")
 		}
-		return shorten(v.Raw()) + " is none of: " + strings.Join(allowed, "; ")
+		return shorten(string(v.Raw())) + " is none of: " + strings.Join(allowed, "; ")
 	})
 	return false
 }
@@ -261,13 +250,9 @@ func (c *checker) toldApart(n *node, v jsondoc.Value) bool {
 	}
 	m := v.Get(n.apart)
 	if m.Kind() == jsondoc.String {
-		raw := m.Raw()
-		word := raw[1 : len(raw)-1]
-		if bytes.IndexByte(word, '\\') >= 0 {
-			word = []byte(m.Str())
-		}
+		word := m.Str()
 		for _, a := range n.alts {
-			if a.props[a.prop(n.apart)].node.enum[0] == string(word) {
+			if a.props[a.prop(n.apart)].node.enum[0] == word {
 				return c.value(a, v)
 			}
 		}
@@ -319,65 +304,61 @@ func (n *node) describe() string {
 	return "any value"
 }
 
-// str checks a string.
-func (c *checker) str(n *node, v jsondoc.Value) bool {
-	raw := v.Raw()
-	raw = raw[1 : len(raw)-1]
-	if n.op == opString && n.check == anyString && n.enum == nil && n.min <= 1 {
-		if len(raw) < n.min {
-			c.fail("minLength", func() string { return "the string is empty" })
-			return false
-		}
-		return true
+// fits tells whether a string is what the event must have at a place.
+func (s *Schema) fits(n *node, text string) bool {
+	switch n.op {
+	case opString:
+		return n.allows(text)
+	case opType:
+		return s.lenient || text == s.typ
 	}
-	if n.op != opString && c.s.lenient {
-		return true
-	}
-	if bytes.IndexByte(raw, '\\') >= 0 {
-		raw = []byte(v.Str())
-	}
-	if len(raw) < n.min || n.min > 1 && utf8.RuneCount(raw) < n.min {
-		c.fail("minLength", func() string {
-			if len(raw) == 0 {
-				return "the string is empty"
-			}
-			return shorten(raw) + " is shorter than " + strconv.Itoa(n.min) + " characters"
-		})
+	return s.lenient || text == s.version
+}
+
+// allows tells whether a string is one that its schema allows.
+func (n *node) allows(text string) bool {
+	switch {
+	case n.min > 0 && n.short(text):
 		return false
+	case n.is != nil:
+		return n.is(text)
 	}
+	return n.enum == nil || slices.Contains(n.enum, text)
+}
+
+// short tells whether a string has too few characters.
+func (n *node) short(text string) bool {
+	return len(text) < n.min*utf8.UTFMax && utf8.RuneCountInString(text) < n.min
+}
+
+// misfit says why a string does not fit. It is always false.
+func (c *checker) misfit(n *node, text string) bool {
+	rule, what := "enum", func() string { return quote(text) + " is not one of " + strings.Join(n.enum, ", ") }
 	switch {
 	case n.op == opType:
-		if string(raw) != c.s.typ {
-			c.fail("enum", func() string { return quote(string(raw)) + " is not " + c.s.typ })
-			return false
-		}
+		what = func() string { return quote(text) + " is not " + c.s.typ }
 	case n.op == opVersion:
-		if string(raw) != c.s.version {
-			c.fail("enum", func() string { return quote(string(raw)) + " is not " + c.s.version })
-			return false
-		}
-	case n.enum != nil:
-		if !slices.ContainsFunc(n.enum, func(e string) bool { return e == string(raw) }) {
-			c.fail("enum", func() string { return quote(string(raw)) + " is not one of " + strings.Join(n.enum, ", ") })
-			return false
-		}
-	case n.check != anyString:
-		if k := &stringKinds[n.check]; !k.is(raw) {
-			c.fail(k.rule, func() string { return quote(string(raw)) + " is not " + k.what })
-			return false
-		}
+		what = func() string { return quote(text) + " is not " + c.s.version }
+	case n.min > 0 && text == "":
+		rule, what = "minLength", func() string { return "the string is empty" }
+	case n.short(text):
+		rule, what = "minLength", func() string { return shorten(text) + " is shorter than " + strconv.Itoa(n.min) + " characters" }
+	case n.is != nil:
+		k := &stringKinds[n.check]
+		rule, what = k.rule, func() string { return quote(text) + " is not " + k.what }
 	}
-	return true
+	c.fail(rule, what)
+	return false
 }
 
 // maxShown is how many characters of a value a message shows.
 const maxShown = 80
 
-func shorten(text []byte) string {
-	if utf8.RuneCount(text) <= maxShown {
-		return string(text)
+func shorten(text string) string {
+	if utf8.RuneCountInString(text) <= maxShown {
+		return text
 	}
-	return string([]rune(string(text[:min(len(text), maxShown*utf8.UTFMax)]))[:maxShown]) + "…"
+	return string([]rune(text[:min(len(text), maxShown*utf8.UTFMax)])[:maxShown]) + "…"
 }
 
-func quote(s string) string { return strconv.Quote(shorten([]byte(s))) }
+func quote(s string) string { return strconv.Quote(shorten(s)) }

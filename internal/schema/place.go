@@ -1,11 +1,5 @@
 package schema
 
-import (
-	"slices"
-	"unicode/utf8"
-	"unsafe"
-)
-
 // Place is what a schema says of one place of an event, looked up once for who writes many events by it. The zero Place is
 // one that the schema does not name. It is immutable.
 type Place struct {
@@ -27,15 +21,7 @@ func (p Place) Required() bool { return p.required }
 
 // Allows is [Schema.Allows] for the place.
 func (p Place) Allows(text string) bool {
-	switch {
-	case p.n == nil || p.n.op != opString:
-		return true
-	case p.n.enum != nil:
-		return slices.Contains(p.n.enum, text)
-	case len(text) < p.n.min*utf8.UTFMax && utf8.RuneCountInString(text) < p.n.min:
-		return false
-	}
-	return p.n.check == anyString || stringKinds[p.n.check].is(unsafe.Slice(unsafe.StringData(text), len(text)))
+	return p.n == nil || p.n.op != opString || p.n.allows(text)
 }
 
 // Enum is [Schema.Enum] for the place. It must not be changed.

@@ -27,14 +27,14 @@ var stringKinds = [...]struct {
 	name string // in the tables
 	rule string
 	what string
-	is   func([]byte) bool
+	is   func(string) bool
 }{
-	{"string", "type", "a string", func([]byte) bool { return true }},
+	{"string", "type", "a string", func(string) bool { return true }},
 	{"date-time", "format", "a date and time (RFC 3339)", isDateTime},
-	{"uri", "format", "an absolute URI", isURI[[]byte]},
-	{"uri-reference", "format", "a URI reference", isURIReference[[]byte]},
-	{"eiffel-id", "pattern", "a lower-case UUID of version 1 to 5", isEiffelID[[]byte]},
-	{"purl", "pattern", "a package URL (pkg:...)", func(s []byte) bool { return len(s) >= 4 && string(s[:4]) == "pkg:" }},
+	{"uri", "format", "an absolute URI", isURI},
+	{"uri-reference", "format", "a URI reference", isURIReference},
+	{"eiffel-id", "pattern", "a lower-case UUID of version 1 to 5", isEiffelID},
+	{"purl", "pattern", "a package URL (pkg:...)", func(s string) bool { return strings.HasPrefix(s, "pkg:") }},
 	{"hex", "pattern", "lower-case hexadecimal", isHex},
 	{"base64", "pattern", "base64", isBase64},
 	{"custom-type", "pattern", "a custom event type (dev.cdeventsx.<tool>-<subject>.<predicate>.<version>)", isCustomType},
@@ -45,36 +45,18 @@ func isLowerHex(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= '
 func isDigit(c byte) bool    { return c >= '0' && c <= '9' }
 func isLetter(c byte) bool   { return c|0x20 >= 'a' && c|0x20 <= 'z' }
 
-func isEiffelID[T string | []byte](s T) bool {
-	if len(s) != 36 {
+func isEiffelID(s string) bool {
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' || s[14] < '1' || s[14] > '5' {
 		return false
 	}
-	for i := range len(s) {
-		c := s[i]
-		switch i {
-		case 8, 13, 18, 23:
-			if c != '-' {
-				return false
-			}
-		case 14:
-			if c < '1' || c > '5' {
-				return false
-			}
-		case 19:
-			if c != '8' && c != '9' && c != 'a' && c != 'b' {
-				return false
-			}
-		default:
-			if !isLowerHex(c) {
-				return false
-			}
-		}
+	if c := s[19]; c != '8' && c != '9' && c != 'a' && c != 'b' {
+		return false
 	}
-	return true
+	return isHex(s[:8]) && isHex(s[9:13]) && isHex(s[14:18]) && isHex(s[19:23]) && isHex(s[24:])
 }
 
-func isHex(s []byte) bool {
-	for _, c := range s {
+func isHex(s string) bool {
+	for _, c := range []byte(s) {
 		if !isLowerHex(c) {
 			return false
 		}
@@ -83,11 +65,11 @@ func isHex(s []byte) bool {
 }
 
 // isBase64 is the pattern of the Eiffel schemas, which takes "-" for a digit and does not count digits.
-func isBase64(s []byte) bool {
+func isBase64(s string) bool {
 	for i := 0; i < 3 && len(s) > 0 && s[len(s)-1] == '='; i++ {
 		s = s[:len(s)-1]
 	}
-	for _, c := range s {
+	for _, c := range []byte(s) {
 		if !isLetter(c) && !isDigit(c) && c != '+' && c != '/' && c != '-' {
 			return false
 		}
@@ -96,7 +78,7 @@ func isBase64(s []byte) bool {
 }
 
 // isCustomSubject: letters and digits, a hyphen, letters.
-func isCustomSubject(s []byte) bool {
+func isCustomSubject(s string) bool {
 	i := 0
 	for i < len(s) && (isLetter(s[i]) || isDigit(s[i])) {
 		i++
@@ -107,8 +89,8 @@ func isCustomSubject(s []byte) bool {
 	return isLetters(s[i+1:])
 }
 
-func isLetters(s []byte) bool {
-	for _, c := range s {
+func isLetters(s string) bool {
+	for _, c := range []byte(s) {
 		if !isLetter(c) {
 			return false
 		}
@@ -118,18 +100,18 @@ func isLetters(s []byte) bool {
 
 // isCustomType: dev.cdeventsx.<tool>-<subject>.<predicate>.<digit>.<digit>.<digit>; the specification's pattern allows
 // one digit each.
-func isCustomType(s []byte) bool {
-	if len(s) < len(customPrefix)+6 || string(s[:len(customPrefix)]) != customPrefix {
+func isCustomType(s string) bool {
+	if len(s) < len(customPrefix)+6 || !IsCustom(s) {
 		return false
 	}
 	v := s[len(s)-6:]
-	for i, c := range v {
+	for i, c := range []byte(v) {
 		if i%2 == 0 && c != '.' || i%2 == 1 && !isDigit(c) {
 			return false
 		}
 	}
 	s = s[len(customPrefix) : len(s)-6]
-	for i, c := range s {
+	for i, c := range []byte(s) {
 		if c == '.' {
 			return isCustomSubject(s[:i]) && isLetters(s[i+1:])
 		}
@@ -139,7 +121,7 @@ func isCustomType(s []byte) bool {
 
 // isDateTime is RFC 3339, section 5.6, leap seconds included; a part of the time may also be written with a sign ("+1"),
 // as validators that read it as a number have it.
-func isDateTime(s []byte) bool {
+func isDateTime(s string) bool {
 	// The least is yyyy-mm-ddThh:mm:ssZ.
 	if len(s) < 20 || s[10]|0x20 != 't' || s[4] != '-' || s[7] != '-' {
 		return false
@@ -223,13 +205,13 @@ func twoDigits(a, b byte) (int, bool) {
 
 // plainURL tells whether s is of the kind that most are: an optional http(s)://host[:port] and characters that mean the
 // same wherever they are. Anything else is for the general rules.
-func plainURL[T string | []byte](s T) (absolute, plain bool) {
+func plainURL(s string) (absolute, plain bool) {
 	rest := s
-	if len(rest) > 8 && string(rest[:4]) == "http" {
+	if len(rest) > 8 && rest[:4] == "http" {
 		switch {
-		case string(rest[4:7]) == "://":
+		case rest[4:7] == "://":
 			rest, absolute = rest[7:], true
-		case string(rest[4:8]) == "s://":
+		case rest[4:8] == "s://":
 			rest, absolute = rest[8:], true
 		}
 	}
@@ -261,23 +243,22 @@ func plainURL[T string | []byte](s T) (absolute, plain bool) {
 	return absolute, true
 }
 
-func isURI[T string | []byte](s T) bool {
+func isURI(s string) bool {
 	if absolute, plain := plainURL(s); plain {
 		return absolute
 	}
-	u, ok := parseURL(string(s))
+	u, ok := parseURL(s)
 	return ok && u.IsAbs()
 }
 
-func isURIReference[T string | []byte](s T) bool {
+func isURIReference(s string) bool {
 	if _, plain := plainURL(s); plain {
 		return true
 	}
-	text := string(s)
-	if strings.Contains(text, `\`) {
+	if strings.Contains(s, `\`) {
 		return false
 	}
-	_, ok := parseURL(text)
+	_, ok := parseURL(s)
 	return ok
 }
 

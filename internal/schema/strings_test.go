@@ -73,11 +73,11 @@ func TestStringChecks(t *testing.T) {
 	for i, k := range stringKinds {
 		for _, s := range append(oddStrings, sampleStrings[:]...) {
 			want := schemas[stringCheck(i)].Validate(s) == nil
-			if got := k.is([]byte(s)); got != want {
+			if got := k.is(s); got != want {
 				t.Errorf("%s %q: %v, want %v", k.name, s, got, want)
 			}
 		}
-		if !k.is([]byte(sampleStrings[i])) {
+		if !k.is(sampleStrings[i]) {
 			t.Errorf("the sample of %s does not pass", k.name)
 		}
 	}
@@ -130,12 +130,12 @@ func FuzzStringChecks(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		for i, k := range stringKinds {
 			want := schemas[stringCheck(i)].Validate(s) == nil
-			if got := k.is([]byte(s)); got != want {
+			if got := k.is(s); got != want {
 				t.Errorf("%s %q: %v, want %v", k.name, s, got, want)
 			}
 		}
-		if IsEiffelID(s) != isEiffelID([]byte(s)) || IsURI(s) != isURI([]byte(s)) || IsURIReference(s) != isURIReference([]byte(s)) {
-			t.Errorf("%q is judged otherwise as text than as bytes", s)
+		if IsPlainReference(s) && !IsURIReference(s) {
+			t.Errorf("%q is a plain reference, but no reference", s)
 		}
 	})
 }

@@ -188,7 +188,8 @@ type node struct {
 	untyped  bool // of an object: what is no object passes
 	closed   bool
 	check    stringCheck
-	min      int // in code points
+	is       func(string) bool // of the check; nil if any string passes
+	min      int               // in code points
 	enum     []string
 	props    []prop
 	required uint64 // a bit per property
@@ -300,7 +301,9 @@ func (p *parser) value() (*node, error) {
 		n.min, _ = strconv.Atoi(least)
 		for c, k := range stringKinds {
 			if k.name == name {
-				n.check = stringCheck(c)
+				if n.check = stringCheck(c); n.check != anyString {
+					n.is = k.is
+				}
 				return n, nil
 			}
 		}
