@@ -21,16 +21,16 @@ var allocations = []struct {
 	name                     string
 	decode, translate, apply int
 }{
-	{"service.deployed", 3, 19, 8},
-	{"EiffelArtifactDeployedEvent", 3, 23, 8},
-	{"change.created", 3, 23, 5},
-	{"artifact.packaged", 3, 58, 15},
-	{"pipelinerun.started", 3, 17, 15},
-	{"testcaserun.finished", 3, 23, 21},
-	{"EiffelActivityTriggeredEvent", 3, 18, 4},
-	{"EiffelArtifactCreatedEvent", 3, 74, 15},
-	{"EiffelConfidenceLevelModifiedEvent", 3, 19, 3},
-	{"EiffelTestCaseFinishedEvent", 3, 39, 21},
+	{"service.deployed", 3, 8, 0},
+	{"EiffelArtifactDeployedEvent", 3, 11, 0},
+	{"change.created", 3, 14, 0},
+	{"artifact.packaged", 3, 16, 5},
+	{"pipelinerun.started", 3, 10, 6},
+	{"testcaserun.finished", 3, 14, 11},
+	{"EiffelActivityTriggeredEvent", 3, 11, 0},
+	{"EiffelArtifactCreatedEvent", 3, 26, 5},
+	{"EiffelConfidenceLevelModifiedEvent", 3, 9, 0},
+	{"EiffelTestCaseFinishedEvent", 3, 16, 11},
 }
 
 // TestAllocations counts the allocations of decoding, translating and applying, each for itself.
