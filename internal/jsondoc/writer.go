@@ -43,19 +43,19 @@ func (w *Writer) comma() {
 
 // begin starts a value: its node is the next.
 func (w *Writer) begin(kind Kind) *node {
-	n := node{key: w.key, start: int32(len(w.buf)), parent: w.open, kind: kind, marks: w.marks}
 	if w.marks == 0 && w.last >= 0 {
 		w.comma()
-		n.start++
-		n.key = w.nodes[w.last].key + 1
+		w.key = w.nodes[w.last].key + 1
 	}
 	index := int32(len(w.nodes))
-	w.nodes = append(w.nodes, n)
+	w.nodes = append(w.nodes, node{})
+	n := &w.nodes[index]
+	n.key, n.start, n.parent, n.kind, n.marks = w.key, int32(len(w.buf)), w.open, kind, w.marks
 	if w.last >= 0 {
 		w.nodes[w.last].next = index
 	}
 	w.last, w.key, w.marks = index, 0, 0
-	return &w.nodes[index]
+	return n
 }
 
 // Name writes the name of the member whose value comes next.
@@ -131,9 +131,10 @@ func (w *Writer) Splice(v Value) {
 	if from.kind < Array {
 		return
 	}
-	for _, n := range v.d.nodes[v.i+1 : v.end()] {
-		moved.apply(&n)
-		w.nodes = append(w.nodes, n)
+	inner := len(w.nodes)
+	w.nodes = append(w.nodes, v.d.nodes[v.i+1:v.end()]...)
+	for i := range w.nodes[inner:] {
+		moved.apply(&w.nodes[inner+i])
 	}
 	deep := v.d.depth
 	if w.level+deep > MaxDepth {
@@ -144,7 +145,7 @@ func (w *Writer) Splice(v Value) {
 
 // JSON writes a value from its text. An error is of type *[SyntaxError]; nothing was written then.
 func (w *Writer) JSON(raw []byte) error {
-	if len(raw) >= 2 && raw[0] == '"' && plainString(raw) {
+	if last := len(raw) - 1; last >= 1 && raw[0] == '"' && raw[last] == '"' && plainUpTo(raw[1:last]) == last-1 {
 		n := w.begin(String)
 		w.buf = append(w.buf, raw...)
 		n.end = int32(len(w.buf))
@@ -156,16 +157,6 @@ func (w *Writer) JSON(raw []byte) error {
 	}
 	w.Splice(d.Root())
 	return nil
-}
-
-// plainString tells whether a text is a JSON string of printable ASCII without an escape.
-func plainString(raw []byte) bool {
-	for _, c := range raw[1 : len(raw)-1] {
-		if c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return raw[len(raw)-1] == '"'
 }
 
 // end is the index after the last value within v.
