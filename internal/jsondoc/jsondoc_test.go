@@ -196,20 +196,17 @@ func TestWalk(t *testing.T) {
 	var seen []string
 	var walk func(v jsondoc.Value)
 	walk = func(v jsondoc.Value) {
-		seen = append(seen, fmt.Sprintf("%s=%s", v.RawKey(), v.Raw()))
+		seen = append(seen, fmt.Sprintf("%s=%s", v.Key(), v.Raw()))
 		for c := v.FirstChild(); c.Exists(); c = c.NextSibling() {
 			walk(c)
 		}
 	}
 	walk(d.Root())
 	want := []string{
-		"=" + string(d.Bytes()), `a={"\u0062":[1,{},[2]]}`, `\u0062=[1,{},[2]]`, "=1", "={}", "=[2]", "=2", `c="x"`, "=null",
+		"=" + string(d.Bytes()), `a={"\u0062":[1,{},[2]]}`, `b=[1,{},[2]]`, "=1", "={}", "=[2]", "=2", `c="x"`, "=null",
 	}
 	if !slices.Equal(seen, want) {
 		t.Errorf("got %q, want %q", seen, want)
-	}
-	if raw := d.Root().Get("").RawKey(); raw == nil || len(raw) != 0 {
-		t.Errorf("an empty name: %v", raw)
 	}
 	for pointer, want := range map[string]int{"": 4, "/a": 3, "/a/b": 2, "/a/b/1": 1, "/c": 0, "/nothing": 0} {
 		if got := d.Root().Pointed(pointer).Depth(); got != want {
@@ -217,8 +214,34 @@ func TestWalk(t *testing.T) {
 		}
 	}
 	var none jsondoc.Value
-	if none.FirstChild().Exists() || none.NextSibling().Exists() || none.RawKey() != nil || d.Root().RawKey() != nil {
+	if none.FirstChild().Exists() || none.NextSibling().Exists() || none.IsNamed("") || d.Root().IsNamed("") {
 		t.Error("what is not there has neighbours or a name")
+	}
+}
+
+// TestPlain has what is written without escapes, and what only looks so.
+func TestPlain(t *testing.T) {
+	d, err := jsondoc.Parse([]byte(`{"a":"x","\u0062":"\u0078","":"","c":["é"],"n":1}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pointer, want := range map[string]struct {
+		name  string // "-" if there is none, or it has escapes
+		text  string
+		plain bool
+	}{
+		"": {"-", "", false}, "/a": {"a", "x", true}, "/b": {"-", "", false}, "/": {"", "", true},
+		"/c": {"c", "", false}, "/c/0": {"-", "é", true}, "/n": {"n", "", false}, "/none": {"-", "", false},
+	} {
+		v := d.Root().Pointed(pointer)
+		if text, plain := v.PlainStr(); text != want.text || plain != want.plain {
+			t.Errorf("%q is %q and plain: %v", pointer, text, plain)
+		}
+		for _, name := range []string{"", "a", "b", "c", "n", "0", `\u0062`} {
+			if got := v.IsNamed(name); got != (name == want.name) {
+				t.Errorf("%q is named %q: %v", pointer, name, got)
+			}
+		}
 	}
 }
 

@@ -33,16 +33,3 @@ func (v Value) PlainStr() (s string, ok bool) {
 // IsNamed tells whether the value is a member of that name, if the name is written without escapes; false leaves it to
 // [Value.Key].
 func (v Value) IsNamed(name string) bool { return v.d != nil && v.d.nodes[v.i].is(v.d.text, name) }
-
-// RawKey is the value's member name as it is written, with its escapes and without its quotes; nil if the value is not a
-// member of an object. It must not be changed.
-func (v Value) RawKey() []byte {
-	if v.d == nil {
-		return nil
-	}
-	n := &v.d.nodes[v.i]
-	if n.marks&named == 0 {
-		return nil
-	}
-	return v.d.Bytes()[n.key+1 : n.start-2 : n.start-2]
-}
