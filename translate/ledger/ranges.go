@@ -119,24 +119,15 @@ func (q Query) Parent() (Query, bool) {
 	return Query{Kind: q.Kind, Key: open + "]"}, true
 }
 
-// parent is a key without its last part and without the bracket.
+// parent is a key without its last part and without the bracket. What begins that part is the last comma before a quote:
+// within a part a quote has a backslash before it.
 func parent(key string) (string, bool) {
-	last := -1
-	quoted := false
-	for i := 0; i < len(key); i++ {
-		switch c := key[i]; {
-		case c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case c == ',' && !quoted:
-			last = i
+	for i := len(key) - len(`""]`); i > 0; i-- {
+		if key[i] == '"' && key[i-1] == ',' {
+			return key[:i-1], true
 		}
 	}
-	if last < 0 {
-		return "", false
-	}
-	return key[:last], true
+	return "", false
 }
 
 // Index has the keys of the ranged records of a store in memory, in order. Its zero value is ready for use.
@@ -170,6 +161,9 @@ func (x *Index) find(q Query) (keys []string, at int, found bool, p Query) {
 	}
 	p = Query{Kind: q.Kind, Key: open}
 	keys = x.keys[p]
+	if n := len(keys); n > 0 && keys[n-1] < q.Key { // most come last
+		return keys, n, false, p
+	}
 	at, found = slices.BinarySearch(keys, q.Key)
 	return keys, at, found, p
 }
