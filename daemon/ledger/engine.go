@@ -58,11 +58,12 @@ func splitValue(value []byte) (dated, error) {
 
 var errShort = errors.New("a value is too short")
 
-// The sizes below keep the relay's load within about 60 MB; larger ones gain little at its rates. Whatever stands in
-// the log is read again when the ledger is opened, so the memtable also bounds that time.
+// The sizes below keep what the ledger takes within some tens of megabytes; larger ones gain little. Whatever stands in
+// the log is read again when the ledger is opened, so the memtable also bounds that time. The engine takes the memtables
+// out of the block cache: beside the one that fills and one that is flushed, half of it is left for blocks.
 const (
 	memtableSize = 8 << 20
-	blockCache   = 16 << 20
+	blockCache   = 32 << 20
 	recordCache  = 16 << 20
 	openFiles    = 256
 )
