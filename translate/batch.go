@@ -40,12 +40,12 @@ func (s *Session) TranslateBatch(ctx context.Context, texts [][]byte) ([]Outcome
 	return out, nil
 }
 
-func (s *Session) translateBatch(ctx context.Context, texts [][]byte, ledger learner) ([]Outcome, error) {
+func (s *Session) translateBatch(ctx context.Context, texts [][]byte, to learner) ([]Outcome, error) {
 	out := make([]Outcome, 0, len(texts))
 	for event, err := range decodeAhead(texts) {
 		var o Outcome
 		if err == nil {
-			if o.Result, err = s.translate(ctx, event, ledger); err != nil && !refused(err) {
+			if o.Result, err = s.translate(ctx, event, to); err != nil && !refused(err) {
 				return out, err
 			}
 		}
@@ -57,7 +57,7 @@ func (s *Session) translateBatch(ctx context.Context, texts [][]byte, ledger lea
 
 // learner is a ledger to one session at a time.
 type learner interface {
-	reader
+	ledger.Source
 	Apply(ctx context.Context, facts []Fact) error
 }
 

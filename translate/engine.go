@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // Engine carries out the catalogue, both ways. It is immutable and safe for concurrent use.
@@ -47,8 +48,8 @@ func (g *Engine) Translate(in Event, facts *Facts) (Result, error) {
 
 // ask is Translate with a ledger at hand: what the translation lacks is read when it is asked for, so that it is carried
 // out once. An error that is no *[EventError] is the ledger's.
-func (g *Engine) ask(ctx context.Context, in Event, ledger reader) (Result, error) {
-	return g.translate(in, source{ctx: ctx, store: ledger})
+func (g *Engine) ask(ctx context.Context, in Event, store ledger.Source) (Result, error) {
+	return g.translate(in, source{ctx: ctx, store: store})
 }
 
 func (g *Engine) translate(in Event, from source) (Result, error) {

@@ -7,17 +7,12 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
-// reader is the part of a [Ledger] that a translation asks.
-type reader interface {
-	Read(ctx context.Context, queries []Query) ([]Record, error)
-}
-
 // source is where a translation knows the ledger from: facts that the caller has, or the store itself.
 type source struct {
 	ctx   context.Context
-	store reader  // nil: only facts are known
-	facts *Facts  // nil: only the store is
-	spent *budget // where the cost is told, for tests
+	store ledger.Source // nil: only facts are known
+	facts *Facts        // nil: only the store is
+	spent *budget       // where the cost is told, for tests
 }
 
 // recall is what one translation knows of the ledger. Each record is read once and decoded once.

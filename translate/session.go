@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // Unresolved is what to do about a reference that names something unknown which could still come (section 7).
@@ -23,16 +25,14 @@ const maxRounds = 16
 
 // asker is a translator that reads what it lacks itself, so that it need not be asked again.
 type asker interface {
-	ask(ctx context.Context, in Event, ledger reader) (Result, error)
+	ask(ctx context.Context, in Event, store ledger.Source) (Result, error)
 }
 
 // Ask translates one event with what the ledger knows, without teaching it anything. An [Engine] reads the ledger while it
 // translates; any other translator is asked again with the answers to its [Result.Need], until there is none.
-func Ask(ctx context.Context, t Translator, ledger interface {
-	Read(ctx context.Context, queries []Query) ([]Record, error)
-}, in Event) (Result, error) {
+func Ask(ctx context.Context, t Translator, store ledger.Source, in Event) (Result, error) {
 	if a, ok := t.(asker); ok {
-		result, err := a.ask(ctx, in, ledger)
+		result, err := a.ask(ctx, in, store)
 		if err != nil {
 			return Result{}, ledgerError(in, err)
 		}
@@ -47,7 +47,7 @@ func Ask(ctx context.Context, t Translator, ledger interface {
 		if len(result.Need) == 0 {
 			return result, nil
 		}
-		records, err := ledger.Read(ctx, result.Need)
+		records, err := store.Read(ctx, result.Need)
 		if err != nil {
 			return Result{}, fmt.Errorf("event %s: read the ledger: %w", shorten(in.ID, 80), err)
 		}
@@ -109,8 +109,8 @@ func (s *Session) TranslateEvent(ctx context.Context, event Event) (Result, erro
 }
 
 // translate translates an event and teaches what it taught.
-func (s *Session) translate(ctx context.Context, event Event, ledger learner) (Result, error) {
-	result, err := Ask(ctx, s.translator, ledger, event)
+func (s *Session) translate(ctx context.Context, event Event, to learner) (Result, error) {
+	result, err := Ask(ctx, s.translator, to, event)
 	if err != nil {
 		return Result{}, err
 	}
@@ -119,7 +119,7 @@ func (s *Session) translate(ctx context.Context, event Event, ledger learner) (R
 		return Result{}, event.fail(CodeUnresolved, "", fmt.Sprintf("%s is unknown, wanted for %s", m.Name, m.Want))
 	}
 	if len(result.Learned) > 0 {
-		if err := ledger.Apply(ctx, result.Learned); err != nil {
+		if err := to.Apply(ctx, result.Learned); err != nil {
 			return Result{}, fmt.Errorf("event %s: teach the ledger: %w", shorten(event.ID, 80), err)
 		}
 	}

@@ -121,7 +121,8 @@ type Record struct {
 // Ledger remembers what translations learned. An implementation only stores records, merges them with [Merge] and forgets
 // what it is told to; what they mean is decided here. It is safe for concurrent use.
 type Ledger interface {
-	// Read answers queries, in their order. The records must not be changed and may be retained.
+	// Read answers queries, in their order. The records must not be changed and may be retained. The list of queries is the
+	// caller's, for the time of the call.
 	Read(ctx context.Context, queries []Query) ([]Record, error)
 
 	// Apply merges or forgets all facts, in their order, or, on an error, none. When it returns nil they survive a
