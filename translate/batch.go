@@ -3,7 +3,6 @@ package translate
 import (
 	"context"
 	"fmt"
-	"iter"
 	"slices"
 
 	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
@@ -16,8 +15,8 @@ type Outcome struct {
 }
 
 // TranslateBatch translates events that have come together: one after the other, each with what those before it have taught, as
-// [Session.Translate] does one by one. It costs less than as many calls: events are decoded while others are translated, and a
-// ledger that is not in memory is taught once, by all of them.
+// [Session.Translate] does one by one. A ledger that is not in memory is taught once, by all of them; with one in memory a batch costs
+// little less than as many calls.
 //
 // There is an outcome for each event. An error is the ledger's; then there are outcomes only for the first events, whose facts the
 // ledger has, and translating the others again gives the same ids.
@@ -40,17 +39,26 @@ func (s *Session) TranslateBatch(ctx context.Context, texts [][]byte) ([]Outcome
 	return out, nil
 }
 
+// few is how many events are decoded in a row: the processor does a thing faster when it has just done it.
+const few = 8
+
 func (s *Session) translateBatch(ctx context.Context, texts [][]byte, to learner) ([]Outcome, error) {
 	out := make([]Outcome, 0, len(texts))
-	for event, err := range decodeAhead(texts) {
-		var o Outcome
-		if err == nil {
-			if o.Result, err = s.translate(ctx, event, to); err != nil && !refused(err) {
-				return out, err
-			}
+	for chunk := range slices.Chunk(texts, few) {
+		var events [few]Event
+		var errs [few]error
+		for i, text := range chunk {
+			events[i], errs[i] = Decode(text)
 		}
-		o.Err = err
-		out = append(out, o)
+		for i := range chunk {
+			o := Outcome{Err: errs[i]}
+			if o.Err == nil {
+				if o.Result, o.Err = s.translate(ctx, events[i], to); o.Err != nil && !refused(o.Err) {
+					return out, o.Err
+				}
+			}
+			out = append(out, o)
+		}
 	}
 	return out, nil
 }
@@ -59,33 +67,4 @@ func (s *Session) translateBatch(ctx context.Context, texts [][]byte, to learner
 type learner interface {
 	ledger.Source
 	Apply(ctx context.Context, facts []Fact) error
-}
-
-// decodeAhead decodes events while the first ones are worked on, a few at a time.
-func decodeAhead(texts [][]byte) iter.Seq2[Event, error] {
-	const few = 8
-	type decoded struct {
-		events [few]Event
-		errs   [few]error
-	}
-	chunks := make(chan *decoded, (len(texts)+few-1)/few) // so that nobody waits for who has stopped
-	go func() {
-		for chunk := range slices.Chunk(texts, few) {
-			d := &decoded{}
-			for i, text := range chunk {
-				d.events[i], d.errs[i] = Decode(text)
-			}
-			chunks <- d
-		}
-	}()
-	return func(yield func(Event, error) bool) {
-		for chunk := range slices.Chunk(texts, few) {
-			d := <-chunks
-			for i := range chunk {
-				if !yield(d.events[i], d.errs[i]) {
-					return
-				}
-			}
-		}
-	}
 }
