@@ -107,3 +107,23 @@ func TestBatchFails(t *testing.T) {
 		t.Fatalf("%d outcomes: %v", len(again), err)
 	}
 }
+
+// TestChosenReason: why a link was left out is told again when the event comes again, by what was chosen.
+func TestChosenReason(t *testing.T) {
+	const (
+		environment = `{"meta":{"id":"11111111-1111-4111-8111-111111111111","type":"EiffelEnvironmentDefinedEvent","version":"3.3.0","time":1,"source":{"uri":"https://k8s.example.com"}},"data":{"name":"prod"},"links":[]}`
+		deployed    = `{"context":{"specversion":"0.5.1","id":"22222222-2222-4222-8222-222222222222","source":"https://ci.example.com","type":"dev.cdevents.service.deployed.0.3.0","timestamp":"2026-03-20T08:40:00Z","links":[{"linkType":"RELATION","linkKind":"CONFIGURATION","target":{"contextId":"11111111-1111-4111-8111-111111111111"}}]},"subject":{"id":"shop","content":{"environment":{"id":"prod"},"artifactId":"pkg:oci/shop@1.0.0"}}}`
+	)
+	s := newSession(t, translate.Settings{})
+	through(t, s, environment)
+	for range 2 {
+		result := through(t, s, deployed)
+		found := false
+		for _, l := range result.Losses {
+			found = found || l.Pointer == "/context/links/0" && l.Reason == "illegal_link_target"
+		}
+		if !found {
+			t.Errorf("the losses are %+v", result.Losses)
+		}
+	}
+}

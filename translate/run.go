@@ -60,7 +60,7 @@ func (r *run) recallChoices() {
 		return // whatever is decided about an event is learned together with its context id
 	}
 	if record := r.record(aboutDecision(in)); record != nil {
-		d, err := r.decoder.Decision(record)
+		d, err := DecodeDecision(record) // with memory of its own: a result may tell what was chosen
 		if err != nil {
 			r.diagnose("ledger", "the record of the event's own choices is damaged and was ignored")
 			return
