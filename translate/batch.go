@@ -15,8 +15,8 @@ type Outcome struct {
 }
 
 // TranslateBatch translates events that have come together: one after the other, each with what those before it have taught, as
-// [Session.Translate] does one by one. A ledger that is not in memory is taught once, by all of them; with one in memory a batch costs
-// little less than as many calls.
+// [Session.Translate] does one by one. A ledger that is not in memory is asked for each record once, and taught once, by all of them:
+// nobody else may teach it meanwhile. With one in memory a batch costs little less than as many calls.
 //
 // There is an outcome for each event. An error is the ledger's; then there are outcomes only for the first events, whose facts the
 // ledger has, and translating the others again gives the same ids.
