@@ -23,7 +23,7 @@ func (r *run) follow(from []string, want func(*EiffelEvent) bool, next func(*Eif
 	for range followDepth {
 		var deeper []string
 		for _, id := range level {
-			if slices.Contains(seen, id) || len(seen) >= followWidth {
+			if len(seen) >= followWidth || slices.Contains(seen, id) {
 				continue
 			}
 			seen = append(seen, id)
