@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
-	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
 // Problem is something wrong in a configuration, with its line, its key and what to do.
@@ -352,8 +352,8 @@ func (c *Config) checkRelays() {
 			c.doc.Report(at+".translate", "is missing; it is eiffel or cdevents")
 		}
 		c.oneOf(at+".translate", r.Translate, "eiffel", "cdevents")
-		c.oneOf(at+".edition", r.Edition, translate.Editions()...)
-		c.oneOf(at+".spec", r.Spec, translate.Specs()...)
+		c.oneOf(at+".edition", r.Edition, schema.OutputEditions()...)
+		c.oneOf(at+".spec", r.Spec, schema.OutputSpecs()...)
 		c.oneOf(at+".carry", r.Carry, "original", "none")
 		c.oneOf(at+".synthesize", r.Synthesize, "missing", "always", "never")
 		c.oneOf(at+".unresolved.policy", r.Unresolved.Policy, "wait", "placeholder", "fail")

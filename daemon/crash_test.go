@@ -15,6 +15,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // world is what outlives a process: a broker with a queue of events, a sink, a ledger, dead letters.
@@ -275,9 +276,9 @@ func (w *world) verify(t *rapid.T, drop map[int]bool) {
 	}
 }
 
-func dump(t *rapid.T, l translate.Ledger) []string {
+func dump(t *rapid.T, l records.Ledger) []string {
 	var out []string
-	for _, kind := range translate.FactKinds() {
+	for _, kind := range records.FactKinds() {
 		err := l.Scan(context.Background(), kind, func(key string, record []byte) error {
 			out = append(out, fmt.Sprintf("%s %s %x", kind, key, record))
 			return nil

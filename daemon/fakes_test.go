@@ -296,7 +296,7 @@ func newFakeStore() *fakeStore {
 	return &fakeStore{Store: ledger.NewMemory(), entered: make(chan struct{}, 1000)}
 }
 
-func (f *fakeStore) Read(ctx context.Context, q []translate.Query) ([]translate.Record, error) {
+func (f *fakeStore) Read(ctx context.Context, q []records.Query) ([]records.Record, error) {
 	f.mu.Lock()
 	err := f.readErr
 	f.mu.Unlock()
@@ -352,13 +352,13 @@ func (f *fakeStore) setReadErr(err error) {
 // line of another subject must not be empty), "a|reads=other" (it looks at that line), "a|many=3".
 type fakeTranslator struct{ calls atomic.Int64 }
 
-func lineQuery(subject string) translate.Query {
-	return translate.Query{Kind: translate.LineFact, Key: fmt.Sprintf(`["","%s","","env"]`, subject)}
+func lineQuery(subject string) records.Query {
+	return records.Query{Kind: records.LineFact, Key: fmt.Sprintf(`["","%s","","env"]`, subject)}
 }
 
 // historyOf is the history of a subject as the facts know it; what they lack is noted in need.
-func historyOf(facts *translate.Facts, subject string, need *[]translate.Query) *records.History {
-	h, err := records.OpenLine(func(q translate.Query) []byte {
+func historyOf(facts *records.Facts, subject string, need *[]records.Query) *records.History {
+	h, err := records.OpenLine(func(q records.Query) []byte {
 		record, ok := facts.Get(q)
 		if !ok {
 			*need = append(*need, q)
@@ -371,7 +371,7 @@ func historyOf(facts *translate.Facts, subject string, need *[]translate.Query) 
 	return h
 }
 
-func (f *fakeTranslator) Translate(in translate.Event, facts *translate.Facts) (translate.Result, error) {
+func (f *fakeTranslator) Translate(in translate.Event, facts *records.Facts) (translate.Result, error) {
 	f.calls.Add(1)
 	id, commands, _ := strings.Cut(in.ID, "|")
 	var needs, reads string
@@ -394,8 +394,8 @@ func (f *fakeTranslator) Translate(in translate.Event, facts *translate.Facts) (
 	if strings.Contains(commands, "bare") { // it neither reads nor learns
 		return translate.Result{Events: []translate.Event{{Protocol: translate.Eiffel, ID: id, Subject: in.Subject, Time: in.Time, JSON: fmt.Appendf(nil, `{"id":%q}`, id)}}}, nil
 	}
-	own := translate.Stamp{Time: in.Time, ID: id}
-	var need []translate.Query
+	own := records.Stamp{Time: in.Time, ID: id}
+	var need []records.Query
 	lines := map[string]*records.History{}
 	var after [3]string // the entries behind which it stands
 	for i, subject := range []string{in.Subject, needs, reads} {
@@ -403,10 +403,10 @@ func (f *fakeTranslator) Translate(in translate.Event, facts *translate.Facts) (
 			continue
 		}
 		lines[subject] = historyOf(facts, subject, &need)
-		last, _ := lines[subject].LastBefore(&translate.Subject{}, own)
+		last, _ := lines[subject].LastBefore(&records.Subject{}, own)
 		after[i] = last.ID
 	}
-	entry := translate.Entry{Stamp: own, Artifact: "pkg:generic/" + id + "@1"}
+	entry := records.Entry{Stamp: own, Artifact: "pkg:generic/" + id + "@1"}
 	result := translate.Result{Learned: lines[in.Subject].Append(nil, entry)}
 	if len(need) > 0 {
 		return translate.Result{Need: need}, nil

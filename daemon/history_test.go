@@ -15,9 +15,9 @@ import (
 )
 
 // recordsOf are all records of a ledger.
-func recordsOf(t *testing.T, l translate.Ledger) (out []string) {
+func recordsOf(t *testing.T, l records.Ledger) (out []string) {
 	t.Helper()
-	for _, kind := range translate.FactKinds() {
+	for _, kind := range records.FactKinds() {
 		err := l.Scan(t.Context(), kind, func(key string, record []byte) error {
 			out = append(out, fmt.Sprintf("%s %s %x", kind, key, record))
 			return nil
@@ -89,7 +89,7 @@ func TestHistoryIsCutBackInFlight(t *testing.T) {
 // answer only, whichever part of them is.
 func TestOverlay(t *testing.T) {
 	type key struct {
-		query    translate.Query
+		query    records.Query
 		revision uint64
 	}
 	for seed := range uint64(200) {
@@ -97,29 +97,29 @@ func TestOverlay(t *testing.T) {
 		store, model := ledger.NewMemory(), ledger.NewMemory()
 		s := &sequencer{store: store, overlay: overlay{}}
 		line := records.LineQuery(records.SubjectKey{ID: "shop"}, records.SubjectKey{ID: "prod"}).Key
-		entry := func(n int) translate.Query {
-			return records.EntryQuery(records.SubjectKey{ID: "shop"}, records.SubjectKey{ID: "prod"}, translate.Stamp{Time: int64(n), ID: "e"})
+		entry := func(n int) records.Query {
+			return records.EntryQuery(records.SubjectKey{ID: "shop"}, records.SubjectKey{ID: "prod"}, records.Stamp{Time: int64(n), ID: "e"})
 		}
-		queries := []translate.Query{
-			{Kind: translate.EntryFact, Key: line, Range: translate.Range{Limit: records.All}},
-			{Kind: translate.EntryFact, Key: line, Range: translate.Range{Limit: 2}},
-			{Kind: translate.EntryFact, Key: line, Range: translate.Range{Before: translate.Stamp{Time: 4, ID: "e"}.Text(), Limit: 1}},
-			entry(3), {Kind: translate.LineFact, Key: line},
+		queries := []records.Query{
+			{Kind: records.EntryFact, Key: line, Range: records.Range{Limit: records.All}},
+			{Kind: records.EntryFact, Key: line, Range: records.Range{Limit: 2}},
+			{Kind: records.EntryFact, Key: line, Range: records.Range{Before: records.Stamp{Time: 4, ID: "e"}.Text(), Limit: 1}},
+			entry(3), {Kind: records.LineFact, Key: line},
 		}
 		answers := map[key][]byte{}
 		var inFlight []*transaction
 		look := func() {
 			t.Helper()
-			var got []translate.Record
+			var got []records.Record
 			var err error
-			v := &view{s: s, t: &transaction{seq: s.next + 1}, seen: map[translate.Query][]byte{}}
+			v := &view{s: s, t: &transaction{seq: s.next + 1}, seen: map[records.Query][]byte{}}
 			// Together, or one by one.
 			if r.IntN(2) == 0 {
 				got, err = v.read(t.Context(), queries)
 			} else {
 				for _, q := range queries {
-					var one []translate.Record
-					if one, err = v.read(t.Context(), []translate.Query{q}); err != nil {
+					var one []records.Record
+					if one, err = v.read(t.Context(), []records.Query{q}); err != nil {
 						break
 					}
 					got = append(got, one...)
@@ -146,20 +146,20 @@ func TestOverlay(t *testing.T) {
 		for range 25 {
 			switch {
 			case r.IntN(3) > 0 || len(inFlight) == 0:
-				var facts []translate.Fact
+				var facts []records.Fact
 				for range 1 + r.IntN(3) {
-					f := translate.Fact{Query: entry(r.IntN(6)), Forget: r.IntN(3) == 0}
+					f := records.Fact{Query: entry(r.IntN(6)), Forget: r.IntN(3) == 0}
 					if !f.Forget {
-						f.Record = (&translate.Entry{Artifact: fmt.Sprint(r.IntN(5))}).Encode()
+						f.Record = (&records.Entry{Artifact: fmt.Sprint(r.IntN(5))}).Encode()
 					}
 					if r.IntN(4) == 0 {
-						f = translate.Fact{Query: queries[4], Record: (&translate.Head{Entries: uint64(r.IntN(9)), Epoch: uint64(r.IntN(3))}).Encode()}
+						f = records.Fact{Query: queries[4], Record: (&records.Head{Entries: uint64(r.IntN(9)), Epoch: uint64(r.IntN(3))}).Encode()}
 					}
 					facts = append(facts, f)
 				}
 				s.next++
 				tx := &transaction{seq: s.next, learned: facts}
-				s.noteLearned(tx, &view{s: s, t: tx, seen: map[translate.Query][]byte{}})
+				s.noteLearned(tx, &view{s: s, t: tx, seen: map[records.Query][]byte{}})
 				inFlight = append(inFlight, tx)
 				if err := model.Apply(t.Context(), facts); err != nil {
 					t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 	cloudeventshttp "github.com/eiffelbridge/eiffelbridge/daemon/transports/cloudevents_http"
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
-	"github.com/eiffelbridge/eiffelbridge/translate"
+	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // The types of dead letters.
@@ -119,7 +119,7 @@ var _ deadletters.Memory = letterMemory{}
 
 // Known implements [deadletters.Memory].
 func (m letterMemory) Known(ctx context.Context, keys ...deadletters.MemoryKey) (bool, error) {
-	queries := make([]translate.Query, len(keys))
+	queries := make([]records.Query, len(keys))
 	for i, k := range keys {
 		queries[i] = letterQuery(k)
 	}
@@ -134,11 +134,11 @@ func (m letterMemory) Known(ctx context.Context, keys ...deadletters.MemoryKey) 
 
 // Remember implements [deadletters.Memory].
 func (m letterMemory) Remember(ctx context.Context, key deadletters.MemoryKey) error {
-	return m.store.Commit(ctx, ledger.Batch{Facts: []translate.Fact{{Query: letterQuery(key), Record: translate.Decision{}.Encode()}}})
+	return m.store.Commit(ctx, ledger.Batch{Facts: []records.Fact{{Query: letterQuery(key), Record: records.Decision{}.Encode()}}})
 }
 
 // letterQuery has a first part that no decision of a translation has, whose is eiffel or cdevents.
-func letterQuery(k deadletters.MemoryKey) translate.Query {
+func letterQuery(k deadletters.MemoryKey) records.Query {
 	key := []byte{'['}
 	for i, part := range []string{"dead_letter", k.ID, k.Version, strconv.FormatInt(k.Day, 10)} {
 		if i > 0 {
@@ -146,7 +146,7 @@ func letterQuery(k deadletters.MemoryKey) translate.Query {
 		}
 		key = jsondoc.AppendString(key, part)
 	}
-	return translate.Query{Kind: translate.DecisionFact, Key: string(append(key, ']'))}
+	return records.Query{Kind: records.DecisionFact, Key: string(append(key, ']'))}
 }
 
 // Replay sends events of dead letters to the relays that refused them: to the listener of a relay that is fed over HTTP, and

@@ -11,7 +11,7 @@ import (
 // overlay lies over the ledger: what transactions in flight have read and learned, by key, in their order. The key that ranges are
 // asked of, which no record has, is read with each of them and written with each record beneath it. It is guarded by its
 // sequencer's lock.
-type overlay map[translate.Query][]access
+type overlay map[records.Query][]access
 
 // access is what one transaction did with one key. A transaction has one access per key at most.
 type access struct {
@@ -22,12 +22,12 @@ type access struct {
 // write is what a transaction learned about a key.
 type write struct {
 	number  uint64 // no other write of this process has it
-	deltas  []translate.Fact
+	deltas  []records.Fact
 	base    []byte // what the transaction saw before it wrote, if based
 	based   bool
 	full    []byte // base with the deltas merged, if merged
 	merged  bool
-	beneath []translate.Query // of the key of ranges: the records that were written
+	beneath []records.Query // of the key of ranges: the records that were written
 }
 
 // pending marks the revision of what is not in the store yet: the number of the write that it comes of. As soon as the store has it
@@ -42,7 +42,7 @@ func (w *write) revision(record []byte) uint64 {
 }
 
 // before gives the last write to a key by a transaction that comes before t.
-func (o overlay) before(q translate.Query, t *transaction) *access {
+func (o overlay) before(q records.Query, t *transaction) *access {
 	list := o[q]
 	for i := len(list) - 1; i >= 0; i-- {
 		if a := &list[i]; a.by.seq < t.seq && a.write != nil {
@@ -53,7 +53,7 @@ func (o overlay) before(q translate.Query, t *transaction) *access {
 }
 
 // note adds an access of t at its place in the order, or turns the one it has into a write.
-func (o overlay) note(q translate.Query, t *transaction, w *write) {
+func (o overlay) note(q records.Query, t *transaction, w *write) {
 	list := o[q]
 	at := len(list)
 	for at > 0 && list[at-1].by.seq >= t.seq {
@@ -73,8 +73,8 @@ func (o overlay) note(q translate.Query, t *transaction, w *write) {
 }
 
 // orderQuery stands for a CDEvents subject itself, among the queries of the ledger, of which none has its kind.
-func orderQuery(relay string, e translate.Event) translate.Query {
-	return translate.Query{Key: fmt.Sprintf("%q %q %q", relay, e.Source, e.Subject)}
+func orderQuery(relay string, e translate.Event) records.Query {
+	return records.Query{Key: fmt.Sprintf("%q %q %q", relay, e.Source, e.Subject)}
 }
 
 // lineUp has t count as a writer of the subjects that it tells of, so that all events of one subject keep their order: some
@@ -117,12 +117,12 @@ func (o overlay) forget(t *transaction) {
 type view struct {
 	s    *sequencer
 	t    *transaction
-	seen map[translate.Query][]byte
+	seen map[records.Query][]byte
 	err  error // the store's
 }
 
 // Read implements the reader that [translate.Ask] wants.
-func (v *view) Read(ctx context.Context, queries []translate.Query) ([]translate.Record, error) {
+func (v *view) Read(ctx context.Context, queries []records.Query) ([]records.Record, error) {
 	out, err := v.read(ctx, queries)
 	if err != nil {
 		v.err = err
@@ -140,11 +140,11 @@ func (v *view) Read(ctx context.Context, queries []translate.Query) ([]translate
 }
 
 // rangeKey is what the overlay has for the ranges of a key.
-func rangeKey(q translate.Query) translate.Query { return translate.Query{Kind: q.Kind, Key: q.Key} }
+func rangeKey(q records.Query) records.Query { return records.Query{Kind: q.Kind, Key: q.Key} }
 
-func (v *view) read(ctx context.Context, queries []translate.Query) ([]translate.Record, error) {
-	out := make([]translate.Record, len(queries))
-	var ask []translate.Query
+func (v *view) read(ctx context.Context, queries []records.Query) ([]records.Record, error) {
+	out := make([]records.Record, len(queries))
+	var ask []records.Query
 	var at []int
 	for i, q := range queries {
 		if q.IsRange() {
@@ -157,7 +157,7 @@ func (v *view) read(ctx context.Context, queries []translate.Query) ([]translate
 			if err != nil {
 				return nil, err
 			}
-			out[i] = translate.Record{Bytes: record, Revision: a.write.revision(record)}
+			out[i] = records.Record{Bytes: record, Revision: a.write.revision(record)}
 			continue
 		}
 		ask, at = append(ask, q), append(at, i)
@@ -183,7 +183,7 @@ func (v *view) read(ctx context.Context, queries []translate.Query) ([]translate
 			continue
 		}
 		record, revision := answers[n].Bytes, answers[n].Revision
-		// A delta that was committed meanwhile is merged twice here, which is the same as once (translate.Merge).
+		// A delta that was committed meanwhile is merged twice here, which is the same as once (ledger.Merge).
 		for _, a := range v.s.overlay[q] {
 			if a.by.seq >= v.t.seq {
 				break
@@ -199,14 +199,14 @@ func (v *view) read(ctx context.Context, queries []translate.Query) ([]translate
 			}
 			revision = a.write.revision(record)
 		}
-		out[at[n]] = translate.Record{Bytes: record, Revision: revision}
+		out[at[n]] = records.Record{Bytes: record, Revision: revision}
 	}
 	return out, nil
 }
 
 // changes are what the predecessors of the transaction learned of the records that a range may have, and the write of the last
 // of them; nil if none did.
-func (v *view) changes(q translate.Query) (facts []translate.Fact, last *write) {
+func (v *view) changes(q records.Query) (facts []records.Fact, last *write) {
 	for _, a := range v.s.overlay[rangeKey(q)] {
 		if a.by.seq >= v.t.seq {
 			break
@@ -225,7 +225,7 @@ func (v *view) changes(q translate.Query) (facts []translate.Fact, last *write) 
 }
 
 // writeOf is the write of a key by a transaction; nil if there is none.
-func (o overlay) writeOf(q translate.Query, t *transaction) *write {
+func (o overlay) writeOf(q records.Query, t *transaction) *write {
 	for _, a := range o[q] {
 		if a.by == t {
 			return a.write
@@ -235,7 +235,7 @@ func (o overlay) writeOf(q translate.Query, t *transaction) *write {
 }
 
 // record is what the key holds after the write.
-func (w *write) record(q translate.Query) ([]byte, error) {
+func (w *write) record(q records.Query) ([]byte, error) {
 	if w.merged {
 		return w.full, nil
 	}
@@ -246,7 +246,7 @@ func (w *write) record(q translate.Query) ([]byte, error) {
 			continue
 		}
 		var err error
-		if full, err = translate.Merge(q.Kind, full, delta.Record); err != nil {
+		if full, err = records.Merge(q.Kind, full, delta.Record); err != nil {
 			return nil, &damagedError{q, err}
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // parkedEvent is an event that waits, durably, until what it refers to is known or its deadline passes. It is guarded by
@@ -60,7 +61,7 @@ type parkedRecord struct {
 }
 
 type missingRecord struct {
-	Kind string `json:"kind"` // one letter, as translate.FactKind
+	Kind string `json:"kind"` // one letter, as ledger.FactKind
 	Key  string `json:"key"`
 	Want string `json:"want"`
 	Name string `json:"name"`
@@ -256,7 +257,7 @@ func (s *sequencer) loadParked(ctx context.Context, relays map[string]*relay) er
 		}
 		for _, m := range r.Missing {
 			if len(m.Kind) == 1 {
-				q := translate.Query{Kind: translate.FactKind(m.Kind[0]), Key: m.Key}
+				q := records.Query{Kind: records.FactKind(m.Kind[0]), Key: m.Key}
 				p.missing = append(p.missing, translate.Missing{Query: q, Want: m.Want, Name: m.Name})
 			}
 		}

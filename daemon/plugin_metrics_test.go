@@ -22,6 +22,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/plugins/pluginv1"
 	"github.com/eiffelbridge/eiffelbridge/plugins/sdk"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // countingTranslator counts what it is asked.
@@ -31,7 +32,7 @@ type countingTranslator struct {
 	last  *sdk.Gauge
 }
 
-func (t countingTranslator) Translate(in translate.Event, facts *translate.Facts) (translate.Result, error) {
+func (t countingTranslator) Translate(in translate.Event, facts *ledger.Facts) (translate.Result, error) {
 	t.asked.Inc(in.Subject)
 	t.last.Set(float64(in.Time))
 	return t.customTranslator.Translate(in, facts)

@@ -18,6 +18,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // PluginConfig is a plugin: a program that the relay starts.
@@ -478,10 +479,10 @@ func (r *relay) enter(c *consultation) {
 type peek struct{ s *sequencer }
 
 // Read implements the reader that [translate.Ask] wants.
-func (p peek) Read(ctx context.Context, queries []translate.Query) ([]translate.Record, error) {
+func (p peek) Read(ctx context.Context, queries []ledger.Query) ([]ledger.Record, error) {
 	p.s.mu.Lock()
 	defer p.s.unlock()
-	v := &view{s: p.s, t: &transaction{seq: p.s.next + 1}, seen: map[translate.Query][]byte{}}
+	v := &view{s: p.s, t: &transaction{seq: p.s.next + 1}, seen: map[ledger.Query][]byte{}}
 	return v.read(ctx, queries)
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/plugins/sdk"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // TestMain lets the test binary be the plugins of the tests.
@@ -37,7 +38,7 @@ func testPlugin(what string) error {
 		}
 		return sdk.ServeMapping(sdk.MappingOptions{Name: what, Translator: engine})
 	case "decorator":
-		return sdk.ServeDecorator(sdk.DecoratorOptions{Name: what, Decorate: func(_ translate.Event, made translate.Result, _ *translate.Facts) (translate.Result, error) {
+		return sdk.ServeDecorator(sdk.DecoratorOptions{Name: what, Decorate: func(_ translate.Event, made translate.Result, _ *ledger.Facts) (translate.Result, error) {
 			for i, e := range made.Events {
 				edited, err := translate.Decode([]byte(strings.Replace(string(e.JSON), `"meta":{`, `"meta":{"tags":["decorated"],`, 1)))
 				if err != nil {
@@ -63,8 +64,8 @@ func testPlugin(what string) error {
 // customTranslator makes a composition of a custom event, and misbehaves as its subject says.
 type customTranslator struct{}
 
-func (customTranslator) Translate(in translate.Event, _ *translate.Facts) (translate.Result, error) {
-	id := translate.DerivedID(in)
+func (customTranslator) Translate(in translate.Event, _ *ledger.Facts) (translate.Result, error) {
+	id := in.DerivedID()
 	switch in.Subject {
 	case "crash":
 		os.Exit(4)

@@ -17,6 +17,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 var bothSinks = map[string]bool{"ordered": true, "unordered": false}
@@ -206,8 +207,8 @@ func TestPermanentFailure(t *testing.T) {
 		if len(letters) != 1 || letters[0].Code != CodeUndeliverable || letters[0].EventID != "a" || letters[0].Attempts != 1 {
 			t.Errorf("dead letters: %+v", letters)
 		}
-		records, _ := g.store.Store.Read(t.Context(), []translate.Query{lineQuery("shop")})
-		if head, _ := translate.DecodeHead(records[0].Bytes); head.Entries != 1 || head.Last.ID != "b" {
+		read, _ := g.store.Store.Read(t.Context(), []records.Query{lineQuery("shop")})
+		if head, _ := records.DecodeHead(read[0].Bytes); head.Entries != 1 || head.Last.ID != "b" {
 			t.Errorf("the ledger learned %+v", head)
 		}
 	})
@@ -318,7 +319,7 @@ func TestParkedSurvivesARestart(t *testing.T) {
 	}
 	// What a waits for becomes known while nobody looks.
 	g.clock.advance(10 * time.Second)
-	line := translate.Line{Entries: []translate.Entry{{Stamp: translate.Stamp{Time: 0, ID: "c"}}}}
+	line := records.Line{Entries: []records.Entry{{Stamp: records.Stamp{Time: 0, ID: "c"}}}}
 	if err := g.store.Store.Apply(t.Context(), line.Facts(lineQuery("cart").Key)); err != nil {
 		t.Fatal(err)
 	}
@@ -872,8 +873,8 @@ func TestAlarms(t *testing.T) {
 // translatorFunc is a translator for one test; read looks a subject's line up, or says that it must be asked for first.
 type translatorFunc func(id string, read func(subject string) bool) (writes string)
 
-func (f translatorFunc) Translate(in translate.Event, facts *translate.Facts) (translate.Result, error) {
-	var need []translate.Query
+func (f translatorFunc) Translate(in translate.Event, facts *records.Facts) (translate.Result, error) {
+	var need []records.Query
 	var saw []string
 	writes := f(in.ID, func(subject string) bool {
 		record, ok := facts.Get(lineQuery(subject))
@@ -890,8 +891,8 @@ func (f translatorFunc) Translate(in translate.Event, facts *translate.Facts) (t
 	}
 	result := translate.Result{Events: []translate.Event{{ID: in.ID, JSON: []byte(fmt.Sprintf("%q", saw))}}}
 	if writes != "" {
-		delta := translate.Head{Entries: 1, Last: translate.Entry{Stamp: translate.Stamp{ID: in.ID}}}
-		result.Learned = []translate.Fact{{Query: lineQuery(writes), Record: delta.Encode()}}
+		delta := records.Head{Entries: 1, Last: records.Entry{Stamp: records.Stamp{ID: in.ID}}}
+		result.Learned = []records.Fact{{Query: lineQuery(writes), Record: delta.Encode()}}
 	}
 	return result, nil
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // sequencer is the heart of the relay; there is one for each ledger, shared by all relays over it.
@@ -79,7 +80,7 @@ type sequencer struct {
 	commit chan struct{}
 
 	parked  map[string]*parkedEvent
-	awaited map[translate.Query]map[*parkedEvent]struct{}
+	awaited map[records.Query]map[*parkedEvent]struct{}
 }
 
 // Letters is where the relay puts what cannot be translated or delivered. Append returns nil once the letter is
@@ -100,7 +101,7 @@ const (
 
 // damagedError says that a ledger record cannot be read.
 type damagedError struct {
-	query translate.Query
+	query records.Query
 	err   error
 }
 
@@ -129,7 +130,7 @@ func newSequencer(store ledger.Store, letters Letters, clock Clock, log *slog.Lo
 		stale:    map[*transaction]struct{}{},
 		commit:   make(chan struct{}, 1),
 		parked:   map[string]*parkedEvent{},
-		awaited:  map[translate.Query]map[*parkedEvent]struct{}{},
+		awaited:  map[records.Query]map[*parkedEvent]struct{}{},
 	}
 	close(s.idle)
 	s.work, s.stopWork = context.WithCancel(context.Background())
@@ -352,7 +353,7 @@ func (s *sequencer) translate(t *transaction) {
 	t.returns, t.letter, t.outcome, t.synthesized = 0, nil, undecided, 0
 	s.beginParking(t)
 
-	v := &view{s: s, t: t, seen: map[translate.Query][]byte{}}
+	v := &view{s: s, t: t, seen: map[records.Query][]byte{}}
 	step := t.trace.step("translate", s.now(t))
 	result, err := s.ask(t, v)
 	step.done(err, s.now(t))
@@ -419,7 +420,7 @@ func (s *sequencer) noteLearned(t *transaction, v *view) {
 }
 
 // writeOf is the transaction's write of a key, made if it is the first.
-func (s *sequencer) writeOf(t *transaction, q translate.Query) *write {
+func (s *sequencer) writeOf(t *transaction, q records.Query) *write {
 	if w := s.overlay.writeOf(q, t); w != nil {
 		return w
 	}

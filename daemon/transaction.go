@@ -9,6 +9,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // state is where a transaction stands. From committing on nothing can take it back.
@@ -46,11 +47,11 @@ type transaction struct {
 
 	state       state
 	blind       bool // the ledger could not be read, so nobody knows what it will touch
-	keys        []translate.Query
+	keys        []records.Query
 	needs       map[*transaction]struct{} // predecessors that are not committing yet
 	feeds       map[*transaction]struct{} // the reverse
 	outputs     []transport.Message
-	learned     []translate.Fact
+	learned     []records.Fact
 	park        *ledger.Parked
 	unpark      bool
 	waits       bool      // it is parked, or stays so

@@ -5,6 +5,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/internal/arena"
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/internal/smallmap"
 )
 
 // account tells what became of each value of the input: where it went, or that it has no home in the output.
@@ -18,7 +19,7 @@ type account struct {
 	room, cover [4]uint64
 	losses      []Loss
 	diagnostics []Diagnostic
-	said        lookup[Diagnostic, struct{}]
+	said        smallmap.Map[Diagnostic, struct{}]
 	moves       []Move
 	pointers    *arena.Arena // of losses
 }
@@ -79,8 +80,8 @@ func (a *account) diagnose(code, format string, args ...any) {
 // note is diagnose for a message that is written already.
 func (a *account) note(code, message string) {
 	d := Diagnostic{code, message}
-	if _, again := a.said.get(d); !again {
-		a.said.put(d, struct{}{})
+	if _, again := a.said.Get(d); !again {
+		a.said.Put(d, struct{}{})
 		a.diagnostics = append(a.diagnostics, d)
 	}
 }

@@ -15,25 +15,25 @@ import (
 func (t *toCDEvents) activitySubject() {
 	if t.in.Type == typeActT {
 		t.title = t.in.doc.Root().At("data", "name").Str()
-		t.subject = t.marked(SubjectKey{Kind: t.runKind(), Source: t.in.Source, ID: t.in.ID})
+		t.subject = t.marked(ledger.SubjectKey{Kind: t.runKind(), Source: t.in.Source, ID: t.in.ID})
 	} else {
 		triggered := target(t.links, linkActivity)
-		t.subject = t.subjectOfTarget(triggered, SubjectKey{Kind: kindPipelineRun, Source: t.in.Source, ID: triggered}, "type", typeActT)
+		t.subject = t.subjectOfTarget(triggered, ledger.SubjectKey{Kind: ledger.KindPipelineRun, Source: t.in.Source, ID: triggered}, "type", typeActT)
 	}
-	if t.subject.Kind == kindTestSuiteRun {
+	if t.subject.Kind == ledger.KindTestSuiteRun {
 		t.findTestEnvironment()
 	}
 }
 
 // subjectOfTarget is the subject of an event that this one links to; what the ledger does not know of it is missing, and
 // the subject that is given then stands in.
-func (t *toCDEvents) subjectOfTarget(id string, otherwise SubjectKey, want, eiffelType string) SubjectKey {
+func (t *toCDEvents) subjectOfTarget(id string, otherwise ledger.SubjectKey, want, eiffelType string) ledger.SubjectKey {
 	if id == "" { // the first version of an event without link rules
 		otherwise.ID = t.in.ID
 		return t.marked(otherwise)
 	}
 	otherwise = t.marked(otherwise)
-	return t.chooseKind("subject", otherwise, func() SubjectKey {
+	return t.chooseKind("subject", otherwise, func() ledger.SubjectKey {
 		known := t.eiffelEvent(id)
 		if known == nil {
 			t.miss(ledger.AboutEvent(id), want, "%s %s", eiffelType, id)
@@ -60,17 +60,17 @@ func (t *toCDEvents) runKind() string {
 	}
 	context := target(t.links, linkContext)
 	if context == "" {
-		return kindPipelineRun
+		return ledger.KindPipelineRun
 	}
-	return t.choose("kind", kindPipelineRun, func() string {
+	return t.choose("kind", ledger.KindPipelineRun, func() string {
 		known := t.eiffelEvent(context)
 		switch {
 		case known == nil:
 			t.miss(ledger.AboutEvent(context), "type", "the CONTEXT %s of the activity", context)
 		case known.Type == typeActT:
-			return kindTaskRun
+			return ledger.KindTaskRun
 		}
-		return kindPipelineRun
+		return ledger.KindPipelineRun
 	})
 }
 
@@ -148,7 +148,7 @@ func (t *toCDEvents) activityPhase() string {
 	switch {
 	case slices.Contains(t.row.CDEvent, name):
 		return name
-	case t.subject.Kind == kindTaskRun:
+	case t.subject.Kind == ledger.KindTaskRun:
 		return ""
 	}
 	return customName(t.in.Type)
@@ -167,7 +167,7 @@ func (t *toCDEvents) activityName(*place) value {
 
 // pipelineRunReference is the pipeline run in whose CONTEXT a task run stands, as the event or its ActivityTriggered says.
 func (t *toCDEvents) pipelineRunReference(at *place) value {
-	if t.subject.Kind != kindTaskRun {
+	if t.subject.Kind != ledger.KindTaskRun {
 		return none
 	}
 	return t.reference(at, "pipelineRun", "", func() string {
@@ -176,7 +176,7 @@ func (t *toCDEvents) pipelineRunReference(at *place) value {
 			contexts = append(contexts, targets(triggered.Links, linkContext)...)
 		}
 		for _, id := range contexts {
-			if known := t.eiffelEvent(id); known != nil && known.Type == typeActT && known.Subject.Kind == kindPipelineRun {
+			if known := t.eiffelEvent(id); known != nil && known.Type == typeActT && known.Subject.Kind == ledger.KindPipelineRun {
 				return known.Subject.Key()
 			}
 		}
@@ -190,10 +190,10 @@ func (t *toCDEvents) reference(at *place, name, standard string, decide func() s
 	if choice == "" {
 		return none
 	}
-	if k, ok := subjectOfKey("", choice); ok {
+	if k, ok := ledger.ParseSubjectKey("", choice); ok {
 		return t.referenceTo(at, k)
 	}
-	return t.referenceTo(at, SubjectKey{ID: choice})
+	return t.referenceTo(at, ledger.SubjectKey{ID: choice})
 }
 
 // outcome is how a run or a test ended. Of a test the verdict decides, and only where that is inconclusive the conclusion.

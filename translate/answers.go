@@ -1,6 +1,9 @@
 package translate
 
-import "github.com/eiffelbridge/eiffelbridge/translate/ledger"
+import (
+	"github.com/eiffelbridge/eiffelbridge/internal/smallmap"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
+)
 
 // answer is a question of a translation, what the ledger has answered, and what that says, once it was decoded.
 type answer struct {
@@ -9,9 +12,9 @@ type answer struct {
 	read   bool   // record is the answer
 	record []byte // nil: the ledger has nothing
 
-	subject  *Subject
-	event    *EiffelEvent
-	contexts Contexts
+	subject  *ledger.Subject
+	event    *ledger.EiffelEvent
+	contexts ledger.Contexts
 	line     *ledger.History
 }
 
@@ -45,8 +48,8 @@ func (l *answers) add(q ledger.Question, key string) *answer {
 	switch {
 	case l.index != nil:
 		l.index[q] = at
-	case at >= fewEntries:
-		l.index = make(map[ledger.Question]int, 2*fewEntries)
+	case at >= smallmap.Few:
+		l.index = make(map[ledger.Question]int, 2*smallmap.Few)
 		for i := range l.list {
 			l.index[l.list[i].Question] = i
 		}

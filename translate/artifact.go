@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 	"github.com/package-url/packageurl-go"
 )
 
@@ -207,4 +208,4 @@ func isDigest(version string) bool {
 	return true
 }
 
-func (a *artifact) subject() SubjectKey { return SubjectKey{Kind: "artifact", ID: a.key} }
+func (a *artifact) subject() ledger.SubjectKey { return ledger.SubjectKey{Kind: "artifact", ID: a.key} }

@@ -33,7 +33,7 @@ func (t *toCDEvents) artifactSubject() {
 		t.identity = t.artifact.text
 	}
 	t.subject = t.artifact.subject()
-	t.text = t.marked(SubjectKey{ID: t.identity}).ID
+	t.text = t.marked(ledger.SubjectKey{ID: t.identity}).ID
 }
 
 // changeReference is the change that the artifact was made from: what its composition, its cause or the activity that
@@ -41,8 +41,8 @@ func (t *toCDEvents) artifactSubject() {
 func (t *toCDEvents) changeReference(at *place) value {
 	choice := t.choose("change", "", func() string {
 		f := t.follow(targets(t.links, linkComposition, linkCause, linkContext),
-			func(e *EiffelEvent) bool { return e.Type == typeSCC || e.Type == typeSCS },
-			func(e *EiffelEvent) []string {
+			func(e *ledger.EiffelEvent) bool { return e.Type == typeSCC || e.Type == typeSCS },
+			func(e *ledger.EiffelEvent) []string {
 				if e.Type == typeCD {
 					return targets(e.Links, linkElement)
 				}
@@ -70,7 +70,7 @@ func (t *toCDEvents) changeReference(at *place) value {
 		}
 		return f.unknown
 	})
-	k, known := subjectOfKey(kindChange, choice)
+	k, known := ledger.ParseSubjectKey(ledger.KindChange, choice)
 	switch {
 	case known:
 		return t.referenceTo(at, k)

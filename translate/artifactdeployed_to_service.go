@@ -16,7 +16,7 @@ func (t *toCDEvents) serviceSubject() {
 
 	// Whether a target was known when the event first came is a choice; what is known of it never changes.
 	const no, yes = "", "1"
-	known := func(name, id, want, typ string) *EiffelEvent {
+	known := func(name, id, want, typ string) *ledger.EiffelEvent {
 		if t.choose(name, no, func() string {
 			if e := t.eiffelEvent(id); e != nil && e.Type == typ {
 				return yes
@@ -39,11 +39,11 @@ func (t *toCDEvents) serviceSubject() {
 	if environmentEvent != nil {
 		t.environment = environmentEvent.Subject
 	} else {
-		t.environment = SubjectKey{Kind: kindEnvironment, Source: t.in.Source, ID: urnUUID + env}
+		t.environment = ledger.SubjectKey{Kind: ledger.KindEnvironment, Source: t.in.Source, ID: urnUUID + env}
 	}
 	t.unresolved = artifactEvent == nil || environmentEvent == nil
 
-	t.subject = t.marked(SubjectKey{Kind: kindService, Source: t.in.Source})
+	t.subject = t.marked(ledger.SubjectKey{Kind: ledger.KindService, Source: t.in.Source})
 	named := t.subject.ID != ""
 	if !named {
 		if t.unresolved {
@@ -61,19 +61,19 @@ func (t *toCDEvents) serviceSubject() {
 	}
 	t.expectIncarnation()
 	own := t.subject
-	t.subject = t.chooseSubject("subject", own, func() SubjectKey {
+	t.subject = t.chooseSubject("subject", own, func() ledger.SubjectKey {
 		if t.markID != "" {
 			return own
 		}
 		if !named {
 			if services := t.set(ledger.AboutPackage(t.environment, t.artifact.pkg)); len(services) == 1 {
-				if k, ok := subjectOfKey(kindService, services[0]); ok {
+				if k, ok := ledger.ParseSubjectKey(ledger.KindService, services[0]); ok {
 					return k
 				}
 			}
 		}
 		if sources := t.set(ledger.AboutService(t.environment, own.ID)); len(sources) == 1 {
-			return SubjectKey{Kind: kindService, Source: sources[0], ID: own.ID}
+			return ledger.SubjectKey{Kind: ledger.KindService, Source: sources[0], ID: own.ID}
 		}
 		return own
 	})
@@ -114,7 +114,7 @@ func (t *toCDEvents) incarnationName() string {
 			t.readEntry(t.subject, t.environment, t.artifact)
 		}
 		predicate = t.choose("predicate", deployed, func() string {
-			return incarnation(t.line(t.subject, t.environment), t.subjectRecord(t.environment), Stamp{Time: t.in.Time, ID: t.in.ID}, t.artifact, t.config, t.g.settings.AllQualifiers)
+			return incarnation(t.line(t.subject, t.environment), t.subjectRecord(t.environment), ledger.Stamp{Time: t.in.Time, ID: t.in.ID}, t.artifact, t.config, t.g.settings.AllQualifiers)
 		})
 	}
 	for _, name := range t.row.CDEvent {

@@ -18,9 +18,9 @@ func (t *toCDEvents) findArtifact(id, want string) {
 		return known.Artifact
 	})
 	if identity == "" {
-		k := t.marked(SubjectKey{ID: urnUUID + id})
+		k := t.marked(ledger.SubjectKey{ID: urnUUID + id})
 		if _, unknown := uuidOfURN(k.ID); unknown {
-			t.subject = SubjectKey{Kind: kindArtifact, ID: k.ID}
+			t.subject = ledger.SubjectKey{Kind: ledger.KindArtifact, ID: k.ID}
 			t.diagnose("filled_in", "the artifact of %s is unknown; its subject was filled with that id", id)
 			return
 		}
@@ -28,5 +28,5 @@ func (t *toCDEvents) findArtifact(id, want string) {
 	}
 	t.artifact = t.readArtifact(identity)
 	t.identity = t.artifact.text
-	t.subject, t.text = t.artifact.subject(), t.marked(SubjectKey{ID: t.identity}).ID
+	t.subject, t.text = t.artifact.subject(), t.marked(ledger.SubjectKey{ID: t.identity}).ID
 }

@@ -66,5 +66,5 @@ func (s *Session) translateBatch(ctx context.Context, texts [][]byte, to learner
 // learner is a ledger to one session at a time.
 type learner interface {
 	ledger.Source
-	Apply(ctx context.Context, facts []Fact) error
+	Apply(ctx context.Context, facts []ledger.Fact) error
 }

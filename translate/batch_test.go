@@ -8,16 +8,17 @@ import (
 	"testing"
 
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // far is a ledger that is not known to be in memory. It counts how often it is taught, and fails when it is told to.
 type far struct {
-	translate.Ledger
+	ledger.Ledger
 	taught int
 	fail   error
 }
 
-func (f *far) Apply(ctx context.Context, facts []translate.Fact) error {
+func (f *far) Apply(ctx context.Context, facts []ledger.Fact) error {
 	f.taught++
 	if f.fail != nil {
 		return f.fail
@@ -26,11 +27,11 @@ func (f *far) Apply(ctx context.Context, facts []translate.Fact) error {
 }
 
 // learned is all that a ledger has.
-func learned(t *testing.T, ledger translate.Ledger) string {
+func learned(t *testing.T, store ledger.Ledger) string {
 	t.Helper()
 	var b bytes.Buffer
-	for _, kind := range translate.FactKinds() {
-		err := ledger.Scan(context.Background(), kind, func(key string, record []byte) error {
+	for _, kind := range ledger.FactKinds() {
+		err := store.Scan(context.Background(), kind, func(key string, record []byte) error {
 			_, err := fmt.Fprintf(&b, "%s %s %x\n", kind, key, record)
 			return err
 		})
@@ -57,8 +58,8 @@ func TestBatches(t *testing.T) {
 		state := learned(t, one.Ledger())
 		for _, size := range []int{1, 7, 64, len(events)} {
 			away := &far{Ledger: translate.NewMemoryLedger()}
-			for _, ledger := range []translate.Ledger{translate.NewMemoryLedger(), away} {
-				s := translate.NewSession(engine, ledger)
+			for _, store := range []ledger.Ledger{translate.NewMemoryLedger(), away} {
+				s := translate.NewSession(engine, store)
 				at, batches := 0, 0
 				for from := 0; from < len(events); from += size {
 					var texts [][]byte
@@ -77,10 +78,10 @@ func TestBatches(t *testing.T) {
 					}
 					batches++
 				}
-				if got := learned(t, ledger); got != state {
+				if got := learned(t, store); got != state {
 					t.Fatalf("%s, batches of %d: the ledger has\n%s\nwant\n%s", name, size, got, state)
 				}
-				if ledger == translate.Ledger(away) && away.taught > batches {
+				if store == ledger.Ledger(away) && away.taught > batches {
 					t.Errorf("%s: the ledger was taught %d times by %d batches", name, away.taught, batches)
 				}
 			}

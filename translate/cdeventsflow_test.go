@@ -1253,7 +1253,7 @@ func TestFlowOfCDEvents(t *testing.T) {
 
 // TestFlowOfCDEventsInEveryEdition tells the same in the older editions of Eiffel, which know no deployments.
 func TestFlowOfCDEventsInEveryEdition(t *testing.T) {
-	for _, edition := range translate.Editions() {
+	for _, edition := range schema.OutputEditions() {
 		if edition != "Orizaba" {
 			t.Run(edition, func(t *testing.T) { playCDEvents(t, tellCDEventsFlow(t, 2, 2, "0.5", edition)) })
 		}

@@ -63,11 +63,11 @@ func (t *toCDEvents) confidenceLevelSubject() {
 	switch types[0] {
 	case typeArtD:
 		t.name = "service.published"
-		t.subject = t.marked(SubjectKey{Kind: kindService, Source: t.in.Source, ID: urnUUID + choice})
+		t.subject = t.marked(ledger.SubjectKey{Kind: ledger.KindService, Source: t.in.Source, ID: urnUUID + choice})
 		if choice == custom {
 			return
 		}
-		if known := t.eiffelEvent(choice); known != nil && known.Subject.Kind == kindService { // else the ledger has forgotten it since the event first came
+		if known := t.eiffelEvent(choice); known != nil && known.Subject.Kind == ledger.KindService { // else the ledger has forgotten it since the event first came
 			t.subject, t.environment = t.marked(known.Subject), known.Environment
 		}
 	case typeArtC:
@@ -75,7 +75,7 @@ func (t *toCDEvents) confidenceLevelSubject() {
 		t.findArtifact(choice, "/subject/id")
 	default:
 		t.name = "change.reviewed"
-		t.subject = t.subjectOfTarget(choice, SubjectKey{Kind: kindChange, Source: t.in.Source, ID: urnUUID + choice}, "/subject/id", typeSCC)
+		t.subject = t.subjectOfTarget(choice, ledger.SubjectKey{Kind: ledger.KindChange, Source: t.in.Source, ID: urnUUID + choice}, "/subject/id", typeSCC)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // outcome is everything that a translation says, as text.
@@ -32,11 +33,11 @@ type recorder struct {
 
 type call struct {
 	in     translate.Event
-	facts  translate.Facts
+	facts  ledger.Facts
 	result string
 }
 
-func (r *recorder) Translate(in translate.Event, facts *translate.Facts) (translate.Result, error) {
+func (r *recorder) Translate(in translate.Event, facts *ledger.Facts) (translate.Result, error) {
 	result, err := r.Translator.Translate(in, facts)
 	// The session adds answers to its facts only behind those that stand there, so that a copy stays what it is.
 	r.calls = append(r.calls, call{in, *facts, outcome(result, err)})
@@ -177,7 +178,7 @@ func TestNoMapOrder(t *testing.T) {
 // TestInputIsNotAltered compares the bytes that a caller handed in, and the records that a ledger gave out.
 func TestInputIsNotAltered(t *testing.T) {
 	for name, settings := range determined {
-		ledger := &guardedLedger{t: t, MemoryLedger: translate.NewMemoryLedger()}
+		ledger := &guardedLedger{t: t, Memory: translate.NewMemoryLedger()}
 		s := translate.NewSession(newEngine(t, settings), ledger)
 		for _, text := range manyEvents(t) {
 			in := []byte(text)
@@ -192,14 +193,14 @@ func TestInputIsNotAltered(t *testing.T) {
 
 // guardedLedger keeps copies of what it gave out.
 type guardedLedger struct {
-	*translate.MemoryLedger
+	*ledger.Memory
 	t      testing.TB
 	given  [][]byte
 	copies [][]byte
 }
 
-func (l *guardedLedger) Read(ctx context.Context, queries []translate.Query) ([]translate.Record, error) {
-	records, err := l.MemoryLedger.Read(ctx, queries)
+func (l *guardedLedger) Read(ctx context.Context, queries []ledger.Query) ([]ledger.Record, error) {
+	records, err := l.Memory.Read(ctx, queries)
 	for _, r := range records {
 		l.given = append(l.given, r.Bytes)
 		l.copies = append(l.copies, bytes.Clone(r.Bytes))

@@ -42,7 +42,7 @@ func New(settings Settings) (*Engine, error) {
 func (g *Engine) Settings() Settings { return g.settings }
 
 // Translate implements [Translator]: a CDEvent becomes Eiffel events and an Eiffel event a CDEvent.
-func (g *Engine) Translate(in Event, facts *Facts) (Result, error) {
+func (g *Engine) Translate(in Event, facts *ledger.Facts) (Result, error) {
 	return g.translate(in, source{facts: facts})
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // The keys of the custom data under which an original travels (section 3).
@@ -290,13 +291,13 @@ func (g *Engine) cdeventsOf(eiffelType string) []string {
 }
 
 // subjectOf is the subject key of a CDEvent.
-func (g *Engine) subjectOf(e *Event) SubjectKey {
+func (g *Engine) subjectOf(e *Event) ledger.SubjectKey {
 	kind := kindOf(nameOfType(e.Type))
-	if kind == kindArtifact {
+	if kind == ledger.KindArtifact {
 		a, _ := parseArtifact(e.Subject, g.settings.AllQualifiers)
 		return a.subject()
 	}
-	k := SubjectKey{Kind: kind, Source: e.Source, ID: e.Subject}
+	k := ledger.SubjectKey{Kind: kind, Source: e.Source, ID: e.Subject}
 	if source := e.doc.Root().At("subject", "source"); source.Str() != "" {
 		k.Source = source.Str()
 	}

@@ -7,21 +7,21 @@ import "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 func (t *toCDEvents) environmentSubject() {
 	name := t.in.doc.Root().At("data", "name")
 	t.identifies(name)
-	k := SubjectKey{Kind: kindEnvironment, Source: t.in.Source, ID: name.Str()}
+	k := ledger.SubjectKey{Kind: ledger.KindEnvironment, Source: t.in.Source, ID: name.Str()}
 	if k.ID == "" {
 		k.ID = urnUUID + t.in.ID
 	}
 	own := t.marked(k)
 	previous := target(t.links, linkPrevious)
-	t.subject = t.chooseSubject("subject", own, func() SubjectKey {
+	t.subject = t.chooseSubject("subject", own, func() ledger.SubjectKey {
 		known := t.ownEvent()
-		if (known == nil || known.Subject.Kind != kindEnvironment) && previous != "" {
+		if (known == nil || known.Subject.Kind != ledger.KindEnvironment) && previous != "" {
 			known = t.eiffelEvent(previous)
 		}
 		if known == nil && previous != "" {
 			t.miss(ledger.AboutEvent(previous), "/subject/id", "the version %s before the environment's", previous)
 		}
-		if known == nil || known.Subject.Kind != kindEnvironment {
+		if known == nil || known.Subject.Kind != ledger.KindEnvironment {
 			return own
 		}
 		return known.Subject

@@ -4,11 +4,13 @@ import (
 	"context"
 	"strings"
 	"sync"
+
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // Steps is [Ask] of an engine, with the steps that the translation took and those that it may take. All the memory that it works in
 // is new.
-func Steps(ctx context.Context, g *Engine, ledger Ledger, in Event) (result Result, steps, most int, err error) {
+func Steps(ctx context.Context, g *Engine, ledger ledger.Ledger, in Event) (result Result, steps, most int, err error) {
 	g.rooms = sync.Pool{}
 	var spent budget
 	result, err = g.translate(in, source{ctx: ctx, store: ledger, spent: &spent})

@@ -158,7 +158,7 @@ func TestNoValidInputBecomesInvalidOutput(t *testing.T) {
 	turn, translated := 0, 0
 	try := func(text []byte) {
 		in, err := translate.Decode(text)
-		if err != nil || len(translate.Validate(in)) > 0 {
+		if err != nil || len(in.Validate()) > 0 {
 			return
 		}
 		translated++
@@ -261,7 +261,7 @@ func misfitted(t *testing.T, chance *rand.Rand, text []byte) []byte {
 		misfit = misfits[chance.IntN(8)]
 	}
 	changed := jsondoc.AppendReplaced(nil, d, places[chance.IntN(len(places))], jsondoc.AppendString(nil, misfit))
-	if in, err := translate.Decode(changed); err != nil || len(translate.Validate(in)) > 0 {
+	if in, err := translate.Decode(changed); err != nil || len(in.Validate()) > 0 {
 		return text
 	}
 	return changed

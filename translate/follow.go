@@ -1,6 +1,10 @@
 package translate
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
+)
 
 // followDepth and followWidth bound how far links are followed for a field that CDEvents requires: each level is a
 // round of questions to the ledger, and what lies further away than that is hardly what is meant.
@@ -17,7 +21,7 @@ type found struct {
 
 // follow goes along links from event to event, breadth first and in array order, until a level has what is looked for
 // (section 6, Required CDEvents fields that an Eiffel event lacks). next gives the ids to go on to from an event.
-func (r *run) follow(from []string, want func(*EiffelEvent) bool, next func(*EiffelEvent) []string) (f found) {
+func (r *run) follow(from []string, want func(*ledger.EiffelEvent) bool, next func(*ledger.EiffelEvent) []string) (f found) {
 	var seen []string
 	level := from
 	for range followDepth {
@@ -48,7 +52,7 @@ func (r *run) follow(from []string, want func(*EiffelEvent) bool, next func(*Eif
 }
 
 // targets are the targets of links of those types, type by type, in array order within each.
-func targets(links []EiffelLink, types ...string) []string {
+func targets(links []ledger.EiffelLink, types ...string) []string {
 	var out []string
 	for _, t := range types {
 		for _, l := range links {

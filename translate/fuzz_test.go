@@ -14,6 +14,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/internal/testkit/specs"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // seeds are the events of the cases, values that fit badly among them, and the examples of the specifications or of this
@@ -64,7 +65,7 @@ func fuzzed(f *testing.F, protocol translate.Protocol) {
 		if in.Protocol != protocol {
 			return
 		}
-		for _, finding := range translate.Validate(in) {
+		for _, finding := range in.Validate() {
 			checkEventError(t, finding)
 		}
 		r, err := fresh(carrying).TranslateEvent(context.Background(), in)
@@ -209,20 +210,20 @@ func FuzzToEiffel(f *testing.F) { fuzzed(f, translate.CDEvents) }
 func FuzzToCDEvents(f *testing.F) { fuzzed(f, translate.Eiffel) }
 
 // records are codecs of every kind of record: bytes decoded, as a value and encoded anew.
-var records = map[translate.FactKind]func([]byte) (any, []byte, error){
-	translate.SubjectFact:  codec(translate.DecodeSubject, (*translate.Subject).Encode),
-	translate.NameFact:     codec(translate.DecodeSet, translate.Set.Encode),
-	translate.AliasFact:    codec(translate.DecodeSet, translate.Set.Encode),
-	translate.EventFact:    codec(translate.DecodeEiffelEvent, (*translate.EiffelEvent).Encode),
-	translate.ContextFact:  codec(translate.DecodeContexts, translate.Contexts.Encode),
-	translate.DecisionFact: codec(translate.DecodeDecision, translate.Decision.Encode),
-	translate.LineFact:     codec(translate.DecodeHead, (*translate.Head).Encode),
-	translate.EntryFact: codec(func(record []byte) (*translate.Entry, error) { return translate.DecodeEntry(translate.Stamp{}, record) },
-		(*translate.Entry).Encode),
-	translate.FirstRunFact: codec(translate.DecodeStamp, translate.Stamp.Encode),
-	translate.PackageFact:  codec(translate.DecodeSet, translate.Set.Encode),
-	translate.ServiceFact:  codec(translate.DecodeSet, translate.Set.Encode),
-	translate.RunsFact:     codec(translate.DecodeSet, translate.Set.Encode),
+var records = map[ledger.FactKind]func([]byte) (any, []byte, error){
+	ledger.SubjectFact:  codec(ledger.DecodeSubject, (*ledger.Subject).Encode),
+	ledger.NameFact:     codec(ledger.DecodeSet, ledger.Set.Encode),
+	ledger.AliasFact:    codec(ledger.DecodeSet, ledger.Set.Encode),
+	ledger.EventFact:    codec(ledger.DecodeEiffelEvent, (*ledger.EiffelEvent).Encode),
+	ledger.ContextFact:  codec(ledger.DecodeContexts, ledger.Contexts.Encode),
+	ledger.DecisionFact: codec(ledger.DecodeDecision, ledger.Decision.Encode),
+	ledger.LineFact:     codec(ledger.DecodeHead, (*ledger.Head).Encode),
+	ledger.EntryFact: codec(func(record []byte) (*ledger.Entry, error) { return ledger.DecodeEntry(ledger.Stamp{}, record) },
+		(*ledger.Entry).Encode),
+	ledger.FirstRunFact: codec(ledger.DecodeStamp, ledger.Stamp.Encode),
+	ledger.PackageFact:  codec(ledger.DecodeSet, ledger.Set.Encode),
+	ledger.ServiceFact:  codec(ledger.DecodeSet, ledger.Set.Encode),
+	ledger.RunsFact:     codec(ledger.DecodeSet, ledger.Set.Encode),
 }
 
 func codec[T any](decode func([]byte) (T, error), encode func(T) []byte) func([]byte) (any, []byte, error) {
@@ -237,7 +238,7 @@ func codec[T any](decode func([]byte) (T, error), encode func(T) []byte) func([]
 
 // FuzzRecords reads and merges whatever bytes a damaged ledger may hold.
 func FuzzRecords(f *testing.F) {
-	kinds := translate.FactKinds()
+	kinds := ledger.FactKinds()
 	for _, line := range life(f) {
 		for _, fact := range alone(f, translate.Settings{}, line).Learned {
 			for i, kind := range kinds {
@@ -260,7 +261,7 @@ func FuzzRecords(f *testing.F) {
 				t.Fatalf("%s: %+v was written and read as %+v (%v)", kind, v, again, err)
 			}
 		}
-		_, err = translate.Merge(kind, old, delta)
+		_, err = ledger.Merge(kind, old, delta)
 		if !bytes.Equal(old, beforeOld) || !bytes.Equal(delta, beforeDelta) {
 			t.Fatal("merging altered its arguments")
 		}
@@ -271,15 +272,15 @@ func FuzzRecords(f *testing.F) {
 			return // what stays as it is need not be read
 		}
 		// A delta as translations learn them: written by us, and with nothing in it twice.
-		delta, err = translate.Merge(kind, []byte{}, encoded)
+		delta, err = ledger.Merge(kind, []byte{}, encoded)
 		if err != nil || len(delta) == 0 {
 			return
 		}
-		once, err := translate.Merge(kind, old, delta)
+		once, err := ledger.Merge(kind, old, delta)
 		if err != nil {
 			t.Fatalf("%s: what could be merged cannot be merged as we write it: %v", kind, err)
 		}
-		twice, err := translate.Merge(kind, once, delta)
+		twice, err := ledger.Merge(kind, once, delta)
 		if err != nil {
 			t.Fatalf("%s: merged once, it cannot be merged again: %v", kind, err)
 		}
@@ -288,7 +289,7 @@ func FuzzRecords(f *testing.F) {
 		if err != nil || err2 != nil || !reflect.DeepEqual(first, second) {
 			t.Fatalf("%s: merged twice it is\n%+v (%v)\nand once\n%+v (%v)", kind, second, err2, first, err)
 		}
-		if alone, err := translate.Merge(kind, nil, delta); err == nil && !bytes.Equal(alone, delta) {
+		if alone, err := ledger.Merge(kind, nil, delta); err == nil && !bytes.Equal(alone, delta) {
 			t.Fatalf("%s: merged into nothing, %x became %x", kind, delta, alone)
 		}
 	})
@@ -300,7 +301,7 @@ func TestSeedsAreFound(t *testing.T) {
 	if err != nil || len(files) < 3 {
 		t.Errorf("the cases that seed the fuzz targets are not there: %v, %v", files, err)
 	}
-	if len(records) != len(translate.FactKinds()) {
-		t.Errorf("%d of %d kinds of records are fuzzed", len(records), len(translate.FactKinds()))
+	if len(records) != len(ledger.FactKinds()) {
+		t.Errorf("%d of %d kinds of records are fuzzed", len(records), len(ledger.FactKinds()))
 	}
 }

@@ -27,12 +27,12 @@ func newID(parts ...string) string {
 }
 
 // anchorID is the id of the Eiffel event that stands for a subject; it follows from the subject alone.
-func anchorID(eiffelType string, k SubjectKey) string {
+func anchorID(eiffelType string, k ledger.SubjectKey) string {
 	return newID("anchor", eiffelType, k.Kind, k.Source, k.ID)
 }
 
 // versionID is the id of a later version of an anchor, made by the CDEvent in.
-func versionID(eiffelType string, k SubjectKey, in *Event) string {
+func versionID(eiffelType string, k ledger.SubjectKey, in *Event) string {
 	return newID("version", eiffelType, k.Kind, k.Source, k.ID, in.Source, in.ID)
 }
 

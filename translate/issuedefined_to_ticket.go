@@ -1,11 +1,13 @@
 package translate
 
+import "github.com/eiffelbridge/eiffelbridge/translate/ledger"
+
 // ticketSubject finds the ticket: its id in its tracker, which is the source.
 func (t *toCDEvents) ticketSubject() {
 	data := t.in.doc.Root().Get("data")
 	id, tracker := data.Get("id"), data.Get("tracker")
 	t.identifies(id, tracker)
-	t.subject = SubjectKey{Kind: kindTicket, Source: t.in.Source, ID: urnUUID + t.in.ID}
+	t.subject = ledger.SubjectKey{Kind: ledger.KindTicket, Source: t.in.Source, ID: urnUUID + t.in.ID}
 	if id.Str() != "" {
 		t.subject.ID = id.Str()
 		t.moveSubject(id, Exact)

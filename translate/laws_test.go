@@ -19,6 +19,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/internal/schema/generate"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // drawn lets what is written for tests fail a property instead, so that it shrinks.
@@ -570,7 +571,7 @@ func linkTargets(t testing.TB, e translate.Event) []string {
 }
 
 // recordOf draws a record of a kind, as its bytes.
-func recordOf(rt *rapid.T, kind translate.FactKind) []byte {
+func recordOf(rt *rapid.T, kind ledger.FactKind) []byte {
 	id := func(label string) string {
 		return rapid.SampledFrom([]string{uuid(1), uuid(2), uuid(3), "text", "-------------------------------------", "00000000-0000-4000-8000-00000000000G"}).Draw(rt, label)
 	}
@@ -578,19 +579,19 @@ func recordOf(rt *rapid.T, kind translate.FactKind) []byte {
 	some := func(label string) string { return rapid.SampledFrom([]string{"a", "b", "c", "é"}).Draw(rt, label) }
 	flag := func(label string) bool { return rapid.Bool().Draw(rt, label) }
 	count := func(label string) int { return rapid.IntRange(0, 3).Draw(rt, label) }
-	stamp := func() translate.Stamp {
-		return translate.Stamp{Time: rapid.Int64Range(-2, 6).Draw(rt, "time"), ID: id("id of stamp")}
+	stamp := func() ledger.Stamp {
+		return ledger.Stamp{Time: rapid.Int64Range(-2, 6).Draw(rt, "time"), ID: id("id of stamp")}
 	}
-	key := func() translate.SubjectKey {
-		return translate.SubjectKey{Kind: some("kind"), Source: text("source"), ID: some("subject")}
+	key := func() ledger.SubjectKey {
+		return ledger.SubjectKey{Kind: some("kind"), Source: text("source"), ID: some("subject")}
 	}
 	switch kind {
-	case translate.SubjectFact:
-		s := &translate.Subject{Text: text("text")}
+	case ledger.SubjectFact:
+		s := &ledger.Subject{Text: text("text")}
 		for range count("anchors") {
 			typ := rapid.SampledFrom([]string{"EiffelEnvironmentDefinedEvent", "EiffelArtifactCreatedEvent", "x"}).Draw(rt, "anchor")
 			if s.Anchor(typ) == nil {
-				s.Anchors = append(s.Anchors, translate.Anchor{Type: typ, First: id("first"), Last: id("last"), Synthesized: flag("synthesized"), From: text("from")})
+				s.Anchors = append(s.Anchors, ledger.Anchor{Type: typ, First: id("first"), Last: id("last"), Synthesized: flag("synthesized"), From: text("from")})
 			}
 		}
 		if flag("opened") {
@@ -603,8 +604,8 @@ func recordOf(rt *rapid.T, kind translate.FactKind) []byte {
 			s.Environments = append(s.Environments, key())
 		}
 		return s.Encode()
-	case translate.EventFact:
-		e := &translate.EiffelEvent{
+	case ledger.EventFact:
+		e := &ledger.EiffelEvent{
 			Type: some("type"), Time: int64(count("time")), Artifact: text("artifact"), Chain: text("chain"), ContextID: text("context"),
 			Emitted: flag("emitted"), Synthesized: flag("synthesized"),
 		}
@@ -612,41 +613,41 @@ func recordOf(rt *rapid.T, kind translate.FactKind) []byte {
 			e.Subject, e.Environment = key(), key()
 		}
 		for range count("links") {
-			e.Links = append(e.Links, translate.EiffelLink{Type: some("link"), Target: id("target"), DomainID: text("domain")})
+			e.Links = append(e.Links, ledger.EiffelLink{Type: some("link"), Target: id("target"), DomainID: text("domain")})
 		}
 		return e.Encode()
-	case translate.ContextFact:
-		return translate.Contexts{{Source: text("source"), Type: some("type"), Eiffel: id("eiffel"), Emitted: flag("emitted")}}.Encode()
-	case translate.DecisionFact:
-		d := translate.Decision{}
+	case ledger.ContextFact:
+		return ledger.Contexts{{Source: text("source"), Type: some("type"), Eiffel: id("eiffel"), Emitted: flag("emitted")}}.Encode()
+	case ledger.DecisionFact:
+		d := ledger.Decision{}
 		for range count("choices") {
-			d = append(d, translate.Choice{Name: some("name"), Value: text("value")})
+			d = append(d, ledger.Choice{Name: some("name"), Value: text("value")})
 		}
 		return d.Encode()
-	case translate.LineFact:
-		h := &translate.Head{Entries: uint64(1 + count("entries")), Epoch: uint64(count("epoch")), Last: translate.Entry{Stamp: stamp(), Artifact: some("artifact")}}
+	case ledger.LineFact:
+		h := &ledger.Head{Entries: uint64(1 + count("entries")), Epoch: uint64(count("epoch")), Last: ledger.Entry{Stamp: stamp(), Artifact: some("artifact")}}
 		return h.Encode()
-	case translate.EntryFact:
-		e := &translate.Entry{Removed: flag("removed")}
+	case ledger.EntryFact:
+		e := &ledger.Entry{Removed: flag("removed")}
 		if !e.Removed {
 			e.Artifact, e.Key, e.Config = some("artifact"), text("key"), text("config")
 		}
 		return e.Encode()
-	case translate.FirstRunFact:
+	case ledger.FirstRunFact:
 		return stamp().Encode()
 	}
-	return translate.Set{text("member")}.Encode()
+	return ledger.Set{text("member")}.Encode()
 }
 
 // TestLawMerge: for each kind of record a delta merged twice says the same as merged once, however much was merged
 // before; and what is written reads the same.
 func TestLawMerge(t *testing.T) {
-	for _, kind := range translate.FactKinds() {
+	for _, kind := range ledger.FactKinds() {
 		t.Run(kind.String(), func(t *testing.T) {
 			law(t, func(t testing.TB, rt *rapid.T) {
 				var record []byte
 				merge := func(old, delta []byte) []byte {
-					out, err := translate.Merge(kind, old, delta)
+					out, err := ledger.Merge(kind, old, delta)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -678,30 +679,30 @@ func TestLawMerge(t *testing.T) {
 }
 
 // fillerOf is a delta that adds something new each time: what lines, closures and sets forget beyond their size.
-func fillerOf(rt *rapid.T, kind translate.FactKind) []byte {
+func fillerOf(rt *rapid.T, kind ledger.FactKind) []byte {
 	n := rapid.IntRange(0, 1000).Draw(rt, "filler")
-	stamp := translate.Stamp{Time: int64(n % 8), ID: uuid(n)}
+	stamp := ledger.Stamp{Time: int64(n % 8), ID: uuid(n)}
 	switch kind {
-	case translate.SubjectFact:
-		s := &translate.Subject{Closures: []translate.Stamp{stamp}}
+	case ledger.SubjectFact:
+		s := &ledger.Subject{Closures: []ledger.Stamp{stamp}}
 		return s.Encode()
-	case translate.EventFact:
-		e := &translate.EiffelEvent{Type: "x", Time: int64(n)}
+	case ledger.EventFact:
+		e := &ledger.EiffelEvent{Type: "x", Time: int64(n)}
 		return e.Encode()
-	case translate.ContextFact:
-		return translate.Contexts{{Source: fmt.Sprint(n), Type: "t"}}.Encode()
-	case translate.DecisionFact:
-		return translate.Decision{{Name: fmt.Sprint(n), Value: "v"}}.Encode()
-	case translate.LineFact:
-		h := &translate.Head{Entries: uint64(n), Last: translate.Entry{Stamp: stamp}}
+	case ledger.ContextFact:
+		return ledger.Contexts{{Source: fmt.Sprint(n), Type: "t"}}.Encode()
+	case ledger.DecisionFact:
+		return ledger.Decision{{Name: fmt.Sprint(n), Value: "v"}}.Encode()
+	case ledger.LineFact:
+		h := &ledger.Head{Entries: uint64(n), Last: ledger.Entry{Stamp: stamp}}
 		return h.Encode()
-	case translate.EntryFact:
-		e := &translate.Entry{Artifact: fmt.Sprint("pkg:generic/x@", n)}
+	case ledger.EntryFact:
+		e := &ledger.Entry{Artifact: fmt.Sprint("pkg:generic/x@", n)}
 		return e.Encode()
-	case translate.FirstRunFact:
+	case ledger.FirstRunFact:
 		return stamp.Encode()
 	}
-	return translate.Set{fmt.Sprint(n)}.Encode()
+	return ledger.Set{fmt.Sprint(n)}.Encode()
 }
 
 // linkCase is one of section 4's rules: links of a deployment, and what becomes of them.
@@ -829,7 +830,7 @@ func TestLinkRules(t *testing.T) {
 }
 
 // ledgerOf is a ledger that was taught by these events.
-func ledgerOf(t testing.TB, engine *translate.Engine, events []string) translate.Ledger {
+func ledgerOf(t testing.TB, engine *translate.Engine, events []string) ledger.Ledger {
 	t.Helper()
 	ledger := translate.NewMemoryLedger()
 	s := translate.NewSession(engine, ledger)
@@ -845,8 +846,8 @@ func TestLinkDomainsByEdition(t *testing.T) {
 		object(event, "context")["links"] = []any{map[string]any{"linkType": "RELATION", "linkKind": "TRIGGER",
 			"target": map[string]any{"contextId": uuid(7)}, "tags": map[string]any{"domainId": "example.ci"}}}
 	})
-	from := slices.Index(translate.Editions(), "Lyon")
-	for i, edition := range translate.Editions() {
+	from := slices.Index(schema.OutputEditions(), "Lyon")
+	for i, edition := range schema.OutputEditions() {
 		e := only(t, alone(t, translate.Settings{Edition: edition}, event))
 		if got := field(t, e, "/links/0/domainId").Str(); (got == "example.ci") != (i >= from) {
 			t.Errorf("%s: domainId %q in %s", edition, got, e.JSON)

@@ -15,12 +15,12 @@ type pair struct {
 	eiffelType  string
 	time        int64
 	chain       string
-	links       []EiffelLink
-	subject     SubjectKey
-	environment SubjectKey // if the pair names one
-	artifact    *artifact  // if the pair names one
-	identity    string     // the artifact's identity as the Eiffel event writes it
-	config      string     // target of CONFIGURATION
+	links       []ledger.EiffelLink
+	subject     ledger.SubjectKey
+	environment ledger.SubjectKey // if the pair names one
+	artifact    *artifact         // if the pair names one
+	identity    string            // the artifact's identity as the Eiffel event writes it
+	config      string            // target of CONFIGURATION
 	learns      string
 	name        string // subject.predicate of the CDEvent
 	title       string // data.name of an activity
@@ -39,16 +39,16 @@ func pairOf(in *Event, e *envelope) *pair {
 	return p
 }
 
-func linksOf(e *Event) []EiffelLink { return appendLinks(nil, e) }
+func linksOf(e *Event) []ledger.EiffelLink { return appendLinks(nil, e) }
 
-func appendLinks(links []EiffelLink, e *Event) []EiffelLink {
+func appendLinks(links []ledger.EiffelLink, e *Event) []ledger.EiffelLink {
 	for l := e.root().Get("links").FirstChild(); l.Exists(); l = l.NextSibling() {
-		links = append(links, EiffelLink{Type: l.Get("type").Str(), Target: l.Get("target").Str(), DomainID: l.Get("domainId").Str()})
+		links = append(links, ledger.EiffelLink{Type: l.Get("type").Str(), Target: l.Get("target").Str(), DomainID: l.Get("domainId").Str()})
 	}
 	return links
 }
 
-func target(links []EiffelLink, linkType string) string {
+func target(links []ledger.EiffelLink, linkType string) string {
 	for _, l := range links {
 		if l.Type == linkType {
 			return l.Target
@@ -114,9 +114,9 @@ func (t *toEiffel) readEnvironment() {
 	if v.Kind() != jsondoc.Object || t.environment.ID != "" {
 		return
 	}
-	t.environment = t.readReference(kindEnvironment, v)
+	t.environment = t.readReference(ledger.KindEnvironment, v)
 	if id, ok := uuidOfURN(t.environment.ID); ok {
-		if known := t.eiffelEvent(id); known != nil && known.Subject.Kind == kindEnvironment {
+		if known := t.eiffelEvent(id); known != nil && known.Subject.Kind == ledger.KindEnvironment {
 			t.environment = known.Subject
 		}
 		return
@@ -126,15 +126,15 @@ func (t *toEiffel) readEnvironment() {
 
 // learnFacts teaches the ledger a pair of events.
 func (r *run) learnFacts(p *pair) {
-	stamp := Stamp{Time: p.time, ID: p.eiffel}
-	context := Context{Source: p.context.Source, Type: p.context.Type, Emitted: p.cdevent}
+	stamp := ledger.Stamp{Time: p.time, ID: p.eiffel}
+	context := ledger.Context{Source: p.context.Source, Type: p.context.Type, Emitted: p.cdevent}
 	if p.eiffel != p.context.ID {
 		context.Eiffel = p.eiffel
 	}
-	contexts := [...]Context{context}
-	r.learn(ledger.AboutContext(p.context.ID), Contexts(contexts[:]).AppendTo(r.recordRoom()))
+	contexts := [...]ledger.Context{context}
+	r.learn(ledger.AboutContext(p.context.ID), ledger.Contexts(contexts[:]).AppendTo(r.recordRoom()))
 
-	event := EiffelEvent{
+	event := ledger.EiffelEvent{
 		Type: p.eiffelType, Time: p.time, Subject: p.subject, Environment: p.environment, Links: rememberedLinks(p.links), Name: p.title, Emitted: p.emitted,
 	}
 	if p.chain != p.eiffel {
@@ -157,7 +157,7 @@ func (r *run) learnFacts(p *pair) {
 		s.Opened = stamp
 		if p.artifact != nil {
 			s.Text = p.identity
-		} else if ReferredTo(p.subject.Kind) {
+		} else if ledger.ReferredTo(p.subject.Kind) {
 			r.learnMember(ledger.AboutName(p.subject.Kind, p.subject.ID), p.subject.Source)
 		}
 		r.learnSubject(p.subject, &s)
@@ -165,20 +165,20 @@ func (r *run) learnFacts(p *pair) {
 		s := p.milestone()
 		r.learnSubject(p.subject, &s)
 	case mappings.LearnClosure:
-		s := Subject{}
+		s := ledger.Subject{}
 		if p.eiffelType != typeAnnP {
 			s = p.milestone()
 		}
-		s.Closures = []Stamp{stamp}
+		s.Closures = []ledger.Stamp{stamp}
 		r.learnSubject(p.subject, &s)
 	case mappings.LearnIncarnation:
-		e := Entry{Stamp: stamp, Config: p.config}
+		e := ledger.Entry{Stamp: stamp, Config: p.config}
 		if _, predicate, _ := strings.Cut(p.name, "."); predicate != deployed {
 			e.Predicate = predicate
 		}
 		r.learnEntry(p, e)
 	case mappings.LearnRemoval:
-		r.learnEntry(p, Entry{Stamp: stamp, Removed: true})
+		r.learnEntry(p, ledger.Entry{Stamp: stamp, Removed: true})
 	}
 }
 
@@ -186,19 +186,21 @@ func (r *run) learnFacts(p *pair) {
 // as many.
 const maxLinks = 100
 
-func rememberedLinks(links []EiffelLink) []EiffelLink { return links[:min(len(links), maxLinks)] }
+func rememberedLinks(links []ledger.EiffelLink) []ledger.EiffelLink {
+	return links[:min(len(links), maxLinks)]
+}
 
 // milestone is what the pair adds to its subject: its Eiffel event, and the environment that a test ran in.
-func (p *pair) milestone() Subject {
-	s := Subject{Anchors: []Anchor{{Type: p.eiffelType, First: p.eiffel, Last: p.eiffel, From: p.context.ID}}}
-	if _, unknown := uuidOfURN(p.environment.ID); p.environment.ID != "" && !unknown && p.subject.Kind != kindEnvironment {
-		s.Environments = []SubjectKey{p.environment}
+func (p *pair) milestone() ledger.Subject {
+	s := ledger.Subject{Anchors: []ledger.Anchor{{Type: p.eiffelType, First: p.eiffel, Last: p.eiffel, From: p.context.ID}}}
+	if _, unknown := uuidOfURN(p.environment.ID); p.environment.ID != "" && !unknown && p.subject.Kind != ledger.KindEnvironment {
+		s.Environments = []ledger.SubjectKey{p.environment}
 	}
 	return s
 }
 
 // readEntry asks for what learnEntry will look at, so that it need not begin another round of questions.
-func (r *run) readEntry(service, environment SubjectKey, a *artifact) {
+func (r *run) readEntry(service, environment ledger.SubjectKey, a *artifact) {
 	r.line(service, environment)
 	if a != nil {
 		r.record(ledger.AboutPackage(environment, a.pkg))
@@ -206,7 +208,7 @@ func (r *run) readEntry(service, environment SubjectKey, a *artifact) {
 }
 
 // learnEntry adds an entry to the line of a service, and makes the line findable when it opens.
-func (r *run) learnEntry(p *pair, e Entry) {
+func (r *run) learnEntry(p *pair, e ledger.Entry) {
 	_, unknown := uuidOfURN(p.environment.ID)
 	if p.environment.ID == "" || unknown || !e.Removed && p.artifact == nil {
 		return // which line it is stays unknown
@@ -221,7 +223,7 @@ func (r *run) learnEntry(p *pair, e Entry) {
 	r.learned = known.Append(r.learned, e)
 	if known.Empty() {
 		r.learnMember(ledger.AboutRuns(p.environment), p.subject.Key())
-		service := Subject{Environments: []SubjectKey{p.environment}}
+		service := ledger.Subject{Environments: []ledger.SubjectKey{p.environment}}
 		r.learnSubject(p.subject, &service)
 		r.learnMember(ledger.AboutName(p.subject.Kind, p.subject.ID), p.subject.Source)
 		r.learnMember(ledger.AboutService(p.environment, p.subject.ID), p.subject.Source)
@@ -229,7 +231,7 @@ func (r *run) learnEntry(p *pair, e Entry) {
 	if !e.Removed {
 		q := ledger.AboutPackage(p.environment, p.artifact.pkg)
 		key := r.texts.Keep(p.subject.AppendKey(r.texts.Room(usualKey)))
-		if has, size, err := ledger.SetHas(r.record(q), key); err == nil && !has && size < SetSize(q.Kind) {
+		if has, size, err := ledger.SetHas(r.record(q), key); err == nil && !has && size < ledger.SetSize(q.Kind) {
 			r.learnMember(q, key)
 		}
 	}

@@ -109,7 +109,7 @@ func checkStream(t testing.TB, stream []translate.Event, dangling map[string]boo
 
 // TestLife translates a service's life forth and back.
 func TestLife(t *testing.T) {
-	for _, spec := range translate.Specs() {
+	for _, spec := range schema.OutputSpecs() {
 		t.Run("CDEvents "+spec, func(t *testing.T) {
 			lines := life(t)
 			if spec != "0.5" {
@@ -220,7 +220,7 @@ func TestLifeLinks(t *testing.T) {
 // TestLifeWithoutLedger translates every event of a life with an empty ledger: what must be linked to is made up each
 // time under the same id, so that the links still meet.
 func TestLifeWithoutLedger(t *testing.T) {
-	for _, spec := range translate.Specs() {
+	for _, spec := range schema.OutputSpecs() {
 		lines := life(t)
 		if spec != "0.5" {
 			lines = olderLife(t, spec)
@@ -429,7 +429,7 @@ func TestLifeWithoutCarrying(t *testing.T) {
 
 // TestLifeInOlderEditions writes a life in every edition: environments can be said in all, deployments only from Orizaba.
 func TestLifeInOlderEditions(t *testing.T) {
-	editions := translate.Editions()
+	editions := schema.OutputEditions()
 	if editions[0] != "Agen" || editions[len(editions)-1] != "Orizaba" {
 		t.Fatalf("the editions that can be written are %v", editions)
 	}
@@ -482,7 +482,7 @@ ArtD A in prod as a                    => service.rolledback pkg:oci/shop
 CLM servicePublished SUCCESS on a      => service.published pkg:oci/shop
 ED prod after prod                     => environment.modified prod
 `
-	for _, spec := range translate.Specs() {
+	for _, spec := range schema.OutputSpecs() {
 		t.Run(spec, func(t *testing.T) {
 
 			engine := newEngine(t, translate.Settings{Spec: spec})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // The cost of an event is bounded by its size, whatever is in it (section 3, Cost and Amounts). A step is about what
@@ -70,7 +71,7 @@ func checkLengths(in *Event) error {
 }
 
 // checkSubject refuses a subject whose key is too long, be it that writing it as a purl or a URI has made it so.
-func (r *run) checkSubject(k SubjectKey) {
+func (r *run) checkSubject(k ledger.SubjectKey) {
 	if n := max(len(k.ID), len(k.Source)); n > maxID {
 		r.refuse(r.in.tooLong("", n))
 	}

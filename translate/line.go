@@ -13,7 +13,7 @@ const (
 )
 
 // incarnation judges a deployment by the line strictly before it (section 5, The predicate).
-func incarnation(l *ledger.History, environment *Subject, at Stamp, a *artifact, config string, allQualifiers bool) string {
+func incarnation(l *ledger.History, environment *ledger.Subject, at ledger.Stamp, a *artifact, config string, allQualifiers bool) string {
 	last, found := l.LastBefore(environment, at)
 	// 1. Nothing ran here.
 	if !found || last.Removed {

@@ -39,19 +39,19 @@ func (t *toEiffel) expectReferences() {
 	if row.ID == mappings.IDAnchor || len(rows) > 1 || row.Learns == mappings.LearnRemoval {
 		t.expect(ledger.AboutSubject(subject))
 	}
-	var environment SubjectKey
+	var environment ledger.SubjectKey
 	for i := range row.links {
 		l := &row.links[i]
 		v := root.Follow(l.reference)
 		if !v.Exists() {
 			continue
 		}
-		k := SubjectKey{Kind: l.Subject, Source: subject.Source, ID: v.Get("id").Str()}
+		k := ledger.SubjectKey{Kind: l.Subject, Source: subject.Source, ID: v.Get("id").Str()}
 		switch {
 		case l.own:
 			t.expect(ledger.AboutSubject(subject))
 			continue
-		case l.Subject == kindArtifact:
+		case l.Subject == ledger.KindArtifact:
 			if len(v.Str()) > maxID {
 				continue // the event is refused
 			}
@@ -63,7 +63,7 @@ func (t *toEiffel) expectReferences() {
 			t.expect(ledger.AboutAlias(k))
 		}
 		t.expect(ledger.AboutSubject(k))
-		if l.Subject == kindEnvironment {
+		if l.Subject == ledger.KindEnvironment {
 			environment = k
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/arena"
+	"github.com/eiffelbridge/eiffelbridge/internal/smallmap"
 	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
@@ -11,7 +12,7 @@ import (
 type source struct {
 	ctx   context.Context
 	store ledger.Source // nil: only facts are known
-	facts *Facts        // nil: only the store is
+	facts *ledger.Facts // nil: only the store is
 	spent *budget       // where the cost is told, for tests
 }
 
@@ -22,10 +23,10 @@ type source struct {
 type recall struct {
 	source
 	answers  answers
-	ranges   lookup[Query, []byte] // of histories: what is no [ledger.Question]
-	expected int                   // how many answers are not read yet
-	batch    []Query               // room for what is read in one go
-	need     []Query
+	ranges   smallmap.Map[ledger.Query, []byte] // of histories: what is no [ledger.Question]
+	expected int                                // how many answers are not read yet
+	batch    []ledger.Query                     // room for what is read in one go
+	need     []ledger.Query
 	err      error // what reading the ledger came to
 	budget   budget
 	account  *account // where damaged records are told of
@@ -34,8 +35,8 @@ type recall struct {
 	kept      arena.Arena // what the ledger and the result have: keys, records, and texts
 	decoder   ledger.Decoder
 	reader    ledger.Reader // get, for histories
-	subjects  slab[Subject]
-	events    slab[EiffelEvent]
+	subjects  slab[ledger.Subject]
+	events    slab[ledger.EiffelEvent]
 	lines     slab[ledger.History]
 	artifacts slab[artifact]
 }
@@ -49,7 +50,7 @@ func (r *recall) begin(from source, most budget, account *account) {
 		r.decoder, r.reader = ledger.NewDecoder(&r.texts, &r.kept), r.get
 	}
 	if r.store == nil && r.facts == nil {
-		r.facts = &Facts{}
+		r.facts = &ledger.Facts{}
 	}
 }
 
@@ -58,7 +59,7 @@ func (r *recall) end() {
 	r.source, r.account, r.need, r.err = source{}, nil, nil, nil
 	r.kept = arena.Arena{}
 	r.answers.reset()
-	r.ranges.reset()
+	r.ranges.Reset()
 	r.subjects.reset()
 	r.events.reset()
 	r.lines.reset()
@@ -89,7 +90,7 @@ func (r *recall) answer(q ledger.Question) *answer {
 		a = r.answers.add(q, r.key(&q))
 	}
 	if !a.read {
-		a.record, a.read = r.ask(Query{Kind: q.Kind, Key: a.key}), true
+		a.record, a.read = r.ask(ledger.Query{Kind: q.Kind, Key: a.key}), true
 	}
 	return a
 }
@@ -100,15 +101,15 @@ func (r *recall) key(q *ledger.Question) string {
 }
 
 // query is the query of a question, whether it is asked or not.
-func (r *recall) query(q ledger.Question) Query {
+func (r *recall) query(q ledger.Question) ledger.Query {
 	if a := r.answers.find(&q); a != nil {
-		return Query{Kind: q.Kind, Key: a.key}
+		return ledger.Query{Kind: q.Kind, Key: a.key}
 	}
-	return Query{Kind: q.Kind, Key: r.key(&q)}
+	return ledger.Query{Kind: q.Kind, Key: r.key(&q)}
 }
 
 // ask asks one query that was not asked before: nil for nothing.
-func (r *recall) ask(q Query) []byte {
+func (r *recall) ask(q ledger.Query) []byte {
 	if r.store == nil {
 		record, known := r.facts.Get(q)
 		if !known {
@@ -129,11 +130,11 @@ func (r *recall) ask(q Query) []byte {
 }
 
 // get answers any query, as a [ledger.Reader].
-func (r *recall) get(q Query) []byte {
-	record, known := r.ranges.get(q)
+func (r *recall) get(q ledger.Query) []byte {
+	record, known := r.ranges.Get(q)
 	if !known {
 		record = r.ask(q)
-		r.ranges.put(q, record)
+		r.ranges.Put(q, record)
 	}
 	return record
 }
@@ -157,7 +158,7 @@ func (r *recall) fetch() {
 	asked := r.answers.last(n)
 	r.batch = r.batch[:0]
 	for i := range asked {
-		r.batch = append(r.batch, Query{Kind: asked[i].Kind, Key: asked[i].key})
+		r.batch = append(r.batch, ledger.Query{Kind: asked[i].Kind, Key: asked[i].key})
 	}
 	records, err := r.store.Read(r.ctx, r.batch)
 	if err != nil {
@@ -172,20 +173,20 @@ func (r *recall) fetch() {
 // record gives the record that answers a question, nil for none.
 func (r *recall) record(q ledger.Question) []byte { return r.answer(q).record }
 
-func (r *recall) subjectRecord(k SubjectKey) *Subject {
+func (r *recall) subjectRecord(k ledger.SubjectKey) *ledger.Subject {
 	a := r.answer(ledger.AboutSubject(k))
 	if a.subject == nil {
 		a.subject = r.subjects.next()
 		if err := r.decoder.ReadSubject(a.subject, a.record); err != nil {
 			r.account.diagnose("ledger", "the record of %s %q is damaged and was ignored", k.Kind, k.ID)
-			*a.subject = Subject{}
+			*a.subject = ledger.Subject{}
 		}
 	}
 	return a.subject
 }
 
 // eiffelEvent gives what the ledger knows of an Eiffel event, nil if nothing.
-func (r *recall) eiffelEvent(id string) *EiffelEvent {
+func (r *recall) eiffelEvent(id string) *ledger.EiffelEvent {
 	a := r.answer(ledger.AboutEvent(id))
 	if a.event == nil && a.record != nil {
 		a.event = r.events.next()
@@ -198,7 +199,7 @@ func (r *recall) eiffelEvent(id string) *EiffelEvent {
 }
 
 // contextsOf gives the events that bear a context id.
-func (r *recall) contextsOf(id string) Contexts {
+func (r *recall) contextsOf(id string) ledger.Contexts {
 	a := r.answer(ledger.AboutContext(id))
 	if a.contexts == nil && a.record != nil {
 		var err error
@@ -210,7 +211,7 @@ func (r *recall) contextsOf(id string) Contexts {
 	return a.contexts
 }
 
-func (r *recall) set(q ledger.Question) Set {
+func (r *recall) set(q ledger.Question) ledger.Set {
 	s, err := r.decoder.Set(r.record(q))
 	if err != nil {
 		r.account.diagnose("ledger", "a %s record is damaged and was ignored", q.Kind)
@@ -219,7 +220,7 @@ func (r *recall) set(q ledger.Question) Set {
 	return s
 }
 
-func (r *recall) line(service, environment SubjectKey) *ledger.History {
+func (r *recall) line(service, environment ledger.SubjectKey) *ledger.History {
 	a := r.answer(ledger.AboutLine(service, environment))
 	if a.line == nil {
 		a.line = r.lines.next()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // TestExpired asks of everything that a few streams teach whether it may be forgotten (section 9).
@@ -29,14 +30,14 @@ func TestExpired(t *testing.T) {
 		words, data := splitLine(line)
 		through(t, session, inputEvent(t, line, n, at, words, data))
 	}
-	get := func(q translate.Query) ([]byte, error) {
-		records, err := s.Read(context.Background(), []translate.Query{q})
+	get := func(q ledger.Query) ([]byte, error) {
+		records, err := s.Read(context.Background(), []ledger.Query{q})
 		return records[0].Bytes, err
 	}
 	// With its subject gone, a name goes as well.
-	forgotten := func(kind, id string) func(translate.Query) ([]byte, error) {
-		return func(q translate.Query) ([]byte, error) {
-			if parts, _ := translate.ParseKey(q.Key); q.Kind == translate.SubjectFact && parts[0] == kind && parts[2] == id {
+	forgotten := func(kind, id string) func(ledger.Query) ([]byte, error) {
+		return func(q ledger.Query) ([]byte, error) {
+			if parts, _ := ledger.ParseKey(q.Key); q.Kind == ledger.SubjectFact && parts[0] == kind && parts[2] == id {
 				return nil, nil
 			}
 			return get(q)
@@ -44,36 +45,36 @@ func TestExpired(t *testing.T) {
 	}
 	const source = `"https://ci.example.com"`
 	for _, c := range []struct {
-		kind translate.FactKind
+		kind ledger.FactKind
 		key  string
-		get  func(translate.Query) ([]byte, error)
+		get  func(ledger.Query) ([]byte, error)
 		want bool
 	}{
-		{translate.SubjectFact, `["pipelinerun",` + source + `,"open"]`, get, false},
-		{translate.SubjectFact, `["pipelinerun",` + source + `,"done"]`, get, true},
-		{translate.SubjectFact, `["change",` + source + `,"merged"]`, get, true},
-		{translate.SubjectFact, `["ticket",` + source + `,"t1"]`, get, false},
-		{translate.SubjectFact, `["artifact","","pkg:oci/shop@1"]`, get, false},
-		{translate.SubjectFact, `["service",` + source + `,"shop"]`, get, false},
-		{translate.SubjectFact, `["environment",` + source + `,"gone"]`, get, false},
-		{translate.NameFact, `["pipelinerun","done"]`, get, false},
-		{translate.NameFact, `["pipelinerun","done"]`, forgotten("pipelinerun", "done"), true},
-		{translate.RunsFact, `[` + source + `,"prod"]`, get, false},
-		{translate.LineFact, `[` + source + `,"shop",` + source + `,"prod"]`, get, false},
+		{ledger.SubjectFact, `["pipelinerun",` + source + `,"open"]`, get, false},
+		{ledger.SubjectFact, `["pipelinerun",` + source + `,"done"]`, get, true},
+		{ledger.SubjectFact, `["change",` + source + `,"merged"]`, get, true},
+		{ledger.SubjectFact, `["ticket",` + source + `,"t1"]`, get, false},
+		{ledger.SubjectFact, `["artifact","","pkg:oci/shop@1"]`, get, false},
+		{ledger.SubjectFact, `["service",` + source + `,"shop"]`, get, false},
+		{ledger.SubjectFact, `["environment",` + source + `,"gone"]`, get, false},
+		{ledger.NameFact, `["pipelinerun","done"]`, get, false},
+		{ledger.NameFact, `["pipelinerun","done"]`, forgotten("pipelinerun", "done"), true},
+		{ledger.RunsFact, `[` + source + `,"prod"]`, get, false},
+		{ledger.LineFact, `[` + source + `,"shop",` + source + `,"prod"]`, get, false},
 	} {
-		record, err := get(translate.Query{Kind: c.kind, Key: c.key})
+		record, err := get(ledger.Query{Kind: c.kind, Key: c.key})
 		if err != nil || record == nil {
 			t.Fatalf("%s %s is not there: %v", c.kind, c.key, err)
 		}
-		got, err := translate.Expired(c.kind, c.key, record, c.get)
+		got, err := ledger.Expired(c.kind, c.key, record, c.get)
 		if err != nil || got != c.want {
 			t.Errorf("%s %s: expired is %t (%v)", c.kind, c.key, got, err)
 		}
-		if got && !translate.Ages(c.kind) {
+		if got && !ledger.Ages(c.kind) {
 			t.Errorf("%s may expire but does not age", c.kind)
 		}
 	}
-	if _, err := translate.Expired(translate.SubjectFact, "[]", nil, get); err == nil {
+	if _, err := ledger.Expired(ledger.SubjectFact, "[]", nil, get); err == nil {
 		t.Error("a key with no parts is no error")
 	}
 }

@@ -113,7 +113,7 @@ func (t *toCDEvents) giveBack() (returning Return, done bool) {
 			known := contexts.Find(e.original.Source, e.original.Type)
 			return known != nil && known.Emitted
 		}
-		return slices.ContainsFunc(contexts, func(c Context) bool { return c.Emitted })
+		return slices.ContainsFunc(contexts, func(c ledger.Context) bool { return c.Emitted })
 	}
 	action := t.returningAction(&e, mine, wrote)
 	t.believe(&e)
@@ -152,17 +152,17 @@ func (t *toCDEvents) learnOriginal(e *envelope, restored bool) {
 
 // learnSynthesized learns an anchor that another bridge made up.
 func (t *toCDEvents) learnSynthesized() {
-	record := EiffelEvent{Type: t.in.Type, Time: t.in.Time, Links: rememberedLinks(t.links), Synthesized: true}
+	record := ledger.EiffelEvent{Type: t.in.Type, Time: t.in.Time, Links: rememberedLinks(t.links), Synthesized: true}
 	if k, ok := t.g.subjectOfAnchor(t.in); ok {
 		if t.in.Type == typeActT && t.customEntry(subjectKey).Exists() {
 			record.Name = t.in.doc.Root().At("data", "name").Str()
 		}
 		record.Subject = k
-		s := Subject{Anchors: []Anchor{{Type: t.in.Type, First: t.in.ID, Last: t.in.ID, Synthesized: true}}}
-		if k.Kind == kindArtifact {
+		s := ledger.Subject{Anchors: []ledger.Anchor{{Type: t.in.Type, First: t.in.ID, Last: t.in.ID, Synthesized: true}}}
+		if k.Kind == ledger.KindArtifact {
 			record.Artifact = t.in.doc.Root().At("data", "identity").Str()
 			s.Text = record.Artifact
-		} else if ReferredTo(k.Kind) {
+		} else if ledger.ReferredTo(k.Kind) {
 			t.learnMember(ledger.AboutName(k.Kind, k.ID), k.Source)
 		}
 		t.learnSubject(k, &s)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // bus is a topic that everyone attached to it reads from its beginning to its end.
@@ -51,7 +52,7 @@ type network struct {
 	steps  int
 }
 
-func (n *network) relay(name string, mode translate.Returning, carry translate.Carry, ledger translate.Ledger) *relay {
+func (n *network) relay(name string, mode translate.Returning, carry translate.Carry, ledger ledger.Ledger) *relay {
 	engine := newEngine(n.t, translate.Settings{Returning: mode, Carry: carry})
 	r := &relay{name: name, mode: mode, session: translate.NewSession(engine, ledger)}
 	n.relays = append(n.relays, r)

@@ -1,6 +1,9 @@
 package translate
 
-import "github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+import (
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
+)
 
 // room is the memory that one translation works in and that a later one works in again. Nothing of it is part of a result: what a
 // result has is allocated, or stands in [recall.kept].
@@ -11,7 +14,7 @@ type room struct {
 	writer jsondoc.Writer
 
 	// What most events have no more of.
-	links     [4]EiffelLink
+	links     [4]ledger.EiffelLink
 	relations [4]relation
 	members   [12]member
 }
@@ -38,7 +41,7 @@ func (g *Engine) leave(r *room, in *Event) {
 	if r.back.g != nil {
 		r.back = toCDEvents{}
 	}
-	r.links, r.relations, r.members = [4]EiffelLink{}, [4]relation{}, [12]member{}
+	r.links, r.relations, r.members = [4]ledger.EiffelLink{}, [4]relation{}, [12]member{}
 	if g.leaving != nil {
 		g.leaving(r)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/internal/smallmap"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
@@ -21,16 +22,16 @@ type run struct {
 	event   Event
 	events  []Event // what the event becomes
 	missing []Missing
-	learned []Fact
+	learned []ledger.Fact
 
 	parsed *artifact // the artifact that was read last
 	isPurl bool      // its text is a purl
 
 	// replaying: the ledger knows the choices made for this event, and they are repeated.
 	replaying bool
-	decided   lookup[string, string]
-	choices   Decision
-	choice    [4]Choice // room for choices
+	decided   smallmap.Map[string, string]
+	choices   ledger.Decision
+	choice    [4]ledger.Choice // room for choices
 
 	believed bool   // the event's envelope or mark is believed
 	markAt   int    // index of its value in the event
@@ -60,14 +61,14 @@ func (r *run) recallChoices() {
 		return // whatever is decided about an event is learned together with its context id
 	}
 	if record := r.record(aboutDecision(in)); record != nil {
-		d, err := DecodeDecision(record) // with memory of its own: a result may tell what was chosen
+		d, err := ledger.DecodeDecision(record) // with memory of its own: a result may tell what was chosen
 		if err != nil {
 			r.diagnose("ledger", "the record of the event's own choices is damaged and was ignored")
 			return
 		}
 		r.replaying = true
 		for _, c := range slices.Backward(d) { // of two of a name the first counts
-			r.decided.put(c.Name, c.Value)
+			r.decided.Put(c.Name, c.Value)
 		}
 	}
 }
@@ -115,7 +116,7 @@ func (r *run) chooseAt(name string, number int, standard string, decide func() s
 	}
 	value := decide()
 	if value != standard {
-		r.choices = append(r.choices, Choice{Name: choiceName(name, number), Value: value})
+		r.choices = append(r.choices, ledger.Choice{Name: choiceName(name, number), Value: value})
 	}
 	return value
 }
@@ -128,14 +129,14 @@ func choiceName(name string, number int) string {
 }
 
 func (r *run) chosen(name string) (string, bool) {
-	return r.decided.get(name)
+	return r.decided.Get(name)
 }
 
 // chooseSubject is choose for a subject of a kind, which its key stands for.
-func (r *run) chooseSubject(name string, standard SubjectKey, decide func() SubjectKey) SubjectKey {
+func (r *run) chooseSubject(name string, standard ledger.SubjectKey, decide func() ledger.SubjectKey) ledger.SubjectKey {
 	if r.replaying {
 		if chosen, ok := r.chosen(name); ok {
-			if k, ok := subjectOfKey(standard.Kind, chosen); ok {
+			if k, ok := ledger.ParseSubjectKey(standard.Kind, chosen); ok {
 				return k
 			}
 		}
@@ -143,17 +144,17 @@ func (r *run) chooseSubject(name string, standard SubjectKey, decide func() Subj
 	}
 	k := decide()
 	if k != standard {
-		r.choices = append(r.choices, Choice{Name: name, Value: k.Key()})
+		r.choices = append(r.choices, ledger.Choice{Name: name, Value: k.Key()})
 	}
 	return k
 }
 
 // chooseKind is chooseSubject where the kind is part of the choice.
-func (r *run) chooseKind(name string, standard SubjectKey, decide func() SubjectKey) SubjectKey {
+func (r *run) chooseKind(name string, standard ledger.SubjectKey, decide func() ledger.SubjectKey) ledger.SubjectKey {
 	if r.replaying {
 		if chosen, ok := r.chosen(name); ok {
 			kind, key, _ := strings.Cut(chosen, " ")
-			if k, ok := subjectOfKey(kind, key); ok {
+			if k, ok := ledger.ParseSubjectKey(kind, key); ok {
 				return k
 			}
 		}
@@ -161,7 +162,7 @@ func (r *run) chooseKind(name string, standard SubjectKey, decide func() Subject
 	}
 	k := decide()
 	if k != standard {
-		r.choices = append(r.choices, Choice{Name: name, Value: k.Kind + " " + k.Key()})
+		r.choices = append(r.choices, ledger.Choice{Name: name, Value: k.Kind + " " + k.Key()})
 	}
 	return k
 }
@@ -169,25 +170,25 @@ func (r *run) chooseKind(name string, standard SubjectKey, decide func() Subject
 // learn notes what the ledger must remember: a record that was written into recordRoom.
 func (r *run) learn(q ledger.Question, record []byte) {
 	if r.learned == nil {
-		r.learned = make([]Fact, 0, 6)
+		r.learned = make([]ledger.Fact, 0, 6)
 	}
 	record = r.kept.KeepBytes(record)
-	r.learned = append(r.learned, Fact{Query: r.query(q), Record: record})
+	r.learned = append(r.learned, ledger.Fact{Query: r.query(q), Record: record})
 }
 
 func (r *run) recordRoom() []byte { return r.kept.Room(usualRecord) }
 
-func (r *run) learnSubject(k SubjectKey, s *Subject) {
+func (r *run) learnSubject(k ledger.SubjectKey, s *ledger.Subject) {
 	r.learn(ledger.AboutSubject(k), s.AppendTo(r.recordRoom()))
 }
 
-func (r *run) learnEvent(id string, e *EiffelEvent) {
+func (r *run) learnEvent(id string, e *ledger.EiffelEvent) {
 	r.learn(ledger.AboutEvent(id), e.AppendTo(r.recordRoom()))
 }
 
 // learnMember adds a member to a set.
 func (r *run) learnMember(q ledger.Question, member string) {
-	r.learn(q, Set{member}.AppendTo(r.recordRoom()))
+	r.learn(q, ledger.Set{member}.AppendTo(r.recordRoom()))
 }
 
 // learnChoices remembers what was chosen for the event, should it come again.
@@ -248,7 +249,7 @@ func (r *run) unmapped() (bool, error) {
 // ownEvent gives what the ledger knows of the Eiffel event that bears the event's own id. An event is learned together
 // with its context id, but for those whose ids the bridge made: for all others there is nothing to ask for where that
 // one is unknown, which it mostly is.
-func (r *run) ownEvent() *EiffelEvent {
+func (r *run) ownEvent() *ledger.EiffelEvent {
 	if len(r.contextsOf(r.in.ID)) == 0 && !madeID(r.in.ID) {
 		return nil
 	}
@@ -257,13 +258,13 @@ func (r *run) ownEvent() *EiffelEvent {
 
 // The choices of the source that a reference means.
 const (
-	sourceOfEnvironment = "source/" + kindEnvironment
-	sourceOfService     = "source/" + kindService
+	sourceOfEnvironment = "source/" + ledger.KindEnvironment
+	sourceOfService     = "source/" + ledger.KindService
 )
 
 // resolve finds the subject that a reference means (section 2): the key itself; or, where nobody knows that key and
 // one subject of that kind has the id under another source, that one, from then on.
-func (r *run) resolve(choice string, k SubjectKey) SubjectKey {
+func (r *run) resolve(choice string, k ledger.SubjectKey) ledger.SubjectKey {
 	source := r.choose(choice, k.Source, func() string {
 		if alias := r.set(ledger.AboutAlias(k)); len(alias) > 0 {
 			return alias[0]
@@ -309,7 +310,7 @@ func (r *run) parse(text string) *artifact {
 }
 
 // holds evaluates a row's condition; a row without one always counts.
-func (r *run) holds(when mappings.Expression, subject SubjectKey) (bool, error) {
+func (r *run) holds(when mappings.Expression, subject ledger.SubjectKey) (bool, error) {
 	if when == nil {
 		return true, nil
 	}
@@ -321,7 +322,7 @@ func (r *run) holds(when mappings.Expression, subject SubjectKey) (bool, error) 
 }
 
 // evaluate computes what an overlay's expression says, for a place in the output; nil for null.
-func (r *run) evaluate(e mappings.Expression, subject SubjectKey, to, rule string) ([]byte, error) {
+func (r *run) evaluate(e mappings.Expression, subject ledger.SubjectKey, to, rule string) ([]byte, error) {
 	raw, err := e.JSON(r.input(subject))
 	if err != nil {
 		return nil, r.in.fail(CodeMapping, "", err.Error())
@@ -336,7 +337,7 @@ func (r *run) evaluate(e mappings.Expression, subject SubjectKey, to, rule strin
 }
 
 // evaluateText is evaluate for text; "" for null and for what is no string.
-func (r *run) evaluateText(e mappings.Expression, subject SubjectKey, to, rule string) (string, error) {
+func (r *run) evaluateText(e mappings.Expression, subject ledger.SubjectKey, to, rule string) (string, error) {
 	raw, err := r.evaluate(e, subject, to, rule)
 	if err != nil || raw == nil {
 		return "", err
@@ -348,6 +349,6 @@ func (r *run) evaluateText(e mappings.Expression, subject SubjectKey, to, rule s
 	return doc.Root().Str(), nil
 }
 
-func (r *run) input(subject SubjectKey) mappings.Input {
+func (r *run) input(subject ledger.SubjectKey) mappings.Input {
 	return mappings.Input{Event: r.in.doc.Root(), Subject: mappings.Subject(subject)}
 }

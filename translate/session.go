@@ -38,7 +38,7 @@ func Ask(ctx context.Context, t Translator, store ledger.Source, in Event) (Resu
 		}
 		return result, nil
 	}
-	var facts Facts
+	var facts ledger.Facts
 	for range maxRounds {
 		result, err := t.Translate(in, &facts)
 		if err != nil {
@@ -76,19 +76,19 @@ func refused(err error) bool {
 // need. It is safe for concurrent use; it translates one event at a time, since each may depend on the one before.
 type Session struct {
 	translator Translator
-	ledger     Ledger
+	ledger     ledger.Ledger
 	Unresolved Unresolved // set it before the first use
 
 	mu sync.Mutex
 }
 
 // NewSession joins a translator and a ledger. The session closes neither.
-func NewSession(t Translator, ledger Ledger) *Session {
+func NewSession(t Translator, ledger ledger.Ledger) *Session {
 	return &Session{translator: t, ledger: ledger}
 }
 
 // Ledger is the one that the session was made with.
-func (s *Session) Ledger() Ledger { return s.ledger }
+func (s *Session) Ledger() ledger.Ledger { return s.ledger }
 
 // Translate decodes and translates one event and applies what was learned. An *[EventError] says that the event can
 // never be translated; any other error is the ledger's: nothing was learned then, no events are given, and translating the
@@ -125,3 +125,6 @@ func (s *Session) translate(ctx context.Context, event Event, to learner) (Resul
 	}
 	return result, nil
 }
+
+// NewMemoryLedger is an empty ledger in memory: [ledger.NewMemory].
+func NewMemoryLedger() *ledger.Memory { return ledger.NewMemory() }

@@ -96,26 +96,17 @@ func DefaultSettings() Settings {
 // serializerPrefix begins meta.source.serializer of every Eiffel event that the bridge writes; its version follows.
 const serializerPrefix = "pkg:golang/github.com/eiffelbridge/eiffelbridge@"
 
-// Editions are the Eiffel editions that can be written, oldest first: section 8 begins with Agen.
-func Editions() []string {
-	all := schema.Editions()
-	return all[slices.Index(all, "Agen"):]
-}
-
-// Specs are the CDEvents versions that can be written, oldest first.
-func Specs() []string { return []string{"0.3", "0.4", "0.5"} }
-
 func (s *Settings) complete() error {
 	d := DefaultSettings()
 	fill(&s.Edition, d.Edition)
 	fill(&s.Spec, d.Spec)
 	fill(&s.ServiceIDKey, d.ServiceIDKey)
 	fill(&s.Version, d.Version)
-	if !slices.Contains(Editions(), s.Edition) {
-		return fmt.Errorf("edition: %q is not an Eiffel edition that can be written; these are: %s", s.Edition, strings.Join(Editions(), ", "))
+	if !slices.Contains(schema.OutputEditions(), s.Edition) {
+		return fmt.Errorf("edition: %q is not an Eiffel edition that can be written; these are: %s", s.Edition, strings.Join(schema.OutputEditions(), ", "))
 	}
-	if !slices.Contains(Specs(), s.Spec) {
-		return fmt.Errorf("spec: %q is not a CDEvents version that can be written; these are: %s", s.Spec, strings.Join(Specs(), ", "))
+	if !slices.Contains(schema.OutputSpecs(), s.Spec) {
+		return fmt.Errorf("spec: %q is not a CDEvents version that can be written; these are: %s", s.Spec, strings.Join(schema.OutputSpecs(), ", "))
 	}
 	if s.Catalogue == nil {
 		c, err := mappings.Load()

@@ -4,13 +4,14 @@ import (
 	"strconv"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // changeSubject finds the change: a submission's is that of its CHANGE link; else it is named by the tracker's id for it,
 // else by the commit or the revision (section 2).
 func (t *toCDEvents) changeSubject() {
 	data := t.in.doc.Root().Get("data")
-	k := SubjectKey{Kind: kindChange, Source: t.in.Source, ID: urnUUID + t.in.ID}
+	k := ledger.SubjectKey{Kind: ledger.KindChange, Source: t.in.Source, ID: urnUUID + t.in.ID}
 	switch id, commit, revision, hg := data.At("change", "id"), data.At("gitIdentifier", "commitId"), data.At("svnIdentifier", "revision"), data.At("hgIdentifier", "commitId"); {
 	case id.Str() != "":
 		k.ID = id.Str()
@@ -61,7 +62,7 @@ func (t *toCDEvents) repositoryReference(at *place) value {
 		for _, name := range []string{"repoName", "repoUri"} {
 			if v := data.At(system, name); v.Str() != "" {
 				t.move(v, at.at+"/id", "judgement repository", OneWay)
-				return t.referenceTo(at, SubjectKey{ID: v.Str()})
+				return t.referenceTo(at, ledger.SubjectKey{ID: v.Str()})
 			}
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // of the event that needs it. The anchor of the event's own subject says what the event can say of it besides: its name,
 // since a task run has no other event that could (section 6, Required text), and the links that the row gives it. Its id
 // follows from the subject alone in any case.
-func (t *toEiffel) synthesizeAnchor(l *rowLink, id string, k SubjectKey, art *artifact) {
+func (t *toEiffel) synthesizeAnchor(l *rowLink, id string, k ledger.SubjectKey, art *artifact) {
 	links := t.links
 	t.links = nil
 	for i := range l.with {
@@ -24,7 +24,7 @@ func (t *toEiffel) synthesizeAnchor(l *rowLink, id string, k SubjectKey, art *ar
 		switch w.Target {
 		case mappings.TargetTested:
 			if to := t.testedTarget(w.Type); to != "" {
-				t.links = append(t.links, EiffelLink{Type: w.Type, Target: to})
+				t.links = append(t.links, ledger.EiffelLink{Type: w.Type, Target: to})
 			}
 		case mappings.TargetAnchor:
 			if to := t.anchorTarget(w); to.id != "" && to.id != id {
@@ -32,7 +32,7 @@ func (t *toEiffel) synthesizeAnchor(l *rowLink, id string, k SubjectKey, art *ar
 					t.moveAny(v, t.linkPointer("/target"), to.rule, OneWay)
 					t.moveOf(len(t.events))
 				}
-				t.links = append(t.links, EiffelLink{Type: w.Type, Target: to.id})
+				t.links = append(t.links, ledger.EiffelLink{Type: w.Type, Target: to.id})
 			}
 		}
 	}
@@ -65,16 +65,16 @@ func (t *toEiffel) synthesizeAnchor(l *rowLink, id string, k SubjectKey, art *ar
 	}
 	t.synthesize(l.Anchor, id, l.Type, k.Source, subject, data, own)
 	if !t.replaying {
-		record := EiffelEvent{Type: l.Anchor, Time: t.in.Time, Subject: k, Links: own, Emitted: true, Synthesized: true}
-		anchor := Subject{Anchors: []Anchor{{Type: l.Anchor, First: id, Last: id, Synthesized: true, From: t.in.ID}}}
-		if k.Kind == kindArtifact {
+		record := ledger.EiffelEvent{Type: l.Anchor, Time: t.in.Time, Subject: k, Links: own, Emitted: true, Synthesized: true}
+		anchor := ledger.Subject{Anchors: []ledger.Anchor{{Type: l.Anchor, First: id, Last: id, Synthesized: true, From: t.in.ID}}}
+		if k.Kind == ledger.KindArtifact {
 			record.Artifact, anchor.Text = art.purl, art.purl
 		}
 		if subject != "" && l.Anchor == typeActT {
 			record.Name = name
 		}
 		t.learnSubject(k, &anchor)
-		if ReferredTo(k.Kind) {
+		if ledger.ReferredTo(k.Kind) {
 			t.learnMember(ledger.AboutName(k.Kind, k.ID), k.Source)
 		}
 		t.learnEvent(id, &record)
@@ -112,7 +112,7 @@ func anchorNameAt(eiffelType string) []string {
 
 // synthesize appends a made-up event to the output, which is needed for a link of the role. The subject is the id of what it
 // stands for, where the data do not say.
-func (t *toEiffel) synthesize(eiffelType, id, role, source, subject string, data []member, links []EiffelLink) {
+func (t *toEiffel) synthesize(eiffelType, id, role, source, subject string, data []member, links []ledger.EiffelLink) {
 	output := t.g.eiffel[eiffelType]
 	if output.schema == nil || t.undecided() {
 		return
@@ -144,13 +144,13 @@ func (t *toEiffel) synthesize(eiffelType, id, role, source, subject string, data
 
 // synthesizeComposition makes up a composition, which stands in for what a required link lacks, and learns it.
 func (t *toEiffel) synthesizeComposition(id, role, name string, elements []string) {
-	var links []EiffelLink
+	var links []ledger.EiffelLink
 	for _, e := range elements {
-		links = append(links, EiffelLink{Type: linkElement, Target: e})
+		links = append(links, ledger.EiffelLink{Type: linkElement, Target: e})
 	}
 	t.synthesize(typeCD, id, role, t.in.Source, "", []member{textMember(name, "name")}, links)
 	if !t.replaying {
-		record := EiffelEvent{Type: typeCD, Time: t.in.Time, Links: links, Emitted: true, Synthesized: true}
+		record := ledger.EiffelEvent{Type: typeCD, Time: t.in.Time, Links: links, Emitted: true, Synthesized: true}
 		t.learnEvent(id, &record)
 	}
 }
@@ -165,30 +165,30 @@ func (g *Engine) isSynthesized(in *Event, mark jsondoc.Value) bool {
 }
 
 // subjectOfAnchor is the subject for which a synthesized anchor stands: it says little but that.
-func (g *Engine) subjectOfAnchor(in *Event) (SubjectKey, bool) {
+func (g *Engine) subjectOfAnchor(in *Event) (ledger.SubjectKey, bool) {
 	root := in.doc.Root()
 	data := root.Get("data")
-	k := SubjectKey{Source: root.At("meta", "source", "uri").Str(), ID: data.Get("name").Str()}
+	k := ledger.SubjectKey{Source: root.At("meta", "source", "uri").Str(), ID: data.Get("name").Str()}
 	switch in.Type {
 	case typeED:
-		k.Kind = kindEnvironment
+		k.Kind = ledger.KindEnvironment
 	case typeArtC:
 		identity := data.Get("identity").Str()
 		if len(identity) > maxID {
-			return SubjectKey{}, false
+			return ledger.SubjectKey{}, false
 		}
 		a, _ := parseArtifact(identity, g.settings.AllQualifiers)
 		k = a.subject()
 	case typeActT:
 		k.Kind, _, _ = g.activityKind(in)
 	case typeTSS:
-		k.Kind = kindTestSuiteRun
+		k.Kind = ledger.KindTestSuiteRun
 	case typeTCT:
-		k.Kind, k.ID = kindTestCaseRun, data.At("testCase", "id").Str()
+		k.Kind, k.ID = ledger.KindTestCaseRun, data.At("testCase", "id").Str()
 	case typeSCC:
-		k.Kind, k.ID = kindChange, data.At("change", "id").Str()
+		k.Kind, k.ID = ledger.KindChange, data.At("change", "id").Str()
 	default:
-		return SubjectKey{}, false
+		return ledger.SubjectKey{}, false
 	}
 	for entry := range data.Get("customData").Children() {
 		if entry.Get("key").Str() == subjectKey { // it has a name of its own

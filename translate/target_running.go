@@ -76,15 +76,15 @@ func (t *toEiffel) runningTarget(l *rowLink) (to rowTarget) {
 }
 
 // serviceOf is the service that a row's link refers to, and the values that say so; false if the event names none.
-func (t *toEiffel) serviceOf(l *rowLink) (SubjectKey, []jsondoc.Value, bool) {
+func (t *toEiffel) serviceOf(l *rowLink) (ledger.SubjectKey, []jsondoc.Value, bool) {
 	v := t.in.doc.Root().Follow(l.reference)
 	if l.own {
 		return t.subject, []jsondoc.Value{v.Get("id")}, true
 	}
 	if !v.Exists() {
-		return SubjectKey{}, nil, false
+		return ledger.SubjectKey{}, nil, false
 	}
-	k := t.readReference(kindService, v)
+	k := t.readReference(ledger.KindService, v)
 	if _, ok := uuidOfURN(k.ID); !ok {
 		k = t.resolve(sourceOfService, k)
 	}
@@ -105,16 +105,16 @@ func mayTarget(rules []schema.LinkRule, linkType, eiffelType string) bool {
 // environmentOfService is the environment that the event names, and the values that say so, else the only one in which
 // the service runs. The question says what to wait for where there is none yet; where there are several, nothing that comes
 // could decide.
-func (t *toEiffel) environmentOfService(service SubjectKey) (SubjectKey, []jsondoc.Value, ledger.Question) {
+func (t *toEiffel) environmentOfService(service ledger.SubjectKey) (ledger.SubjectKey, []jsondoc.Value, ledger.Question) {
 	v := t.in.doc.Root().At("subject", "content", "environment")
 	if !v.Exists() {
 		k, missing := t.onlyEnvironment(service)
 		return k, nil, missing
 	}
 	from := []jsondoc.Value{v.Get("id"), v.Get("source")}
-	k := t.readReference(kindEnvironment, v)
+	k := t.readReference(ledger.KindEnvironment, v)
 	if id, ok := uuidOfURN(k.ID); ok {
-		if known := t.eiffelEvent(id); known != nil && known.Subject.Kind == kindEnvironment {
+		if known := t.eiffelEvent(id); known != nil && known.Subject.Kind == ledger.KindEnvironment {
 			return known.Subject, from, ledger.Question{}
 		}
 		return k, from, ledger.AboutEvent(id)
@@ -123,7 +123,7 @@ func (t *toEiffel) environmentOfService(service SubjectKey) (SubjectKey, []jsond
 }
 
 // onlyEnvironment is the only environment in which a service runs.
-func (t *toEiffel) onlyEnvironment(service SubjectKey) (SubjectKey, ledger.Question) {
+func (t *toEiffel) onlyEnvironment(service ledger.SubjectKey) (ledger.SubjectKey, ledger.Question) {
 	several := false
 	choice := t.choose("only_environment", "", func() string {
 		found := ""
@@ -139,12 +139,12 @@ func (t *toEiffel) onlyEnvironment(service SubjectKey) (SubjectKey, ledger.Quest
 		}
 		return found
 	})
-	if parts, ok := ParseKey(choice); ok && len(parts) == 2 {
-		return SubjectKey{Kind: kindEnvironment, Source: parts[0], ID: parts[1]}, ledger.Question{}
+	if parts, ok := ledger.ParseKey(choice); ok && len(parts) == 2 {
+		return ledger.SubjectKey{Kind: ledger.KindEnvironment, Source: parts[0], ID: parts[1]}, ledger.Question{}
 	}
 	if several {
 		t.diagnose("several_environments", "service %q runs in several environments and the event names none", service.ID)
-		return SubjectKey{}, ledger.Question{}
+		return ledger.SubjectKey{}, ledger.Question{}
 	}
-	return SubjectKey{}, ledger.AboutSubject(service)
+	return ledger.SubjectKey{}, ledger.AboutSubject(service)
 }

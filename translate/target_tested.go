@@ -113,7 +113,7 @@ func (t *toEiffel) testedByEnvironment(rules []schema.LinkRule, linkType string)
 		return ""
 	}
 	services := t.set(ledger.AboutRuns(t.environment))
-	if len(services) >= SetSize(RunsFact) {
+	if len(services) >= ledger.SetSize(ledger.RunsFact) {
 		t.diagnose("many_services", "too many services are known in environment %q to say what is tested", t.environment.ID)
 		return ""
 	}
@@ -122,11 +122,11 @@ func (t *toEiffel) testedByEnvironment(rules []schema.LinkRule, linkType string)
 	var deployment string
 	var artifacts []string
 	for _, text := range services {
-		parts, ok := ParseKey(text)
+		parts, ok := ledger.ParseKey(text)
 		if !ok || len(parts) != 2 {
 			continue
 		}
-		e, running := t.line(SubjectKey{Kind: kindService, Source: parts[0], ID: parts[1]}, t.environment).RunningAt(environment, t.stamp())
+		e, running := t.line(ledger.SubjectKey{Kind: ledger.KindService, Source: parts[0], ID: parts[1]}, t.environment).RunningAt(environment, t.stamp())
 		if !running {
 			continue
 		}

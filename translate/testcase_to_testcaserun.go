@@ -5,10 +5,10 @@ import "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 // testCaseRunSubject finds the test case run: its id is that of its TestCaseTriggered.
 func (t *toCDEvents) testCaseRunSubject() {
 	if t.in.Type == typeTCT {
-		t.subject = t.marked(SubjectKey{Kind: kindTestCaseRun, Source: t.in.Source, ID: t.in.ID})
+		t.subject = t.marked(ledger.SubjectKey{Kind: ledger.KindTestCaseRun, Source: t.in.Source, ID: t.in.ID})
 	} else {
 		triggered := target(t.links, linkTestCase)
-		t.subject = t.subjectOfTarget(triggered, SubjectKey{Kind: kindTestCaseRun, Source: t.in.Source, ID: triggered}, "/subject/source", typeTCT)
+		t.subject = t.subjectOfTarget(triggered, ledger.SubjectKey{Kind: ledger.KindTestCaseRun, Source: t.in.Source, ID: triggered}, "/subject/source", typeTCT)
 	}
 	t.findTestEnvironment()
 }
@@ -30,7 +30,7 @@ func (t *toCDEvents) canceledName() string {
 
 // testedBy are the events that lead from one of a test to the deployment which is tested: a test case has an item under
 // test, and a test suite, or the activity that it stands in, the deployment that caused it.
-func testedBy(eiffelType string, links []EiffelLink) []string {
+func testedBy(eiffelType string, links []ledger.EiffelLink) []string {
 	switch eiffelType {
 	case typeTCT:
 		return targets(links, linkIUT)
@@ -49,7 +49,7 @@ func (t *toCDEvents) findTestEnvironment() {
 		unknown := ""
 		if linked != "" {
 			known := t.eiffelEvent(linked)
-			if known != nil && known.Subject.Kind == kindEnvironment {
+			if known != nil && known.Subject.Kind == ledger.KindEnvironment {
 				return known.Subject.Key()
 			}
 			unknown = linked
@@ -61,8 +61,8 @@ func (t *toCDEvents) findTestEnvironment() {
 			return environments[0].Key()
 		}
 		f := t.follow(testedBy(t.in.Type, links),
-			func(e *EiffelEvent) bool { return e.Type == typeArtD && e.Environment.ID != "" },
-			func(e *EiffelEvent) []string { return testedBy(e.Type, e.Links) })
+			func(e *ledger.EiffelEvent) bool { return e.Type == typeArtD && e.Environment.ID != "" },
+			func(e *ledger.EiffelEvent) []string { return testedBy(e.Type, e.Links) })
 		if len(f.ids) > 0 {
 			if e := t.eiffelEvent(f.ids[0]); e != nil {
 				return e.Environment.Key()
@@ -74,10 +74,10 @@ func (t *toCDEvents) findTestEnvironment() {
 		}
 		return unknown
 	})
-	if k, ok := subjectOfKey(kindEnvironment, choice); ok {
+	if k, ok := ledger.ParseSubjectKey(ledger.KindEnvironment, choice); ok {
 		t.environment = k
 	} else if choice != "" {
-		t.environment = SubjectKey{Kind: kindEnvironment, ID: urnUUID + choice}
+		t.environment = ledger.SubjectKey{Kind: ledger.KindEnvironment, ID: urnUUID + choice}
 	}
 }
 
@@ -106,7 +106,7 @@ func (t *toCDEvents) testSuiteRunReference(at *place) value {
 			}
 		}
 		for _, id := range contexts {
-			if known := t.eiffelEvent(id); known != nil && known.Subject.Kind == kindTestSuiteRun {
+			if known := t.eiffelEvent(id); known != nil && known.Subject.Kind == ledger.KindTestSuiteRun {
 				return known.Subject.Key()
 			}
 		}

@@ -8,13 +8,13 @@ func (t *toCDEvents) testSuiteRunSubject() {
 	links := t.links
 	if t.in.Type != typeTSS {
 		started := target(links, linkTestSuite)
-		t.subject = t.subjectOfTarget(started, SubjectKey{Kind: kindTestSuiteRun, Source: t.in.Source, ID: started}, "/subject/id", typeTSS)
+		t.subject = t.subjectOfTarget(started, ledger.SubjectKey{Kind: ledger.KindTestSuiteRun, Source: t.in.Source, ID: started}, "/subject/id", typeTSS)
 		t.findTestEnvironment()
 		return
 	}
-	own := t.marked(SubjectKey{Kind: kindTestSuiteRun, Source: t.in.Source, ID: t.in.ID})
+	own := t.marked(ledger.SubjectKey{Kind: ledger.KindTestSuiteRun, Source: t.in.Source, ID: t.in.ID})
 	context := target(links, linkContext)
-	t.subject = t.chooseSubject("subject", own, func() SubjectKey {
+	t.subject = t.chooseSubject("subject", own, func() ledger.SubjectKey {
 		if context == "" || t.markID != "" {
 			return own
 		}
@@ -22,7 +22,7 @@ func (t *toCDEvents) testSuiteRunSubject() {
 		if known == nil {
 			t.miss(ledger.AboutEvent(context), "/subject/id", "the CONTEXT %s of the test suite", context)
 		}
-		if known == nil || known.Type != typeActT || known.Subject.Kind != kindTestSuiteRun {
+		if known == nil || known.Type != typeActT || known.Subject.Kind != ledger.KindTestSuiteRun {
 			return own
 		}
 		return known.Subject

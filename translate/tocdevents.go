@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/eiffelbridge/eiffelbridge/mappings"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // toCDEvents is the translation of one Eiffel event.
@@ -13,16 +14,16 @@ type toCDEvents struct {
 	row     *rowToCDEvents
 	out     *cdeventOutput // what the event becomes; nil if nothing
 	name    string         // subject.predicate of that
-	subject SubjectKey
+	subject ledger.SubjectKey
 	text    string // subject.id, where it is not the key's id
 	chain   string
 
-	environment SubjectKey
+	environment ledger.SubjectKey
 	artifact    *artifact
 	identity    string // the artifact's identity as the Eiffel event wrote it
 	config      string
 	title       string // data.name of an activity
-	links       []EiffelLink
+	links       []ledger.EiffelLink
 	unresolved  bool // ARTIFACT or ENVIRONMENT of a deployment is unknown
 }
 
@@ -133,7 +134,7 @@ func (t *toCDEvents) chooseRow() error {
 
 // findSubject finds what the event is about, by the row's judgement.
 func (t *toCDEvents) findSubject() {
-	t.subject, t.text = SubjectKey{Source: t.in.Source, ID: t.in.ID}, ""
+	t.subject, t.text = ledger.SubjectKey{Source: t.in.Source, ID: t.in.ID}, ""
 	if t.row.subject != nil {
 		t.row.subject(t)
 		t.checkSubject(t.subject)
@@ -144,12 +145,12 @@ func (t *toCDEvents) findSubject() {
 func (t *toCDEvents) readHead() {
 	meta := t.in.doc.Root().Get("meta")
 	id := Exact
-	if slices.ContainsFunc(t.links, func(l EiffelLink) bool { return l.Target == t.in.ID }) {
+	if slices.ContainsFunc(t.links, func(l ledger.EiffelLink) bool { return l.Target == t.in.ID }) {
 		id = OneWay // an event that links to itself gets another id on the way back
 	}
 	t.move(meta.Get("id"), "/context/id", "kept", id)
 	kind := Translated
-	if t.subject.Kind == kindTaskRun {
+	if t.subject.Kind == ledger.KindTaskRun {
 		kind = OneWay // no CDEvent tells of the activity that says so
 	}
 	t.move(meta.Get("type"), "/context/type", t.row.rule, kind)
@@ -238,7 +239,7 @@ func (t *toCDEvents) chooseName() error {
 		t.name = t.out.name
 	}
 	if isCustom(t.name) {
-		t.subject, t.text = SubjectKey{Kind: kindOf(t.name), Source: t.in.Source, ID: t.in.ID}, ""
+		t.subject, t.text = ledger.SubjectKey{Kind: kindOf(t.name), Source: t.in.Source, ID: t.in.ID}, ""
 	}
 	if t.subject.Kind == "" {
 		t.subject.Kind = kindOf(t.name)

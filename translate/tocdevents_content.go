@@ -6,6 +6,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // content is subject.content on its way: members, or the data of a custom event.
@@ -170,7 +171,7 @@ func replaceMember(object jsondoc.Value, name string, value []byte) []byte {
 }
 
 // referenceTo is {id, source} of a subject, for a place in the CDEvent.
-func (t *toCDEvents) referenceTo(at *place, k SubjectKey) value {
+func (t *toCDEvents) referenceTo(at *place, k ledger.SubjectKey) value {
 	if k.Source != "" {
 		k.Source = sourceAt(at.Member("source"), k.Source)
 	}
@@ -295,7 +296,7 @@ func (t *toCDEvents) customEntry(key string) jsondoc.Value {
 }
 
 // marked gives the subject that the mark of a CDEvent says the event is about, else the one that the event names itself.
-func (t *toCDEvents) marked(k SubjectKey) SubjectKey {
+func (t *toCDEvents) marked(k ledger.SubjectKey) ledger.SubjectKey {
 	if t.markID == "" {
 		return k
 	}

@@ -2,6 +2,7 @@ package translate
 
 import (
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // write makes the CDEvent.
@@ -53,7 +54,7 @@ func (t *toCDEvents) writeSubject(w *jsondoc.Writer, e *Event, content content) 
 	}
 	source := t.subject.Source
 	if source == "" {
-		source = t.marked(SubjectKey{Source: t.in.Source}).Source
+		source = t.marked(ledger.SubjectKey{Source: t.in.Source}).Source
 	}
 	w.Name("subject")
 	w.Object()

@@ -7,6 +7,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // toEiffel is the translation of one CDEvent.
@@ -14,16 +15,16 @@ type toEiffel struct {
 	run
 	row     *rowToEiffel
 	name    string // subject.predicate
-	subject SubjectKey
-	id      string       // of the Eiffel event
-	first   bool         // the event is the first of its anchor
-	linked  bool         // the event came from an Eiffel event, all of whose links it has
-	twin    *EiffelEvent // what the ledger knows of the very event, if another bridge made it before
-	links   []EiffelLink
+	subject ledger.SubjectKey
+	id      string              // of the Eiffel event
+	first   bool                // the event is the first of its anchor
+	linked  bool                // the event came from an Eiffel event, all of whose links it has
+	twin    *ledger.EiffelEvent // what the ledger knows of the very event, if another bridge made it before
+	links   []ledger.EiffelLink
 	have    linkIndex // of links
 
-	environment SubjectKey // that the content names, if any
-	artifact    *artifact  // that the event is about or deploys, if any
+	environment ledger.SubjectKey // that the content names, if any
+	artifact    *artifact         // that the event is about or deploys, if any
 }
 
 func (g *Engine) translateToEiffel(in Event, s *schema.Schema, from source) (Result, error) {
@@ -94,9 +95,9 @@ func nameOf(in *Event, s *schema.Schema) string {
 
 // readSubject reads what the event is about.
 func (t *toEiffel) readSubject() {
-	t.subject = SubjectKey{Kind: kindOf(t.name), Source: t.in.Source, ID: t.in.Subject}
+	t.subject = ledger.SubjectKey{Kind: kindOf(t.name), Source: t.in.Source, ID: t.in.Subject}
 	t.subject.Source = t.ownSource()
-	if t.subject.Kind == kindArtifact {
+	if t.subject.Kind == ledger.KindArtifact {
 		t.readOwnArtifact()
 	}
 }
@@ -180,7 +181,7 @@ func (t *toEiffel) rowOfTwin(rows []*rowToEiffel) *rowToEiffel {
 }
 
 // rowTo is the row by which a CDEvent of that subject becomes the Eiffel event of that type and id; nil if none does.
-func rowTo(rows []*rowToEiffel, eiffelType, id string, subject SubjectKey) *rowToEiffel {
+func rowTo(rows []*rowToEiffel, eiffelType, id string, subject ledger.SubjectKey) *rowToEiffel {
 	var found *rowToEiffel
 	for _, row := range rows {
 		if row.Eiffel != eiffelType {

@@ -6,6 +6,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // chooseID gives the Eiffel event its id (section 2).
@@ -86,11 +87,11 @@ func (t *toEiffel) twinTarget(linkType string) (string, bool) {
 }
 
 // sameID is the Eiffel id of an event that the ledger has met before, by another way than translating it here.
-func sameID(c *Context, id string) string {
+func sameID(c *ledger.Context, id string) string {
 	if c.Eiffel != "" {
 		return c.Eiffel
 	}
 	return id
 }
 
-func (t *toEiffel) stamp() Stamp { return Stamp{Time: t.in.Time, ID: t.id} }
+func (t *toEiffel) stamp() ledger.Stamp { return ledger.Stamp{Time: t.in.Time, ID: t.id} }

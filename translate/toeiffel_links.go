@@ -7,6 +7,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
+	"github.com/eiffelbridge/eiffelbridge/internal/smallmap"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 
 	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
@@ -72,7 +73,7 @@ func (t *toEiffel) makeRowLink(l *rowLink) error {
 		}
 		t.moveAny(v, pointer, to.rule, fidelity)
 	}
-	t.links = append(t.links, EiffelLink{Type: l.Type, Target: to.id})
+	t.links = append(t.links, ledger.EiffelLink{Type: l.Type, Target: to.id})
 	return nil
 }
 
@@ -107,7 +108,7 @@ func (t *toEiffel) previousTarget(linkType string) string {
 		}
 		s := t.subjectRecord(t.subject)
 		anchor := s.Anchor(t.row.Eiffel)
-		if t.first || anchor == nil || t.subject.Kind == kindEnvironment && s.Closed() {
+		if t.first || anchor == nil || t.subject.Kind == ledger.KindEnvironment && s.Closed() {
 			return ""
 		}
 		return anchor.Last
@@ -124,7 +125,7 @@ func (t *toEiffel) anchorTarget(l *rowLink) (to rowTarget) {
 	if t.explain {
 		to.rule = "link to the " + l.Subject + "'s " + l.Anchor
 	}
-	var k SubjectKey
+	var k ledger.SubjectKey
 	art := t.artifact // for an artifact that is to be synthesized
 	id := ""          // of the Eiffel event that the reference names itself
 	switch {
@@ -132,7 +133,7 @@ func (t *toEiffel) anchorTarget(l *rowLink) (to rowTarget) {
 		k = t.subject
 		to.says(v.Get("id"), v.Get("source"))
 		id, _ = uuidOfURN(t.in.Subject)
-	case l.Subject == kindArtifact:
+	case l.Subject == ledger.KindArtifact:
 		to.says(v)
 		t.identifies(v)
 		if id, _ = uuidOfURN(v.Str()); id != "" {
@@ -161,7 +162,7 @@ func (t *toEiffel) anchorTarget(l *rowLink) (to rowTarget) {
 			k = t.resolve(l.source, k)
 			to.aliased = k.Source != source
 		}
-		if l.Subject == kindEnvironment {
+		if l.Subject == ledger.KindEnvironment {
 			t.environment = k
 		}
 	}
@@ -173,7 +174,7 @@ func (t *toEiffel) anchorTarget(l *rowLink) (to rowTarget) {
 		if !l.Required {
 			return to
 		}
-		if l.Subject == kindArtifact {
+		if l.Subject == ledger.KindArtifact {
 			a := t.readArtifact(urnUUID + id)
 			t.artifact, art, k = a, a, a.subject()
 		}
@@ -188,13 +189,13 @@ func (t *toEiffel) anchorTarget(l *rowLink) (to rowTarget) {
 }
 
 // chooseAnchor chooses the target of a link to a subject's anchor: its id, behind "+" if it is to be synthesized.
-func (t *toEiffel) chooseAnchor(l *rowLink, k SubjectKey) string {
+func (t *toEiffel) chooseAnchor(l *rowLink, k ledger.SubjectKey) string {
 	if !l.Required {
 		return t.choose(l.choice, "", func() string { return t.knownAnchor(l, k) })
 	}
 	if !t.replaying {
 		if known := t.knownAnchor(l, k); known != "" && known[0] != '+' && t.g.settings.Synthesize != SynthesizeNever {
-			t.choices = append(t.choices, Choice{Name: l.choice, Value: known}) // whatever the standard is, it begins with "+"
+			t.choices = append(t.choices, ledger.Choice{Name: l.choice, Value: known}) // whatever the standard is, it begins with "+"
 			return known
 		}
 	}
@@ -215,7 +216,7 @@ func (t *toEiffel) chooseAnchor(l *rowLink, k SubjectKey) string {
 }
 
 // knownAnchor is the anchor that the ledger has for a subject, behind "+" if it is to be synthesized once more; "" for none.
-func (t *toEiffel) knownAnchor(l *rowLink, k SubjectKey) string {
+func (t *toEiffel) knownAnchor(l *rowLink, k ledger.SubjectKey) string {
 	if target, ok := t.twinTarget(l.Type); ok && target != "" {
 		return target
 	}
@@ -251,10 +252,10 @@ func (t *toEiffel) namesEvent(l *rowLink, id string) bool {
 }
 
 // readReference reads {id, source} of another subject; the source is the event's subject's where it has none.
-func (t *toEiffel) readReference(kind string, v jsondoc.Value) SubjectKey {
+func (t *toEiffel) readReference(kind string, v jsondoc.Value) ledger.SubjectKey {
 	t.identifies(v.Get("id"), v.Get("source"))
-	k := SubjectKey{Kind: kind, Source: t.subject.Source, ID: v.Get("id").Str()}
-	if kindOf(t.name) == kindArtifact {
+	k := ledger.SubjectKey{Kind: kind, Source: t.subject.Source, ID: v.Get("id").Str()}
+	if kindOf(t.name) == ledger.KindArtifact {
 		k.Source = t.ownSource() // an artifact's key has none
 	}
 	if source := v.Get("source"); source.Str() != "" {
@@ -290,7 +291,7 @@ func (t *toEiffel) mergeLinks() {
 		}
 		i++
 	}
-	inContext := slices.ContainsFunc(t.links, func(have EiffelLink) bool { return have.Type == linkContext })
+	inContext := slices.ContainsFunc(t.links, func(have ledger.EiffelLink) bool { return have.Type == linkContext })
 	i = 0
 	for l := range links.Children() {
 		switch l.Get("linkType").Str() {
@@ -335,7 +336,7 @@ func (t *toEiffel) mergeRelation(l jsondoc.Value, index int) {
 	if domainID != "" {
 		t.move(domain, t.linkPointer("/domainId"), rule, Exact)
 	}
-	t.links = append(t.links, EiffelLink{Type: linkType, Target: target, DomainID: domainID})
+	t.links = append(t.links, ledger.EiffelLink{Type: linkType, Target: target, DomainID: domainID})
 }
 
 // mergePath makes a PATH a CAUSE, unless something says already how the event came about.
@@ -356,7 +357,7 @@ func (t *toEiffel) mergePath(l jsondoc.Value, index int, inContext bool) {
 	}
 	t.move(contextID, t.linkPointer("/target"), "PATH", OneWay)
 	t.move(l.Get("linkType"), t.linkPointer("/type"), "PATH", OneWay)
-	t.links = append(t.links, EiffelLink{Type: linkCause, Target: target})
+	t.links = append(t.links, ledger.EiffelLink{Type: linkCause, Target: target})
 }
 
 // linkTarget finds the Eiffel event that a context id stands for and whether a link to it is legal; if not, the reason
@@ -452,7 +453,7 @@ func (t *toEiffel) illegal(linkType, target, targetType string, path bool) strin
 	if targetType != "" && rule.Targets != nil && !slices.Contains(rule.Targets, targetType) {
 		return "illegal_link_target"
 	}
-	same, single := t.have.find(t.links, EiffelLink{Type: linkType, Target: target}, path)
+	same, single := t.have.find(t.links, ledger.EiffelLink{Type: linkType, Target: target}, path)
 	switch {
 	case same >= 0 && (single < 0 || same <= single || rule.Multiple):
 		return "duplicate_link"
@@ -466,14 +467,14 @@ func (t *toEiffel) illegal(linkType, target, targetType string, path bool) strin
 type linkIndex struct {
 	indexed          int // how many of the links are in the maps
 	byType, byTarget map[string]int
-	byTypeAndTarget  map[EiffelLink]int
+	byTypeAndTarget  map[ledger.EiffelLink]int
 }
 
 // find gives the first link that is the same as the wanted one, or for a PATH any link to the same target, and the first one of
 // the same type; -1 for none.
-func (x *linkIndex) find(links []EiffelLink, want EiffelLink, path bool) (same, sameType int) {
+func (x *linkIndex) find(links []ledger.EiffelLink, want ledger.EiffelLink, path bool) (same, sameType int) {
 	same, sameType = -1, -1
-	if len(links) <= fewEntries {
+	if len(links) <= smallmap.Few {
 		for i, have := range links {
 			if same < 0 && have.Target == want.Target && (have.Type == want.Type || path) {
 				same = i
@@ -485,13 +486,13 @@ func (x *linkIndex) find(links []EiffelLink, want EiffelLink, path bool) (same, 
 		return same, sameType
 	}
 	if x.byType == nil {
-		x.byType, x.byTarget, x.byTypeAndTarget = map[string]int{}, map[string]int{}, map[EiffelLink]int{}
+		x.byType, x.byTarget, x.byTypeAndTarget = map[string]int{}, map[string]int{}, map[ledger.EiffelLink]int{}
 	}
 	for ; x.indexed < len(links); x.indexed++ {
 		l := links[x.indexed]
 		setFirst(x.byType, l.Type, x.indexed)
 		setFirst(x.byTarget, l.Target, x.indexed)
-		setFirst(x.byTypeAndTarget, EiffelLink{Type: l.Type, Target: l.Target}, x.indexed)
+		setFirst(x.byTypeAndTarget, ledger.EiffelLink{Type: l.Type, Target: l.Target}, x.indexed)
 	}
 	if at, ok := x.byType[want.Type]; ok {
 		sameType = at

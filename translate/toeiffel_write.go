@@ -2,6 +2,7 @@ package translate
 
 import (
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // beginEiffel begins an Eiffel event, up to the inside of its data. Members that the event's version does not have are left
@@ -37,7 +38,7 @@ func beginEntry(w *jsondoc.Writer, key string) {
 }
 
 // endEiffel ends the event's data and writes its links.
-func (t *toEiffel) endEiffel(w *jsondoc.Writer, e *Event, source string, links []EiffelLink) Event {
+func (t *toEiffel) endEiffel(w *jsondoc.Writer, e *Event, source string, links []ledger.EiffelLink) Event {
 	w.Close()
 	w.Name("links")
 	w.Array()

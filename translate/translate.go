@@ -15,6 +15,8 @@ package translate
 import (
 	"fmt"
 	"strings"
+
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // Protocol is the vocabulary that an event is written in.
@@ -50,7 +52,7 @@ func (p Protocol) Other() Protocol {
 //
 // An error is of type *[EventError]: the event can never be translated as it is, with these settings.
 type Translator interface {
-	Translate(in Event, facts *Facts) (Result, error)
+	Translate(in Event, facts *ledger.Facts) (Result, error)
 }
 
 // Result is what a translation gives.
@@ -61,14 +63,14 @@ type Result struct {
 
 	// Need, if not empty, says that nothing is decided yet: answer these queries and call again. There are a few
 	// rounds at most; everything else in the result is void.
-	Need []Query
+	Need []ledger.Query
 
 	// Missing are references that could not be resolved and for which Events has a placeholder, although what they
 	// name could still come (section 7). The caller decides whether to take the placeholder, to fail or to wait.
 	Missing []Missing
 
 	// Learned is what the ledger must remember once the events are durably delivered.
-	Learned []Fact
+	Learned []ledger.Fact
 
 	// Losses are the parts of the input that have no home of their own in the output.
 	Losses []Loss
@@ -98,9 +100,9 @@ const (
 
 // Missing is an unresolved reference.
 type Missing struct {
-	Query Query  // the record whose coming would resolve it
-	Want  string // what it is wanted for: a link type, a field's JSON pointer, or "type" for the choice of the event type
-	Name  string // what is missing, for people: `EiffelArtifactCreatedEvent 4f2...`, `service "shop"`
+	Query ledger.Query // the record whose coming would resolve it
+	Want  string       // what it is wanted for: a link type, a field's JSON pointer, or "type" for the choice of the event type
+	Name  string       // what is missing, for people: `EiffelArtifactCreatedEvent 4f2...`, `service "shop"`
 }
 
 // Loss is a part of the input that has no counterpart in the output.

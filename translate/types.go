@@ -46,3 +46,10 @@ func kindOf(name string) string {
 	kind, _, _ := strings.Cut(name, ".")
 	return kind
 }
+
+// fill sets what is empty.
+func fill(s *string, with string) {
+	if *s == "" {
+		*s = with
+	}
+}

@@ -8,11 +8,11 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 )
 
-// Validate checks an event against the schema and, for Eiffel, the link rules of its own type and version. It returns
+// Validate checks the event against the schema and, for Eiffel, the link rules of its own type and version. It returns
 // every finding, at most 20; none for a valid event.
-func Validate(in Event) []*EventError {
-	in.document()
-	_, findings := check(&in)
+func (e Event) Validate() []*EventError {
+	e.document()
+	_, findings := check(&e)
 	return findings
 }
 

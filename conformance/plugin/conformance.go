@@ -620,7 +620,7 @@ func (t *trial) obeys(ctx context.Context, chain *host.Chain, laws ...string) er
 	var cases []translatorconformance.Case
 	for i, e := range t.events {
 		in, err := translate.Decode(e)
-		if err != nil || len(translate.Validate(in)) > 0 {
+		if err != nil || len(in.Validate()) > 0 {
 			continue
 		}
 		cases = append(cases, translatorconformance.Case{Name: fmt.Sprintf("event %d", i), Events: [][]byte{e}})

@@ -23,6 +23,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/plugins/pluginv1"
 	"github.com/eiffelbridge/eiffelbridge/plugins/sdk"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // TestMain lets the test binary be the plugins of the tests.
@@ -120,16 +121,16 @@ type mapping struct{ what string }
 var calls atomic.Int64
 
 // Translate implements [translate.Translator].
-func (m mapping) Translate(in translate.Event, _ *translate.Facts) (translate.Result, error) {
+func (m mapping) Translate(in translate.Event, _ *ledger.Facts) (translate.Result, error) {
 	if in.Protocol != translate.CDEvents {
 		return translate.Result{}, &translate.EventError{Code: translate.CodeNoMapping, Message: "not mine"}
 	}
-	id := translate.DerivedID(in)
+	id := in.DerivedID()
 	switch m.what {
 	case "noise":
 		_, _ = os.NewFile(1, "stdout").WriteString("noise\n")
 	case "random ids":
-		id = translate.DerivedID(in, fmt.Sprint(time.Now().UnixNano(), calls.Add(1)))
+		id = in.DerivedID(fmt.Sprint(time.Now().UnixNano(), calls.Add(1)))
 	case "invalid":
 		id = "none"
 	case "hangs":

@@ -166,7 +166,7 @@ func readCase(c *Case) ([]head, error) {
 		if err != nil {
 			return nil, fmt.Errorf("case %s, event %d: %w", c.Name, i, err)
 		}
-		if findings := translate.Validate(e); len(findings) > 0 {
+		if findings := e.Validate(); len(findings) > 0 {
 			return nil, fmt.Errorf("case %s, event %d: %w", c.Name, i, findings[0])
 		}
 		if i > 0 && e.Protocol != out[0].protocol {

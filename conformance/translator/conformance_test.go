@@ -15,6 +15,7 @@ import (
 	translatorconformance "github.com/eiffelbridge/eiffelbridge/conformance/translator"
 	"github.com/eiffelbridge/eiffelbridge/internal/testkit/specs"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // ours makes the translator of this project.
@@ -64,10 +65,10 @@ type bad struct {
 	calls    atomic.Int64
 
 	back  bool // the fault is in what is given back
-	after func(b *bad, in translate.Event, facts *translate.Facts, r *translate.Result) error
+	after func(b *bad, in translate.Event, facts *ledger.Facts, r *translate.Result) error
 }
 
-func (b *bad) Translate(in translate.Event, facts *translate.Facts) (translate.Result, error) {
+func (b *bad) Translate(in translate.Event, facts *ledger.Facts) (translate.Result, error) {
 	b.calls.Add(1)
 	r, err := b.Translator.Translate(in, facts)
 	if err != nil || len(r.Need) > 0 || b.back != (r.Returning != translate.NotReturning) {
@@ -140,7 +141,7 @@ type fault struct {
 	rule  string
 	also  []string // laws that this fault breaks as well, by its nature
 	back  bool     // it is in what is given back, not in what is translated
-	after func(b *bad, in translate.Event, facts *translate.Facts, r *translate.Result) error
+	after func(b *bad, in translate.Event, facts *ledger.Facts, r *translate.Result) error
 
 	settings func(*translate.Settings) // nil: as the kit wants them
 }
@@ -158,66 +159,66 @@ func faults(t testing.TB) []fault {
 		rewrite(e, `"type":"`+e.Type+`","version":"`+e.Version+`"`, `"version":"`+e.Version+`","type":"`+e.Type+`"`)
 	}
 	return []fault{
-		{name: "an unknown member", law: "output", rule: "schema", also: []string{"round_trip"}, after: func(b *bad, _ translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "an unknown member", law: "output", rule: "schema", also: []string{"round_trip"}, after: func(b *bad, _ translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if b.carrying() {
 				rewrite(main(r), `"links":[`, `"extra":1,"links":[`)
 			}
 			return nil
 		}},
-		{name: "no JSON", law: "output", rule: "json", also: []string{"order", "round_trip"}, after: func(b *bad, _ translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "no JSON", law: "output", rule: "json", also: []string{"order", "round_trip"}, after: func(b *bad, _ translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if b.carrying() && main(r).Type == deployed {
 				main(r).JSON = main(r).JSON[1:]
 			}
 			return nil
 		}},
-		{name: "white space", law: "output", rule: "compact", after: func(b *bad, _ translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "white space", law: "output", rule: "compact", after: func(b *bad, _ translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if e := main(r); e.JSON != nil {
 				e.JSON = append([]byte{' '}, e.JSON...)
 			}
 			return nil
 		}},
-		{name: "another head", law: "output", rule: "head", after: func(b *bad, _ translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "another head", law: "output", rule: "head", after: func(b *bad, _ translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			main(r).Time++
 			return nil
 		}},
-		{name: "a version that nobody published", law: "output", rule: "version", also: nil, after: func(b *bad, _ translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "a version that nobody published", law: "output", rule: "version", also: nil, after: func(b *bad, _ translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if e := main(r); e.Type == deployed && b.carrying() {
 				rewrite(e, `"version":"0.1.0"`, `"version":"0.9.0"`)
 			}
 			return nil
 		}},
-		{name: "the same protocol", law: "output", rule: "protocol", after: func(b *bad, in translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "the same protocol", law: "output", rule: "protocol", after: func(b *bad, in translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if b.carrying() && in.Type == published {
 				r.Events = []translate.Event{in}
 			}
 			return nil
 		}},
-		{name: "a panic", law: "output", rule: "panic", after: func(_ *bad, in translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "a panic", law: "output", rule: "panic", after: func(_ *bad, in translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if in.Type == published {
 				panic("index out of range")
 			}
 			return nil
 		}},
-		{name: "a refusal", law: "output", rule: translate.CodeInvalid, after: func(_ *bad, in translate.Event, _ *translate.Facts, _ *translate.Result) error {
+		{name: "a refusal", law: "output", rule: translate.CodeInvalid, after: func(_ *bad, in translate.Event, _ *ledger.Facts, _ *translate.Result) error {
 			if in.Type == published {
 				return &translate.EventError{Code: translate.CodeInvalid, Message: "no"}
 			}
 			return nil
 		}},
-		{name: "any other error", law: "output", rule: "error", after: func(_ *bad, in translate.Event, _ *translate.Facts, _ *translate.Result) error {
+		{name: "any other error", law: "output", rule: "error", after: func(_ *bad, in translate.Event, _ *ledger.Facts, _ *translate.Result) error {
 			if in.Type == published {
 				return errors.New("not today")
 			}
 			return nil
 		}},
-		{name: "silence", law: "output", rule: "silent", after: func(_ *bad, in translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "silence", law: "output", rule: "silent", after: func(_ *bad, in translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if in.Type == published {
 				*r = translate.Result{}
 			}
 			return nil
 		}},
 
-		{name: "a link to the wrong type", law: "links", rule: "linkTarget", after: func(b *bad, _ translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "a link to the wrong type", law: "links", rule: "linkTarget", after: func(b *bad, _ translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if e := main(r); b.carrying() && e.Type == deployed && len(r.Events) > 2 {
 				artifact, environment := `{"type":"ARTIFACT","target":"`, `{"type":"ENVIRONMENT","target":"`
 				rewrite(e, artifact, "@@")
@@ -226,45 +227,45 @@ func faults(t testing.TB) []fault {
 			}
 			return nil
 		}},
-		{name: "a link to itself", law: "links", rule: "itself", after: func(b *bad, _ translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "a link to itself", law: "links", rule: "itself", after: func(b *bad, _ translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if e := main(r); b.carrying() && e.Protocol == translate.Eiffel {
 				addLinks(e, `{"type":"CAUSE","target":"`+e.ID+`"}`)
 			}
 			return nil
 		}},
-		{name: "a CDEvent that links to itself", law: "links", rule: "itself", after: func(b *bad, in translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "a CDEvent that links to itself", law: "links", rule: "itself", after: func(b *bad, in translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if e := main(r); b.carrying() && in.Protocol == translate.Eiffel && e.Protocol == translate.CDEvents {
 				rewrite(e, `"links":[{`, `"links":[{"linkType":"RELATION","linkKind":"TRIGGER","target":{"contextId":"`+e.ID+`"}},{`)
 			}
 			return nil
 		}},
-		{name: "a link twice", law: "links", rule: "duplicate", after: func(b *bad, _ translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "a link twice", law: "links", rule: "duplicate", after: func(b *bad, _ translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			const link = `{"type":"CAUSE","target":"35d9d288-e001-578a-808e-3bc1e512cb78"}`
 			if e := main(r); b.carrying() && e.Protocol == translate.Eiffel {
 				addLinks(e, link+","+link)
 			}
 			return nil
 		}},
-		{name: "a required link missing", law: "links", rule: "linkRequired", also: []string{"output", "round_trip"}, after: func(b *bad, _ translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "a required link missing", law: "links", rule: "linkRequired", also: []string{"output", "round_trip"}, after: func(b *bad, _ translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if e := main(r); b.carrying() && e.Type == deployed {
 				rewrite(e, `{"type":"ARTIFACT",`, `{"type":"CAUSE",`)
 			}
 			return nil
 		}},
 
-		{name: "the anchor last", law: "order", rule: "forward", after: func(b *bad, _ translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "the anchor last", law: "order", rule: "forward", after: func(b *bad, _ translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if b.carrying() {
 				slices.Reverse(r.Events)
 			}
 			return nil
 		}},
-		{name: "an anchor twice", law: "order", rule: "twice", after: func(b *bad, _ translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "an anchor twice", law: "order", rule: "twice", after: func(b *bad, _ translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if b.carrying() && len(r.Events) > 1 {
 				r.Events = append([]translate.Event{r.Events[0]}, r.Events...)
 			}
 			return nil
 		}},
-		{name: "an anchor that nobody needs", law: "order", rule: "unneeded", after: func(b *bad, _ translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "an anchor that nobody needs", law: "order", rule: "unneeded", after: func(b *bad, _ translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if b.carrying() && main(r).Type == deployed {
 				r.Events = append([]translate.Event{extra}, r.Events...)
 			}
@@ -273,31 +274,31 @@ func faults(t testing.TB) []fault {
 
 		{name: "an anchor again for each event", law: "order", rule: "reused", settings: func(s *translate.Settings) { s.Synthesize = translate.SynthesizeAlways }},
 
-		{name: "members in any order", law: "determinism", rule: "again", also: []string{"idempotence"}, after: func(b *bad, _ translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "members in any order", law: "determinism", rule: "again", also: []string{"idempotence"}, after: func(b *bad, _ translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if b.carrying() && b.calls.Load()%2 == 0 {
 				swapped(main(r))
 			}
 			return nil
 		}},
-		{name: "an order of its own for each instance", law: "determinism", rule: "instance", after: func(b *bad, _ translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "an order of its own for each instance", law: "determinism", rule: "instance", after: func(b *bad, _ translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if b.carrying() && b.number%2 == 0 {
 				swapped(main(r))
 			}
 			return nil
 		}},
-		{name: "the order of the facts", law: "determinism", rule: "order_of_facts", after: func(b *bad, _ translate.Event, facts *translate.Facts, r *translate.Result) error {
-			if shown := fmt.Sprint(*facts); b.carrying() && strings.Index(shown, fmt.Sprintf("{%d ", translate.ContextFact)) > strings.Index(shown, fmt.Sprintf("{%d ", translate.SubjectFact)) {
+		{name: "the order of the facts", law: "determinism", rule: "order_of_facts", after: func(b *bad, _ translate.Event, facts *ledger.Facts, r *translate.Result) error {
+			if shown := fmt.Sprint(*facts); b.carrying() && strings.Index(shown, fmt.Sprintf("{%d ", ledger.ContextFact)) > strings.Index(shown, fmt.Sprintf("{%d ", ledger.SubjectFact)) {
 				swapped(main(r))
 			}
 			return nil
 		}},
 
-		{name: "the event is changed", law: "input", rule: "event", after: func(_ *bad, in translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "the event is changed", law: "input", rule: "event", after: func(_ *bad, in translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			in.JSON[0] = ' '
 			return nil
 		}},
-		{name: "a fact is changed", law: "input", rule: "facts", after: func(b *bad, in translate.Event, facts *translate.Facts, _ *translate.Result) error {
-			asked, err := b.Translator.Translate(in, &translate.Facts{})
+		{name: "a fact is changed", law: "input", rule: "facts", after: func(b *bad, in translate.Event, facts *ledger.Facts, _ *translate.Result) error {
+			asked, err := b.Translator.Translate(in, &ledger.Facts{})
 			if err != nil {
 				return err
 			}
@@ -308,8 +309,8 @@ func faults(t testing.TB) []fault {
 			}
 			return nil
 		}},
-		{name: "a fact is replaced", law: "input", rule: "facts", after: func(b *bad, in translate.Event, facts *translate.Facts, _ *translate.Result) error {
-			asked, err := b.Translator.Translate(in, &translate.Facts{})
+		{name: "a fact is replaced", law: "input", rule: "facts", after: func(b *bad, in translate.Event, facts *ledger.Facts, _ *translate.Result) error {
+			asked, err := b.Translator.Translate(in, &ledger.Facts{})
 			if err != nil {
 				return err
 			}
@@ -319,53 +320,53 @@ func faults(t testing.TB) []fault {
 			return nil
 		}},
 
-		{name: "a choice is forgotten", law: "idempotence", rule: "new_id", after: func(_ *bad, _ translate.Event, _ *translate.Facts, r *translate.Result) error {
-			r.Learned = slices.DeleteFunc(slices.Clone(r.Learned), func(f translate.Fact) bool { return f.Query.Kind == translate.ContextFact })
+		{name: "a choice is forgotten", law: "idempotence", rule: "new_id", after: func(_ *bad, _ translate.Event, _ *ledger.Facts, r *translate.Result) error {
+			r.Learned = slices.DeleteFunc(slices.Clone(r.Learned), func(f ledger.Fact) bool { return f.Query.Kind == ledger.ContextFact })
 			return nil
 		}},
-		{name: "a redelivery differs", law: "idempotence", rule: "bytes", after: func(b *bad, in translate.Event, facts *translate.Facts, r *translate.Result) error {
+		{name: "a redelivery differs", law: "idempotence", rule: "bytes", after: func(b *bad, in translate.Event, facts *ledger.Facts, r *translate.Result) error {
 			if b.carrying() && len(r.Learned) == 0 {
 				swapped(main(r))
 			}
 			return nil
 		}},
-		{name: "a redelivery is refused", law: "idempotence", rule: "error", after: func(b *bad, in translate.Event, facts *translate.Facts, r *translate.Result) error {
+		{name: "a redelivery is refused", law: "idempotence", rule: "error", after: func(b *bad, in translate.Event, facts *ledger.Facts, r *translate.Result) error {
 			if b.carrying() && len(r.Learned) == 0 {
 				return errors.New("it was here before")
 			}
 			return nil
 		}},
 
-		{name: "a carried field is dropped", law: "round_trip", rule: "original", after: func(b *bad, in translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "a carried field is dropped", law: "round_trip", rule: "original", after: func(b *bad, in translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if e := main(r); b.carrying() && in.Protocol == translate.CDEvents {
 				rewrite(e, `"customDataContentType":"application/json"`, `"customDataContentType":"text/plain"`)
 			}
 			return nil
 		}},
-		{name: "an original is not given back", law: "round_trip", rule: "original", back: true, after: func(_ *bad, _ translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "an original is not given back", law: "round_trip", rule: "original", back: true, after: func(_ *bad, _ translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			r.Events = nil
 			return nil
 		}},
-		{name: "what was made up comes back", law: "round_trip", rule: "made_up", after: func(b *bad, _ translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "what was made up comes back", law: "round_trip", rule: "made_up", after: func(b *bad, _ translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if b.carrying() && len(r.Events) > 1 && r.Events[0].Synthesized {
 				rewrite(&r.Events[0], `"synthesizedFor"`, `"madeUpFor"`)
 			}
 			return nil
 		}},
 
-		{name: "an exactly moved value is changed", law: "semantics", rule: "exact", after: func(b *bad, in translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "an exactly moved value is changed", law: "semantics", rule: "exact", after: func(b *bad, in translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if e := main(r); b.settings.Carry == translate.CarryNone && in.Protocol == translate.CDEvents && e.Type == "EiffelEnvironmentDefinedEvent" {
 				rewrite(e, `"data":{"name":"`, `"data":{"name":"changed `)
 			}
 			return nil
 		}},
-		{name: "a link is lost", law: "semantics", rule: "exact", after: func(b *bad, in translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "a link is lost", law: "semantics", rule: "exact", after: func(b *bad, in translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if e := main(r); b.settings.Carry == translate.CarryNone && in.Protocol == translate.Eiffel && e.Protocol == translate.CDEvents {
 				rewrite(e, `"linkKind":"TRIGGER"`, `"linkKind":"FLOW_CONTEXT"`)
 			}
 			return nil
 		}},
-		{name: "a translated word is another each time", law: "semantics", rule: "translated", after: func(b *bad, in translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "a translated word is another each time", law: "semantics", rule: "translated", after: func(b *bad, in translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if e := main(r); b.settings.Carry == translate.CarryNone && in.Protocol == translate.CDEvents && e.Type == "EiffelEnvironmentDefinedEvent" {
 				rewrite(e, `"data":{"name":"`, `"data":{"name":"again `)
 				r.Moves = slices.Clone(r.Moves)
@@ -377,37 +378,37 @@ func faults(t testing.TB) []fault {
 			}
 			return nil
 		}},
-		{name: "nothing comes back", law: "semantics", rule: "back", after: func(b *bad, in translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "nothing comes back", law: "semantics", rule: "back", after: func(b *bad, in translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if b.settings.Explain && in.Protocol == translate.Eiffel && in.Type == "EiffelEnvironmentDefinedEvent" && b.settings.Spec != "" {
 				r.Events = nil
 			}
 			return nil
 		}},
 
-		{name: "a loss is not told", law: "accounting", rule: "unaccounted", after: func(_ *bad, _ translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "a loss is not told", law: "accounting", rule: "unaccounted", after: func(_ *bad, _ translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			r.Losses = slices.DeleteFunc(slices.Clone(r.Losses), func(l translate.Loss) bool { return l.Pointer == "/context/chainId" })
 			return nil
 		}},
-		{name: "what is carried is not", law: "accounting", rule: "carried", after: func(b *bad, _ translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "what is carried is not", law: "accounting", rule: "carried", after: func(b *bad, _ translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			r.Losses = slices.Clone(r.Losses)
 			for i := range r.Losses {
 				r.Losses[i].Carried = true
 			}
 			return nil
 		}},
-		{name: "a loss of nothing", law: "accounting", rule: "nowhere", after: func(b *bad, in translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "a loss of nothing", law: "accounting", rule: "nowhere", after: func(b *bad, in translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if b.settings.Explain {
 				r.Losses = append(slices.Clone(r.Losses), translate.Loss{Pointer: "/context/links/99"})
 			}
 			return nil
 		}},
-		{name: "a move to nowhere", law: "accounting", rule: "to", after: func(b *bad, in translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "a move to nowhere", law: "accounting", rule: "to", after: func(b *bad, in translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if b.settings.Explain {
 				r.Moves = append(slices.Clone(r.Moves), translate.Move{To: "/data/nowhere", Rule: "made", Out: len(r.Events) - 1})
 			}
 			return nil
 		}},
-		{name: "a move to an event that is not there", law: "accounting", rule: "out", after: func(b *bad, in translate.Event, _ *translate.Facts, r *translate.Result) error {
+		{name: "a move to an event that is not there", law: "accounting", rule: "out", after: func(b *bad, in translate.Event, _ *ledger.Facts, r *translate.Result) error {
 			if b.settings.Explain {
 				r.Moves = append(slices.Clone(r.Moves), translate.Move{To: "/data", Rule: "made", Out: len(r.Events)})
 			}
@@ -528,7 +529,7 @@ type some struct {
 	types string
 }
 
-func (s some) Translate(in translate.Event, facts *translate.Facts) (translate.Result, error) {
+func (s some) Translate(in translate.Event, facts *ledger.Facts) (translate.Result, error) {
 	if !strings.Contains(in.Type, s.types) {
 		return translate.Result{}, &translate.EventError{Code: translate.CodeNoMapping, ID: in.ID, Type: in.Type, Message: "not mine"}
 	}
@@ -600,7 +601,7 @@ func TestRefusedSettings(t *testing.T) {
 func TestKnownFailures(t *testing.T) {
 	panics := func(s translate.Settings) (translate.Translator, error) {
 		engine, err := translate.New(s)
-		return &bad{Translator: engine, settings: s, after: func(*bad, translate.Event, *translate.Facts, *translate.Result) error { panic("out of range") }}, err
+		return &bad{Translator: engine, settings: s, after: func(*bad, translate.Event, *ledger.Facts, *translate.Result) error { panic("out of range") }}, err
 	}
 	o := few(t, "environment.created")
 	o.Laws = []string{"output", "determinism"}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // variant are the settings that the kit asks for.
@@ -227,8 +228,8 @@ func (t *trial) input(at int) jsondoc.Value { return parse(t.events.Events[at]) 
 // step is the translation of one event of a case.
 type step struct {
 	in     translate.Event
-	facts  []translate.Fact // what was asked and answered, in order
-	first  string           // the outcome when nothing was answered yet
+	facts  []ledger.Fact // what was asked and answered, in order
+	first  string        // the outcome when nothing was answered yet
 	result translate.Result
 	err    error
 }
@@ -249,7 +250,7 @@ func (s *step) main() int {
 }
 
 // call translates and turns a panic into an error.
-func call(tr translate.Translator, in translate.Event, facts *translate.Facts) (result translate.Result, err error) {
+func call(tr translate.Translator, in translate.Event, facts *ledger.Facts) (result translate.Result, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			result, err = translate.Result{}, &panicError{p}
@@ -263,13 +264,13 @@ const maxRounds = 16
 
 // ask translates an event with what the ledger knows and teaches the ledger what was learned. The event is read anew from
 // its text, so that what a translator does to it meets no one else.
-func ask(tr translate.Translator, ledger translate.Ledger, text []byte) step {
+func ask(tr translate.Translator, store ledger.Ledger, text []byte) step {
 	var s step
 	if s.in, s.err = translate.Decode(text); s.err != nil {
 		return s
 	}
 	ctx := context.Background() // the ledger is in memory
-	var facts translate.Facts
+	var facts ledger.Facts
 	for round := range maxRounds {
 		s.result, s.err = call(tr, s.in, &facts)
 		if round == 0 {
@@ -279,17 +280,17 @@ func ask(tr translate.Translator, ledger translate.Ledger, text []byte) step {
 			return s
 		}
 		if len(s.result.Need) == 0 {
-			s.err = ledger.Apply(ctx, s.result.Learned)
+			s.err = store.Apply(ctx, s.result.Learned)
 			return s
 		}
-		records, err := ledger.Read(ctx, s.result.Need)
+		records, err := store.Read(ctx, s.result.Need)
 		if err != nil {
 			s.err = err
 			return s
 		}
 		for i, q := range s.result.Need {
 			facts.Add(q, bytes.Clone(records[i].Bytes)) // what a translator does to it must not reach the ledger
-			s.facts = append(s.facts, translate.Fact{Query: q, Record: records[i].Bytes})
+			s.facts = append(s.facts, ledger.Fact{Query: q, Record: records[i].Bytes})
 		}
 	}
 	s.err = fmt.Errorf("it still asks after %d rounds", maxRounds)

@@ -9,6 +9,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // checkOutput: a valid event is translated, or is of a type that the translator does not map; what it becomes is valid. It is
@@ -19,11 +20,11 @@ func checkOutput(t *trial) {
 	t.checkOutputs(t.base, variant{spec: d.Spec, edition: d.Edition})
 	others := []variant{{carry: translate.CarryNone}}
 	if t.heads[0].protocol == translate.CDEvents {
-		for _, edition := range translate.Editions() {
+		for _, edition := range schema.OutputEditions() {
 			others = append(others, variant{edition: edition})
 		}
 	} else {
-		for _, spec := range translate.Specs() {
+		for _, spec := range schema.OutputSpecs() {
 			others = append(others, variant{spec: spec})
 		}
 	}
@@ -81,7 +82,7 @@ func (t *trial) checkEvent(at int, s *step, e *translate.Event, v variant) {
 	if !bytes.Equal(read.JSON, e.JSON) {
 		t.find(at, "", "compact", "the output is not compact: %s", cut(string(e.JSON), 0))
 	}
-	for _, f := range translate.Validate(read) {
+	for _, f := range read.Validate() {
 		t.find(at, f.Pointer, "schema", "the output is not valid: %v", f)
 	}
 	if got, want := headOf(e), headOf(&read); got != want {
@@ -263,7 +264,7 @@ func checkDeterminism(t *trial) {
 		for _, c := range []struct {
 			rule  string
 			tr    translate.Translator
-			facts []translate.Fact
+			facts []ledger.Fact
 			want  string
 		}{
 			{"again", tr, s.facts, want},
@@ -287,8 +288,8 @@ func checkDeterminism(t *trial) {
 }
 
 // answers gives facts that may be harmed.
-func answers(facts []translate.Fact) *translate.Facts {
-	out := &translate.Facts{}
+func answers(facts []ledger.Fact) *ledger.Facts {
+	out := &ledger.Facts{}
 	for _, f := range facts {
 		out.Add(f.Query, bytes.Clone(f.Record))
 	}
@@ -306,7 +307,7 @@ func checkInput(t *trial) {
 		}
 		t.check(at)
 		before := bytes.Clone(in.JSON)
-		facts, records := &translate.Facts{}, make([][]byte, len(s.facts))
+		facts, records := &ledger.Facts{}, make([][]byte, len(s.facts))
 		for i, f := range s.facts {
 			records[i] = bytes.Clone(f.Record)
 			facts.Add(f.Query, records[i])

@@ -8,6 +8,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // checkRoundTrip translates all output back, with a ledger that learns along and with an empty one.
@@ -23,7 +24,7 @@ func checkRoundTrip(t *trial) {
 		for i, e := range s.result.Events {
 			for _, way := range []struct {
 				name   string
-				ledger translate.Ledger
+				ledger ledger.Ledger
 			}{{"with a ledger", along}, {"with an empty ledger", translate.NewMemoryLedger()}} {
 				back := ask(tr, way.ledger, e.JSON)
 				if code(back.err) == translate.CodeNoMapping {
@@ -59,7 +60,7 @@ func own(e *translate.Event) (v variant, strict bool) {
 		root := parse(e.JSON)
 		version := root.At("context", "specversion").Str() + root.At("context", "version").Str()
 		if s, err := schema.ForCDEvent(e.Type, version); err == nil && !s.Lenient() {
-			for _, spec := range translate.Specs() {
+			for _, spec := range schema.OutputSpecs() {
 				if full, _ := schema.SpecVersion(spec); slices.Contains(s.SpecVersions(), full) {
 					v.spec = spec
 				}
@@ -67,7 +68,7 @@ func own(e *translate.Event) (v variant, strict bool) {
 		}
 		return v, v.spec != ""
 	}
-	for _, edition := range slices.Backward(translate.Editions()) {
+	for _, edition := range slices.Backward(schema.OutputEditions()) {
 		if version, ok := schema.EditionVersion(edition, e.Type); ok && version == e.Version {
 			v.edition = edition
 			return v, true

@@ -11,7 +11,6 @@ import (
 	"github.com/package-url/packageurl-go"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
-	"github.com/eiffelbridge/eiffelbridge/translate"
 	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
@@ -59,21 +58,21 @@ type Event struct {
 
 // Reader is the part of a ledger that the board needs.
 type Reader interface {
-	Read(ctx context.Context, queries []translate.Query) ([]translate.Record, error)
-	Scan(ctx context.Context, kind translate.FactKind, f func(key string, record []byte) error) error
+	Read(ctx context.Context, queries []records.Query) ([]records.Record, error)
+	Scan(ctx context.Context, kind records.FactKind, f func(key string, record []byte) error) error
 }
 
 // Board reads what runs where, ordered by environment, then by service.
 func Board(ctx context.Context, ledger Reader) ([]Service, error) {
 	type row struct {
 		service, environment Name
-		entries              []translate.Entry
+		entries              []records.Entry
 	}
 	var rows []row
 	line := "" // of the last row; the entries of a line come one after the other, oldest first
-	err := ledger.Scan(ctx, translate.EntryFact, func(key string, record []byte) error {
-		q, ok := translate.Query{Kind: translate.EntryFact, Key: key}.Parent()
-		parts, valid := translate.ParseKey(key)
+	err := ledger.Scan(ctx, records.EntryFact, func(key string, record []byte) error {
+		q, ok := records.Query{Kind: records.EntryFact, Key: key}.Parent()
+		parts, valid := records.ParseKey(key)
 		if !ok || !valid || len(parts) != 5 {
 			return fmt.Errorf("the ledger has an entry with the key %q", key)
 		}
@@ -81,7 +80,7 @@ func Board(ctx context.Context, ledger Reader) ([]Service, error) {
 		if !ok {
 			return fmt.Errorf("the ledger has an entry with the key %q", key)
 		}
-		entry, err := translate.DecodeEntry(stamp, record)
+		entry, err := records.DecodeEntry(stamp, record)
 		if err != nil {
 			return fmt.Errorf("the ledger's entry %s: %w", key, err)
 		}
@@ -96,7 +95,7 @@ func Board(ctx context.Context, ledger Reader) ([]Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	closures := map[Name][]translate.Stamp{}
+	closures := map[Name][]records.Stamp{}
 	services := make([]Service, 0, len(rows))
 	for _, r := range rows {
 		closed, ok := closures[r.environment]
@@ -124,16 +123,16 @@ func Board(ctx context.Context, ledger Reader) ([]Service, error) {
 func less(a, b Name) bool { return a.ID < b.ID || a.ID == b.ID && a.Source < b.Source }
 
 // closuresOf tells when an environment was deleted.
-func closuresOf(ctx context.Context, ledger Reader, environment Name) ([]translate.Stamp, error) {
-	q := translate.Query{Kind: translate.SubjectFact, Key: key("environment", environment.Source, environment.ID)}
-	answers, err := ledger.Read(ctx, []translate.Query{q})
+func closuresOf(ctx context.Context, ledger Reader, environment Name) ([]records.Stamp, error) {
+	q := records.Query{Kind: records.SubjectFact, Key: key("environment", environment.Source, environment.ID)}
+	answers, err := ledger.Read(ctx, []records.Query{q})
 	if err != nil {
 		return nil, err
 	}
 	if len(answers) != 1 {
 		return nil, errors.New("the ledger did not answer")
 	}
-	subject, err := translate.DecodeSubject(answers[0].Bytes)
+	subject, err := records.DecodeSubject(answers[0].Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("the ledger's environment %s: %w", q.Key, err)
 	}
@@ -141,10 +140,10 @@ func closuresOf(ctx context.Context, ledger Reader, environment Name) ([]transla
 }
 
 // service plays a history and the deletions of its environment through.
-func service(entries []translate.Entry, closed []translate.Stamp) (Service, bool) {
+func service(entries []records.Entry, closed []records.Stamp) (Service, bool) {
 	var s Service
 	running := false
-	end := func(at translate.Stamp, what string) {
+	end := func(at records.Stamp, what string) {
 		e := Event{Time: utc(at.Time), What: what, EventID: at.ID}
 		if running {
 			e.Artifact, e.Version = s.Artifact, s.Version
@@ -154,7 +153,7 @@ func service(entries []translate.Entry, closed []translate.Stamp) (Service, bool
 		running = false
 	}
 	next := 0
-	upTo := func(at *translate.Stamp) {
+	upTo := func(at *records.Stamp) {
 		for next < len(closed) && (at == nil || closed[next].Before(*at)) {
 			// What did not run then is not concerned.
 			if running {

@@ -7,28 +7,29 @@ import (
 	"testing"
 
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
-func entry(ms int64, id, artifact string) translate.Entry {
-	return translate.Entry{Stamp: translate.Stamp{Time: ms, ID: id}, Artifact: artifact, Removed: artifact == ""}
+func entry(ms int64, id, artifact string) ledger.Entry {
+	return ledger.Entry{Stamp: ledger.Stamp{Time: ms, ID: id}, Artifact: artifact, Removed: artifact == ""}
 }
 
 // TestBoard plays lines through; testdata/board.json says what people see.
 func TestBoard(t *testing.T) {
 	l := translate.NewMemoryLedger()
-	lines := map[string]*translate.Line{
-		`["/s","shop","/e","prod"]`: {Entries: []translate.Entry{entry(1000, "a", "pkg:oci/shop@1.0.0"), entry(2000, "b", "pkg:oci/shop@1.1.0")}},
-		`["/s","cart","/e","prod"]`: {Entries: []translate.Entry{entry(1000, "c", "pkg:oci/cart@1.0.0"), entry(3000, "d", "")}},
+	lines := map[string]*ledger.Line{
+		`["/s","shop","/e","prod"]`: {Entries: []ledger.Entry{entry(1000, "a", "pkg:oci/shop@1.0.0"), entry(2000, "b", "pkg:oci/shop@1.1.0")}},
+		`["/s","cart","/e","prod"]`: {Entries: []ledger.Entry{entry(1000, "c", "pkg:oci/cart@1.0.0"), entry(3000, "d", "")}},
 		// Its environment was deleted and made again.
-		`["/s","shop","/e","test <\"1\">"]`: {Entries: []translate.Entry{
+		`["/s","shop","/e","test <\"1\">"]`: {Entries: []ledger.Entry{
 			entry(1000, "e", "pkg:oci/shop@1.0.0"), entry(6000, "f", "pkg:oci/shop@2.0.0")}},
-		`["/s","cart","/e","test <\"1\">"]`: {Entries: []translate.Entry{
+		`["/s","cart","/e","test <\"1\">"]`: {Entries: []ledger.Entry{
 			entry(1000, "g", "pkg:oci/cart@1.0.0"), entry(1500, "h", "")}},
-		`["/s","sofa","/e","test <\"1\">"]`: {Entries: []translate.Entry{entry(1000, "i", "not a purl")}},
+		`["/s","sofa","/e","test <\"1\">"]`: {Entries: []ledger.Entry{entry(1000, "i", "not a purl")}},
 	}
-	environment := translate.Subject{Closures: []translate.Stamp{{Time: 5000, ID: "z"}}}
-	facts := []translate.Fact{{
-		Query: translate.Query{Kind: translate.SubjectFact, Key: `["environment","/e","test <\"1\">"]`}, Record: environment.Encode(),
+	environment := ledger.Subject{Closures: []ledger.Stamp{{Time: 5000, ID: "z"}}}
+	facts := []ledger.Fact{{
+		Query: ledger.Query{Kind: ledger.SubjectFact, Key: `["environment","/e","test <\"1\">"]`}, Record: environment.Encode(),
 	}}
 	for key, line := range lines {
 		facts = append(facts, line.Facts(key)...)
@@ -57,13 +58,13 @@ func TestBoard(t *testing.T) {
 }
 
 func TestDamagedLedger(t *testing.T) {
-	for _, f := range []translate.Fact{
-		{Query: translate.Query{Kind: translate.EntryFact, Key: `["a"]`}},
-		{Query: translate.Query{Kind: translate.EntryFact, Key: `["a","b","c","d","e"]`}},
-		{Query: translate.Query{Kind: translate.EntryFact, Key: `["a","b","c","d","8000000000000000e"]`}, Record: []byte{0xff}},
+	for _, f := range []ledger.Fact{
+		{Query: ledger.Query{Kind: ledger.EntryFact, Key: `["a"]`}},
+		{Query: ledger.Query{Kind: ledger.EntryFact, Key: `["a","b","c","d","e"]`}},
+		{Query: ledger.Query{Kind: ledger.EntryFact, Key: `["a","b","c","d","8000000000000000e"]`}, Record: []byte{0xff}},
 	} {
 		l := translate.NewMemoryLedger()
-		if err := l.Apply(t.Context(), []translate.Fact{f}); err != nil {
+		if err := l.Apply(t.Context(), []ledger.Fact{f}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := Board(t.Context(), l); err == nil {

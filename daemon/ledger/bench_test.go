@@ -11,10 +11,11 @@ import (
 	"testing"
 
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
-func query(kind translate.FactKind, parts ...string) translate.Query {
-	return translate.Query{Kind: kind, Key: `["` + strings.Join(parts, `","`) + `"]`}
+func query(kind ledger.FactKind, parts ...string) ledger.Query {
+	return ledger.Query{Kind: kind, Key: `["` + strings.Join(parts, `","`) + `"]`}
 }
 
 func randomID(r *rand.Rand) string {
@@ -24,19 +25,19 @@ func randomID(r *rand.Rand) string {
 const benchSource = "https://ci.example.com/team"
 
 // learned is what a relay learns from one event about one of the subjects: two new records, two that exist.
-func learned(r *rand.Rand, subjects int) []translate.Fact {
+func learned(r *rand.Rand, subjects int) []ledger.Fact {
 	id := randomID(r)
-	subject := translate.SubjectKey{Kind: "service", Source: benchSource, ID: fmt.Sprintf("service-%06d", r.IntN(subjects))}
-	stamp := translate.Stamp{Time: 1700000000000 + r.Int64N(1e9), ID: id}
-	event := translate.EiffelEvent{Type: "EiffelArtifactDeployedEvent", Time: stamp.Time, Subject: subject, Emitted: true,
-		Environment: translate.SubjectKey{Kind: "environment", Source: benchSource, ID: "production"},
+	subject := ledger.SubjectKey{Kind: "service", Source: benchSource, ID: fmt.Sprintf("service-%06d", r.IntN(subjects))}
+	stamp := ledger.Stamp{Time: 1700000000000 + r.Int64N(1e9), ID: id}
+	event := ledger.EiffelEvent{Type: "EiffelArtifactDeployedEvent", Time: stamp.Time, Subject: subject, Emitted: true,
+		Environment: ledger.SubjectKey{Kind: "environment", Source: benchSource, ID: "production"},
 		Artifact:    "pkg:oci/myapp@sha256%3A0b31b1c02ff458ad9b7b81cbdf8f028bd54699fa151f221d1e8de6817db93427"}
-	known := translate.Subject{Opened: stamp, Anchors: []translate.Anchor{{Type: event.Type, First: id, Last: id}}}
-	return []translate.Fact{
-		{Query: query(translate.EventFact, id), Record: event.Encode()},
-		{Query: query(translate.ContextFact, id), Record: translate.Contexts{{Source: benchSource, Type: "dev.cdevents.service.deployed.0.2.0", Emitted: true}}.Encode()},
-		{Query: query(translate.SubjectFact, "service", subject.Source, subject.ID), Record: known.Encode()},
-		{Query: query(translate.NameFact, "service", subject.ID), Record: translate.Set{subject.Source}.Encode()},
+	known := ledger.Subject{Opened: stamp, Anchors: []ledger.Anchor{{Type: event.Type, First: id, Last: id}}}
+	return []ledger.Fact{
+		{Query: query(ledger.EventFact, id), Record: event.Encode()},
+		{Query: query(ledger.ContextFact, id), Record: ledger.Contexts{{Source: benchSource, Type: "dev.cdevents.service.deployed.0.2.0", Emitted: true}}.Encode()},
+		{Query: query(ledger.SubjectFact, "service", subject.Source, subject.ID), Record: known.Encode()},
+		{Query: query(ledger.NameFact, "service", subject.ID), Record: ledger.Set{subject.Source}.Encode()},
 	}
 }
 
@@ -57,7 +58,7 @@ func BenchmarkCommit(b *testing.B) {
 				wg.Go(func() {
 					r := rand.New(rand.NewPCG(uint64(i), uint64(load.events)))
 					for left.Add(-int64(load.events)) > -int64(load.events) {
-						var facts []translate.Fact
+						var facts []ledger.Fact
 						for range load.events {
 							facts = append(facts, learned(r, 20000)...)
 						}
@@ -84,7 +85,7 @@ func BenchmarkRead(b *testing.B) {
 	defer s.Close()
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 100 {
-		var facts []translate.Fact
+		var facts []ledger.Fact
 		for range 256 {
 			facts = append(facts, learned(r, 20000)...)
 		}
@@ -94,9 +95,9 @@ func BenchmarkRead(b *testing.B) {
 	}
 	b.ResetTimer()
 	for range b.N {
-		_, err := s.Read(context.Background(), []translate.Query{
-			query(translate.SubjectFact, "service", benchSource, fmt.Sprintf("service-%06d", r.IntN(20000))),
-			query(translate.EventFact, randomID(r)),
+		_, err := s.Read(context.Background(), []ledger.Query{
+			query(ledger.SubjectFact, "service", benchSource, fmt.Sprintf("service-%06d", r.IntN(20000))),
+			query(ledger.EventFact, randomID(r)),
 		})
 		if err != nil {
 			b.Fatal(err)
@@ -175,7 +176,7 @@ func BenchmarkSizes(b *testing.B) {
 				b.Fatal(err)
 			}
 			for kind, c := range stats.Records {
-				if translate.Ages(kind) {
+				if ledger.Ages(kind) {
 					aged += c.Bytes
 				} else {
 					kept += c.Bytes

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // cache keeps the records that were read or written last; an entry with a nil record says that there is none. It has
@@ -12,7 +12,7 @@ import (
 // the busy subjects through a stream of events that are each met once.
 type cache struct {
 	mu         sync.Mutex
-	young, old map[translate.Query]dated
+	young, old map[ledger.Query]dated
 	size       int // of young, in bytes
 	limit      int // of young, in bytes
 }
@@ -21,10 +21,10 @@ type cache struct {
 const entryOverhead = 120
 
 func newCache(bytes int) *cache {
-	return &cache{young: map[translate.Query]dated{}, limit: bytes / 2}
+	return &cache{young: map[ledger.Query]dated{}, limit: bytes / 2}
 }
 
-func (c *cache) get(q translate.Query) (dated, bool) {
+func (c *cache) get(q ledger.Query) (dated, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if d, ok := c.young[q]; ok {
@@ -38,7 +38,7 @@ func (c *cache) get(q translate.Query) (dated, bool) {
 }
 
 // add puts or replaces an entry. The record is retained, the key is not.
-func (c *cache) add(q translate.Query, d dated) {
+func (c *cache) add(q ledger.Query, d dated) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if known, ok := c.young[q]; ok {
@@ -51,15 +51,15 @@ func (c *cache) add(q translate.Query, d dated) {
 	c.put(q, d)
 }
 
-func (c *cache) put(q translate.Query, d dated) {
+func (c *cache) put(q ledger.Query, d dated) {
 	c.young[q] = d
 	c.size += len(q.Key) + len(d.record) + entryOverhead
 	if c.size > c.limit {
-		c.old, c.young, c.size = c.young, map[translate.Query]dated{}, 0
+		c.old, c.young, c.size = c.young, map[ledger.Query]dated{}, 0
 	}
 }
 
-func (c *cache) remove(q translate.Query) {
+func (c *cache) remove(q ledger.Query) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if d, ok := c.young[q]; ok {

@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/eiffelbridge/eiffelbridge/translate"
 	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // Finding is something that is not right in a ledger.
 type Finding struct {
-	Kind    translate.FactKind
+	Kind    records.FactKind
 	Key     string // empty if it concerns the kind as a whole
 	Problem string
 }
@@ -28,9 +27,9 @@ const maxFindings = 1000
 // are not missed.
 func Check(ctx context.Context, s Store) ([]Finding, error) {
 	c := checker{ctx: ctx, store: s}
-	for _, kind := range translate.FactKinds() {
+	for _, kind := range records.FactKinds() {
 		err := s.Scan(ctx, kind, func(key string, record []byte) error {
-			q := translate.Query{Kind: kind, Key: key}
+			q := records.Query{Kind: kind, Key: key}
 			problems := checkRecord(q, record)
 			for _, p := range problems {
 				c.found(q, "%s", p)
@@ -50,7 +49,7 @@ func Check(ctx context.Context, s Store) ([]Finding, error) {
 			return c.findings, nil
 		case errors.Is(err, ErrDamaged):
 			// The other kinds may be in files that can be read.
-			c.found(translate.Query{Kind: kind}, "cannot be read to the end: %v", err)
+			c.found(records.Query{Kind: kind}, "cannot be read to the end: %v", err)
 		case err != nil:
 			return c.findings, fmt.Errorf("check ledger: %w", err)
 		}
@@ -59,13 +58,13 @@ func Check(ctx context.Context, s Store) ([]Finding, error) {
 }
 
 // checkRecord checks what a record says by itself.
-func checkRecord(q translate.Query, record []byte) (problems []string) {
+func checkRecord(q records.Query, record []byte) (problems []string) {
 	found := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	c, err := codecOf(q.Kind)
 	if err != nil {
 		return []string{err.Error()}
 	}
-	parts, ok := translate.ParseKey(q.Key)
+	parts, ok := records.ParseKey(q.Key)
 	if !ok || joinKey(parts...) != q.Key {
 		return []string{"the key is no compact JSON array of strings"}
 	}
@@ -73,8 +72,8 @@ func checkRecord(q translate.Query, record []byte) (problems []string) {
 		return []string{fmt.Sprintf("the key has %d parts in place of %d", len(parts), c.parts)}
 	}
 	switch q.Kind {
-	case translate.SubjectFact:
-		s, err := translate.DecodeSubject(record)
+	case records.SubjectFact:
+		s, err := records.DecodeSubject(record)
 		if err != nil {
 			return []string{err.Error()}
 		}
@@ -91,8 +90,8 @@ func checkRecord(q translate.Query, record []byte) (problems []string) {
 				found("closure %d is out of order", i)
 			}
 		}
-	case translate.LineFact:
-		h, err := translate.DecodeHead(record)
+	case records.LineFact:
+		h, err := records.DecodeHead(record)
 		if err != nil {
 			return []string{err.Error()}
 		}
@@ -100,30 +99,30 @@ func checkRecord(q translate.Query, record []byte) (problems []string) {
 			found("it has %d entries; one to %d are right", h.Entries, records.LineMost)
 		}
 		checkEntry(&h.Last, found)
-	case translate.EntryFact:
+	case records.EntryFact:
 		s, ok := records.ParseStamp(parts[4])
 		if !ok {
 			return []string{"the last part of the key is no time and id"}
 		}
-		e, err := translate.DecodeEntry(s, record)
+		e, err := records.DecodeEntry(s, record)
 		if err != nil {
 			return []string{err.Error()}
 		}
 		checkEntry(e, found)
-	case translate.NameFact, translate.AliasFact, translate.PackageFact, translate.ServiceFact, translate.RunsFact:
-		set, err := translate.DecodeSet(record)
+	case records.NameFact, records.AliasFact, records.PackageFact, records.ServiceFact, records.RunsFact:
+		set, err := records.DecodeSet(record)
 		if err != nil {
 			return []string{err.Error()}
 		}
-		if len(set) == 0 || len(set) > translate.SetSize(q.Kind) || q.Kind == translate.AliasFact && len(set) != 1 {
+		if len(set) == 0 || len(set) > records.SetSize(q.Kind) || q.Kind == records.AliasFact && len(set) != 1 {
 			found("it has %d members", len(set))
 		}
 		for i, m := range set {
 			if slices.Contains(set[:i], m) {
 				found("%q is there twice", m)
 			}
-			if q.Kind == translate.PackageFact || q.Kind == translate.RunsFact {
-				if k, ok := translate.ParseKey(m); !ok || len(k) != 2 {
+			if q.Kind == records.PackageFact || q.Kind == records.RunsFact {
+				if k, ok := records.ParseKey(m); !ok || len(k) != 2 {
 					found("%q is no key of a service", m)
 				}
 			}
@@ -136,7 +135,7 @@ func checkRecord(q translate.Query, record []byte) (problems []string) {
 	return problems
 }
 
-func checkEntry(e *translate.Entry, found func(format string, args ...any)) {
+func checkEntry(e *records.Entry, found func(format string, args ...any)) {
 	if e.ID == "" {
 		found("an entry has no id")
 	}
@@ -151,12 +150,12 @@ type checker struct {
 	findings []Finding
 }
 
-func (c *checker) found(q translate.Query, format string, args ...any) {
+func (c *checker) found(q records.Query, format string, args ...any) {
 	c.findings = append(c.findings, Finding{q.Kind, q.Key, fmt.Sprintf(format, args...)})
 }
 
-func (c *checker) read(kind translate.FactKind, parts ...string) ([]byte, error) {
-	answers, err := c.store.Read(c.ctx, []translate.Query{{Kind: kind, Key: joinKey(parts...)}})
+func (c *checker) read(kind records.FactKind, parts ...string) ([]byte, error) {
+	answers, err := c.store.Read(c.ctx, []records.Query{{Kind: kind, Key: joinKey(parts...)}})
 	if err != nil {
 		return nil, err
 	}
@@ -164,20 +163,20 @@ func (c *checker) read(kind translate.FactKind, parts ...string) ([]byte, error)
 }
 
 // wantMember notes when a set does not have a member that it should; a full set may lack it.
-func (c *checker) wantMember(q translate.Query, member string, kind translate.FactKind, parts ...string) error {
+func (c *checker) wantMember(q records.Query, member string, kind records.FactKind, parts ...string) error {
 	record, err := c.read(kind, parts...)
 	if err != nil {
 		return err
 	}
-	set, err := translate.DecodeSet(record)
-	if err == nil && !slices.Contains(set, member) && len(set) < translate.SetSize(kind) {
+	set, err := records.DecodeSet(record)
+	if err == nil && !slices.Contains(set, member) && len(set) < records.SetSize(kind) {
 		c.found(q, "%s %s does not name %q", kind, joinKey(parts...), member)
 	}
 	return nil // a set that cannot be decoded is a finding of its own
 }
 
 // wantRecord notes when there is no such record.
-func (c *checker) wantRecord(q translate.Query, kind translate.FactKind, parts ...string) error {
+func (c *checker) wantRecord(q records.Query, kind records.FactKind, parts ...string) error {
 	record, err := c.read(kind, parts...)
 	if err == nil && record == nil {
 		c.found(q, "%s %s is missing", kind, joinKey(parts...))
@@ -186,50 +185,50 @@ func (c *checker) wantRecord(q translate.Query, kind translate.FactKind, parts .
 }
 
 // compare checks a sound record against those that it stands with.
-func (c *checker) compare(q translate.Query, record []byte) error {
-	parts, _ := translate.ParseKey(q.Key)
+func (c *checker) compare(q records.Query, record []byte) error {
+	parts, _ := records.ParseKey(q.Key)
 	switch q.Kind {
-	case translate.SubjectFact:
+	case records.SubjectFact:
 		return c.compareSubject(q, parts, record)
-	case translate.NameFact, translate.AliasFact:
-		set, err := translate.DecodeSet(record)
+	case records.NameFact, records.AliasFact:
+		set, err := records.DecodeSet(record)
 		if err != nil {
 			return nil
 		}
 		for _, source := range set {
-			if err := c.wantRecord(q, translate.SubjectFact, parts[0], source, parts[len(parts)-1]); err != nil {
+			if err := c.wantRecord(q, records.SubjectFact, parts[0], source, parts[len(parts)-1]); err != nil {
 				return err
 			}
 		}
-	case translate.LineFact:
+	case records.LineFact:
 		if err := c.compareHead(q, record); err != nil {
 			return err
 		}
 		service, environment := parts[:2], parts[2:]
-		known, err := c.read(translate.SubjectFact, "service", service[0], service[1])
+		known, err := c.read(records.SubjectFact, "service", service[0], service[1])
 		if err != nil {
 			return err
 		}
-		if s, err := translate.DecodeSubject(known); err == nil && !names(s, environment) {
+		if s, err := records.DecodeSubject(known); err == nil && !names(s, environment) {
 			c.found(q, "the subject of the service does not name the environment")
 		}
-		if err := c.wantMember(q, joinKey(service...), translate.RunsFact, environment...); err != nil {
+		if err := c.wantMember(q, joinKey(service...), records.RunsFact, environment...); err != nil {
 			return err
 		}
-		return c.wantMember(q, service[0], translate.ServiceFact, environment[0], environment[1], service[1])
-	case translate.EntryFact, translate.FirstRunFact:
-		return c.wantRecord(q, translate.LineFact, parts[:4]...)
-	case translate.PackageFact, translate.ServiceFact, translate.RunsFact:
-		set, err := translate.DecodeSet(record)
+		return c.wantMember(q, service[0], records.ServiceFact, environment[0], environment[1], service[1])
+	case records.EntryFact, records.FirstRunFact:
+		return c.wantRecord(q, records.LineFact, parts[:4]...)
+	case records.PackageFact, records.ServiceFact, records.RunsFact:
+		set, err := records.DecodeSet(record)
 		if err != nil {
 			return nil
 		}
 		for _, member := range set {
-			service, _ := translate.ParseKey(member)
-			if q.Kind == translate.ServiceFact {
+			service, _ := records.ParseKey(member)
+			if q.Kind == records.ServiceFact {
 				service = []string{member, parts[2]}
 			}
-			if err := c.wantRecord(q, translate.LineFact, service[0], service[1], parts[0], parts[1]); err != nil {
+			if err := c.wantRecord(q, records.LineFact, service[0], service[1], parts[0], parts[1]); err != nil {
 				return err
 			}
 		}
@@ -238,14 +237,14 @@ func (c *checker) compare(q translate.Query, record []byte) error {
 }
 
 // compareHead checks a head against the entries.
-func (c *checker) compareHead(q translate.Query, record []byte) error {
-	h, err := translate.DecodeHead(record)
+func (c *checker) compareHead(q records.Query, record []byte) error {
+	h, err := records.DecodeHead(record)
 	if err != nil {
 		return nil
 	}
 	var failed error
-	history, err := records.OpenLine(func(q translate.Query) []byte {
-		answers, err := c.store.Read(c.ctx, []translate.Query{q})
+	history, err := records.OpenLine(func(q records.Query) []byte {
+		answers, err := c.store.Read(c.ctx, []records.Query{q})
 		if err != nil {
 			failed = err
 			return nil
@@ -267,24 +266,24 @@ func (c *checker) compareHead(q translate.Query, record []byte) error {
 	return nil
 }
 
-func names(s *translate.Subject, environment []string) bool {
-	return slices.ContainsFunc(s.Environments, func(k translate.SubjectKey) bool {
+func names(s *records.Subject, environment []string) bool {
+	return slices.ContainsFunc(s.Environments, func(k records.SubjectKey) bool {
 		return k.Source == environment[0] && k.ID == environment[1]
 	})
 }
 
-func (c *checker) compareSubject(q translate.Query, parts []string, record []byte) error {
-	s, err := translate.DecodeSubject(record)
+func (c *checker) compareSubject(q records.Query, parts []string, record []byte) error {
+	s, err := records.DecodeSubject(record)
 	if err != nil {
 		return nil
 	}
 	for _, a := range s.Anchors {
 		for _, id := range slices.Compact([]string{a.First, a.Last}) {
-			known, err := c.read(translate.EventFact, id)
+			known, err := c.read(records.EventFact, id)
 			if err != nil {
 				return err
 			}
-			if e, err := translate.DecodeEiffelEvent(known); err == nil && e.Type != "" && e.Type != a.Type {
+			if e, err := records.DecodeEiffelEvent(known); err == nil && e.Type != "" && e.Type != a.Type {
 				c.found(q, "its anchor %s is an %s and not an %s", id, e.Type, a.Type)
 			}
 		}
@@ -293,15 +292,15 @@ func (c *checker) compareSubject(q translate.Query, parts []string, record []byt
 	lives := parts[0] == "service" && len(s.Environments) > 0
 	if lives {
 		for _, e := range s.Environments {
-			if err := c.wantRecord(q, translate.LineFact, parts[1], parts[2], e.Source, e.ID); err != nil {
+			if err := c.wantRecord(q, records.LineFact, parts[1], parts[2], e.Source, e.ID); err != nil {
 				return err
 			}
 		}
 	}
 	// A subject of which only what happened to it later is known has no name yet.
-	begun := lives || s.Opened != translate.Stamp{} || slices.ContainsFunc(s.Anchors, func(a translate.Anchor) bool { return a.Synthesized })
-	if begun && translate.ReferredTo(parts[0]) {
-		return c.wantMember(q, parts[1], translate.NameFact, parts[0], parts[2])
+	begun := lives || s.Opened != records.Stamp{} || slices.ContainsFunc(s.Anchors, func(a records.Anchor) bool { return a.Synthesized })
+	if begun && records.ReferredTo(parts[0]) {
+		return c.wantMember(q, parts[1], records.NameFact, parts[0], parts[2])
 	}
 	return nil
 }

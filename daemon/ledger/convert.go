@@ -13,7 +13,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/eiffelbridge/eiffelbridge/translate"
 	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
@@ -138,12 +137,12 @@ func (s *File) copyFrom(old *pebble.DB, began time.Time) (n int, err error) {
 
 // copyRecord puts what becomes of one record.
 func (s *File) copyRecord(key []byte, d dated, put func(key []byte, d dated) error) error {
-	if translate.FactKind(key[0]) != translate.LineFact || !records.IsLine(d.record) {
+	if records.FactKind(key[0]) != records.LineFact || !records.IsLine(d.record) {
 		return put(key, d)
 	}
 	line, err := records.DecodeLine(d.record)
 	if err != nil {
-		s.opts.Logger.Warn("a damaged record of the ledger was left as it is", "kind", translate.LineFact.String(), "key", string(key[1:]), "error", err)
+		s.opts.Logger.Warn("a damaged record of the ledger was left as it is", "kind", records.LineFact.String(), "key", string(key[1:]), "error", err)
 		return put(key, d)
 	}
 	for _, f := range line.Facts(string(key[1:])) {
@@ -221,14 +220,14 @@ func splitOldValue(value []byte) (dated, error) {
 
 // oldUnion is union of format 1.
 type oldUnion struct {
-	kind  translate.FactKind
+	kind  records.FactKind
 	value []byte
 }
 
 func newOldUnion(key, value []byte) (pebble.ValueMerger, error) {
 	u := &oldUnion{value: bytes.Clone(value)}
 	if len(key) > 0 {
-		u.kind = translate.FactKind(key[0])
+		u.kind = records.FactKind(key[0])
 	}
 	return u, nil
 }
@@ -244,7 +243,7 @@ func (u *oldUnion) merge(older, newer []byte) {
 		return
 	}
 	if delta, err := splitOldValue(newer); err == nil {
-		if record, err := translate.Merge(u.kind, old.record, delta.record); err == nil {
+		if record, err := records.Merge(u.kind, old.record, delta.record); err == nil {
 			value := binary.LittleEndian.AppendUint16(nil, uint16(max(old.day, delta.day)))
 			u.value = append(value, record...)
 		}

@@ -22,7 +22,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/eiffelbridge/eiffelbridge/translate"
 	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
@@ -147,7 +146,7 @@ func isOld(t *testing.T, s Store) {
 			t.Errorf("the first runs of %s are\n%v\nand were\n%v", key, firstRuns[key], runs)
 		}
 	}
-	if most <= translate.LineLength {
+	if most <= records.LineLength {
 		t.Errorf("the longest line has %d entries", most)
 	}
 	if findings, err := Check(t.Context(), s); err != nil || len(findings) > 0 {
@@ -165,7 +164,7 @@ func TestConvert(t *testing.T) {
 		t.Errorf("logged:\n%s", log.String())
 	}
 	// Records are as old as they were.
-	for _, kind := range translate.FactKinds() {
+	for _, kind := range records.FactKinds() {
 		if err := s.each(t.Context(), byte(kind), func(key string, d dated) error {
 			if d.day != oldDay || d.revision == 0 {
 				t.Errorf("%s %s is of day %d and has revision %d", kind, key, d.day, d.revision)
@@ -180,9 +179,9 @@ func TestConvert(t *testing.T) {
 		t.Errorf("the old engine is still there: %v", err)
 	}
 	// What is learned from now on has revisions that nothing had.
-	q := query(translate.NameFact, "a", "b")
-	commit(t, s, Batch{Facts: []translate.Fact{{Query: q, Record: translate.Set{"c"}.Encode()}}})
-	answers, err := s.Read(t.Context(), []translate.Query{q})
+	q := query(records.NameFact, "a", "b")
+	commit(t, s, Batch{Facts: []records.Fact{{Query: q, Record: records.Set{"c"}.Encode()}}})
+	answers, err := s.Read(t.Context(), []records.Query{q})
 	if err != nil || answers[0].Revision < 2 {
 		t.Errorf("a new record is %+v, %v", answers, err)
 	}
@@ -412,7 +411,7 @@ func TestConvertDamaged(t *testing.T) {
 	if old, err = pebble.Open(filepath.Join(path, oldEngineName), o); err != nil {
 		t.Fatal(err)
 	}
-	q := query(translate.LineFact, "a", "b", "c", "d")
+	q := query(records.LineFact, "a", "b", "c", "d")
 	damaged := (&records.Line{Entries: []records.Entry{{Stamp: records.Stamp{Time: 1, ID: "x"}, Removed: true}}}).Encode()
 	damaged = append(damaged, 0x12, 2, 0x20, 9) // an entry of an artifact that is not there
 	if err := errors.Join(old.Set(appendKey(nil, q), append([]byte{1, 0}, damaged...), nil), old.Close()); err != nil {

@@ -18,7 +18,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // childVariable has the test binary commit to a ledger until it is killed, or hold it open.
@@ -61,12 +61,12 @@ func child(what, path string) int {
 // crashBatch is a batch of every sort of change whose parts can be told from those of other batches. It is large, so
 // that the engine's log is in the middle of it often.
 func crashBatch(id string) Batch {
-	big := &translate.EiffelEvent{Artifact: strings.Repeat(id, 100)}
+	big := &ledger.EiffelEvent{Artifact: strings.Repeat(id, 100)}
 	return Batch{
-		Facts: []translate.Fact{
-			{Query: query(translate.EventFact, id, "a"), Record: big.Encode()},
-			{Query: query(translate.NameFact, "service", id), Record: translate.Set{id}.Encode()},
-			{Query: query(translate.SubjectFact, "service", "", sharedBy(id)), Record: (&translate.Subject{Environments: []translate.SubjectKey{{ID: id}}}).Encode()},
+		Facts: []ledger.Fact{
+			{Query: query(ledger.EventFact, id, "a"), Record: big.Encode()},
+			{Query: query(ledger.NameFact, "service", id), Record: ledger.Set{id}.Encode()},
+			{Query: query(ledger.SubjectFact, "service", "", sharedBy(id)), Record: (&ledger.Subject{Environments: []ledger.SubjectKey{{ID: id}}}).Encode()},
 		},
 		Park: []Parked{{id, []byte(id)}},
 	}
@@ -86,9 +86,9 @@ func checkCrash(t *testing.T, s Store, acknowledged []string) {
 	t.Helper()
 	have := make(map[string]int)
 	parts := 0
-	count := func(kind translate.FactKind, id func(parts []string) string) {
+	count := func(kind ledger.FactKind, id func(parts []string) string) {
 		err := s.Scan(context.Background(), kind, func(key string, record []byte) error {
-			p, ok := translate.ParseKey(key)
+			p, ok := ledger.ParseKey(key)
 			if !ok {
 				return fmt.Errorf("key %q", key)
 			}
@@ -100,8 +100,8 @@ func checkCrash(t *testing.T, s Store, acknowledged []string) {
 		}
 		parts++
 	}
-	count(translate.EventFact, func(p []string) string { return p[0] })
-	count(translate.NameFact, func(p []string) string { return p[1] })
+	count(ledger.EventFact, func(p []string) string { return p[0] })
+	count(ledger.NameFact, func(p []string) string { return p[1] })
 	err := s.ScanParked(context.Background(), func(p Parked) error {
 		have[p.Key]++
 		return nil
@@ -110,7 +110,7 @@ func checkCrash(t *testing.T, s Store, acknowledged []string) {
 		t.Fatal(err)
 	}
 	for group := range 1024 {
-		shared, err := translate.DecodeSubject(read(t, s, query(translate.SubjectFact, "service", "", fmt.Sprint("shared ", group))))
+		shared, err := ledger.DecodeSubject(read(t, s, query(ledger.SubjectFact, "service", "", fmt.Sprint("shared ", group))))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -354,7 +354,7 @@ func TestFullDisk(t *testing.T) {
 	if err := s.Health(); !errors.Is(err, ErrFull) {
 		t.Errorf("the health of a ledger on a full disk is %v", err)
 	}
-	if read(t, s, query(translate.NameFact, "service", "before")) == nil {
+	if read(t, s, query(ledger.NameFact, "service", "before")) == nil {
 		t.Error("a ledger on a full disk cannot be read")
 	}
 	disk.set(nil)
@@ -370,7 +370,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	s = mustOpen(t, path, Options{})
 	checkCrash(t, s, []string{"before", "meanwhile", "after"})
-	if read(t, s, query(translate.NameFact, "service", "refused")) != nil {
+	if read(t, s, query(ledger.NameFact, "service", "refused")) != nil {
 		t.Error("what was refused is there")
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // Keys are a byte that tells the kind, then the text of the key. Kinds of facts are lower-case letters.
@@ -108,14 +108,14 @@ func engineOptions(fs vfs.FS, log *engineLog, readOnly bool) *pebble.Options {
 // union merges deltas within the engine. A delta that cannot be merged is left out: failing here would stop the
 // engine's compactions for good.
 type union struct {
-	kind  translate.FactKind
+	kind  ledger.FactKind
 	value []byte
 }
 
 func newUnion(key, value []byte) (pebble.ValueMerger, error) {
 	u := &union{value: append([]byte(nil), value...)}
 	if len(key) > 0 {
-		u.kind = translate.FactKind(key[0])
+		u.kind = ledger.FactKind(key[0])
 	}
 	return u, nil
 }
@@ -132,7 +132,7 @@ func (u *union) merge(older, newer []byte) {
 	delta, err := splitValue(newer)
 	if err == nil {
 		var record []byte
-		if record, err = translate.Merge(u.kind, old.record, delta.record); err == nil {
+		if record, err = ledger.Merge(u.kind, old.record, delta.record); err == nil {
 			merged := dated{record, max(old.day, delta.day), delta.revision}
 			if bytes.Equal(record, old.record) {
 				merged.revision = old.revision
@@ -359,7 +359,7 @@ func (s *File) readRevisions() {
 		return d.revision
 	}
 	s.revision = read(reservedKey)
-	for _, kind := range translate.FactKinds() {
+	for _, kind := range ledger.FactKinds() {
 		s.forgot[kind] = read(forgotKey + string(byte(kind)))
 		s.revision = max(s.revision, s.forgot[kind])
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/eiffelbridge/eiffelbridge/translate"
 	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
@@ -47,9 +46,9 @@ type File struct {
 	broken atomic.Pointer[error]
 
 	// What a batch changes has a revision of its own, in the order of batches. All of it is guarded by order.
-	revision uint64                        // of the last batch
-	reserved uint64                        // up to which nobody else will give them, once the next batch is written
-	forgot   map[translate.FactKind]uint64 // the revision in which something of a kind was last forgotten
+	revision uint64                      // of the last batch
+	reserved uint64                      // up to which nobody else will give them, once the next batch is written
+	forgot   map[records.FactKind]uint64 // the revision in which something of a kind was last forgotten
 
 	// Batches are numbered as they are applied; the log keeps that order, so that when one is durable, all before are.
 	applied uint64        // guarded by order
@@ -71,7 +70,7 @@ type File struct {
 var _ Store = (*File)(nil)
 
 func newFile(path string, opts Options, disk vfs.FS) *File {
-	s := &File{path: path, opts: opts, cache: newCache(recordCache), forgot: map[translate.FactKind]uint64{}}
+	s := &File{path: path, opts: opts, cache: newCache(recordCache), forgot: map[records.FactKind]uint64{}}
 	s.closing, s.beginEnd = context.WithCancel(context.Background())
 	s.fs = &patientFS{FS: disk, stop: make(chan struct{}), log: opts.Logger, pause: 200 * time.Millisecond}
 	s.log = &engineLog{log: opts.Logger, fatal: make(chan struct{}), trouble: make(chan error, 1)}
@@ -170,7 +169,7 @@ func (s *File) flush() error {
 	}
 }
 
-func appendKey(b []byte, q translate.Query) []byte {
+func appendKey(b []byte, q records.Query) []byte {
 	b = append(b, byte(q.Kind))
 	return append(b, q.Key...)
 }
@@ -184,7 +183,7 @@ func (s *File) failure(err error) error {
 }
 
 // fetch gives a record from the cache or the engine. The caller holds order.
-func (s *File) fetch(q translate.Query) (dated, error) {
+func (s *File) fetch(q records.Query) (dated, error) {
 	if d, ok := s.cache.get(q); ok {
 		return d, nil
 	}
@@ -206,9 +205,9 @@ func (s *File) fetch(q translate.Query) (dated, error) {
 }
 
 // fetchRange gives the last records of a range. The caller holds order.
-func (s *File) fetchRange(ctx context.Context, q translate.Query) (r translate.Record, err error) {
+func (s *File) fetchRange(ctx context.Context, q records.Query) (r records.Record, err error) {
 	if !q.Kind.Ranged() {
-		return translate.Record{}, nil
+		return records.Record{}, nil
 	}
 	var lowRoom, highRoom [256]byte
 	from, to := q.Bounds()
@@ -216,23 +215,23 @@ func (s *File) fetchRange(ctx context.Context, q translate.Query) (r translate.R
 	high := append(append(highRoom[:0], byte(q.Kind)), to...)
 	iter, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: low, UpperBound: high})
 	if err != nil {
-		return translate.Record{}, s.failure(err)
+		return records.Record{}, s.failure(err)
 	}
 	defer func() {
 		if closed := iter.Close(); closed != nil && err == nil {
-			r, err = translate.Record{}, s.failure(closed)
+			r, err = records.Record{}, s.failure(closed)
 		}
 	}()
 	n := 0
 	for ok := iter.Last(); ok && n < q.Range.Limit; ok = iter.Prev() {
 		value, err := iter.ValueAndErr()
 		if err != nil {
-			return translate.Record{}, s.failure(err)
+			return records.Record{}, s.failure(err)
 		}
 		key := string(iter.Key()[1:])
 		d, err := splitValue(value)
 		if err != nil {
-			return translate.Record{}, s.failure(fmt.Errorf("%s %s: %w", q.Kind, key, err))
+			return records.Record{}, s.failure(fmt.Errorf("%s %s: %w", q.Kind, key, err))
 		}
 		r.Bytes = records.AppendRecord(r.Bytes, q.Name(key), d.record)
 		r.Revision = max(r.Revision, d.revision, s.forgot[q.Kind])
@@ -241,8 +240,8 @@ func (s *File) fetchRange(ctx context.Context, q translate.Query) (r translate.R
 	return r, nil
 }
 
-// Read implements [translate.Ledger].
-func (s *File) Read(ctx context.Context, queries []translate.Query) ([]translate.Record, error) {
+// Read implements [ledger.Ledger].
+func (s *File) Read(ctx context.Context, queries []records.Query) ([]records.Record, error) {
 	if err := s.enter(); err != nil {
 		return nil, err
 	}
@@ -250,7 +249,7 @@ func (s *File) Read(ctx context.Context, queries []translate.Query) ([]translate
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	out := make([]translate.Record, len(queries))
+	out := make([]records.Record, len(queries))
 	s.order.RLock()
 	defer s.order.RUnlock()
 	for i, q := range queries {
@@ -266,13 +265,13 @@ func (s *File) Read(ctx context.Context, queries []translate.Query) ([]translate
 		if err != nil {
 			return nil, err
 		}
-		out[i] = translate.Record{Bytes: d.record, Revision: d.revision}
+		out[i] = records.Record{Bytes: d.record, Revision: d.revision}
 	}
 	return out, nil
 }
 
-// Apply implements [translate.Ledger].
-func (s *File) Apply(ctx context.Context, facts []translate.Fact) error {
+// Apply implements [ledger.Ledger].
+func (s *File) Apply(ctx context.Context, facts []records.Fact) error {
 	return s.Commit(ctx, Batch{Facts: facts})
 }
 
@@ -339,16 +338,16 @@ func (s *File) breakDown(err error) error {
 // blind tells whether a record of a kind is written without looking at what is there. These are written once as a
 // rule, so a look would be in vain; the engine merges what was written twice. Records of the other kinds grow all the
 // time: they are merged here, or the engine would have ever more to merge at each read.
-func blind(kind translate.FactKind) bool {
+func blind(kind records.FactKind) bool {
 	switch kind {
-	case translate.EventFact, translate.ContextFact, translate.DecisionFact, translate.EntryFact:
+	case records.EventFact, records.ContextFact, records.DecisionFact, records.EntryFact:
 		return true
 	}
 	return false
 }
 
 // warm brings what a batch changes into the cache, so that it need not be fetched while everyone else waits.
-func (s *File) warm(facts []translate.Fact) error {
+func (s *File) warm(facts []records.Fact) error {
 	s.order.RLock()
 	defer s.order.RUnlock()
 	for _, f := range facts {
@@ -372,10 +371,10 @@ func (s *File) apply(batch *pebble.Batch, b Batch) (number uint64, err error) {
 		return 0, *broken
 	}
 	revision := s.revision + 1
-	pending := make(map[translate.Query]dated, len(b.Facts))
-	forgot := map[translate.FactKind]bool{}
+	pending := make(map[records.Query]dated, len(b.Facts))
+	forgot := map[records.FactKind]bool{}
 	var room []byte
-	var replaced []translate.Query
+	var replaced []records.Query
 	for _, f := range b.Facts {
 		old, ok := pending[f.Query]
 		if !ok {
@@ -410,7 +409,7 @@ func (s *File) apply(batch *pebble.Batch, b Batch) (number uint64, err error) {
 		}
 		merged := dated{record, today, revision}
 		if old.record != nil && bytes.Equal(record, old.record) {
-			if old.day == today || !translate.Ages(f.Query.Kind) {
+			if old.day == today || !records.Ages(f.Query.Kind) {
 				continue
 			}
 			merged.revision = old.revision
@@ -461,7 +460,7 @@ func (s *File) apply(batch *pebble.Batch, b Batch) (number uint64, err error) {
 }
 
 // reserve has the batch say what it takes of the revisions.
-func (s *File) reserve(batch *pebble.Batch, revision uint64, forgot map[translate.FactKind]bool) (reserved uint64, err error) {
+func (s *File) reserve(batch *pebble.Batch, revision uint64, forgot map[records.FactKind]bool) (reserved uint64, err error) {
 	reserved = s.reserved
 	if revision > reserved {
 		reserved = revision + revisionBlock
@@ -523,8 +522,8 @@ func (s *File) each(ctx context.Context, prefix byte, f func(key string, d dated
 	return nil
 }
 
-// Scan implements [translate.Ledger]. It sees the ledger as it was when it began.
-func (s *File) Scan(ctx context.Context, kind translate.FactKind, f func(key string, record []byte) error) error {
+// Scan implements [ledger.Ledger]. It sees the ledger as it was when it began.
+func (s *File) Scan(ctx context.Context, kind records.FactKind, f func(key string, record []byte) error) error {
 	if !known(kind) {
 		return fmt.Errorf("unknown %s", kind)
 	}
@@ -538,8 +537,8 @@ func (s *File) ScanParked(ctx context.Context, f func(Parked) error) error {
 
 // Stats implements [Store].
 func (s *File) Stats(ctx context.Context) (Stats, error) {
-	stats := Stats{Records: map[translate.FactKind]Count{}}
-	for _, kind := range translate.FactKinds() {
+	stats := Stats{Records: map[records.FactKind]Count{}}
+	for _, kind := range records.FactKinds() {
 		err := s.each(ctx, byte(kind), func(key string, d dated) error {
 			stats.add(kind, len(key)+len(d.record))
 			return nil

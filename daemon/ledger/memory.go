@@ -6,7 +6,6 @@ import (
 	"sort"
 	"sync"
 
-	"github.com/eiffelbridge/eiffelbridge/translate"
 	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
@@ -15,14 +14,14 @@ type Memory struct {
 	opts Options
 
 	mu      sync.RWMutex
-	records map[translate.Query]dated
+	records map[records.Query]dated
 	index   records.Index
 	parked  map[string][]byte
 	swept   uint32 // the day of the last sweep
 	closed  bool
 
-	revision uint64                        // of the last commit
-	forgot   map[translate.FactKind]uint64 // when something of a kind was last forgotten
+	revision uint64                      // of the last commit
+	forgot   map[records.FactKind]uint64 // when something of a kind was last forgotten
 }
 
 // dated is a record, the day on which it was last written, and the number of the commit that changed it last.
@@ -42,16 +41,16 @@ func NewMemoryWith(opts Options) *Memory {
 	opts = opts.withDefaults()
 	return &Memory{
 		opts:    opts,
-		records: map[translate.Query]dated{},
+		records: map[records.Query]dated{},
 		parked:  map[string][]byte{},
-		forgot:  map[translate.FactKind]uint64{},
+		forgot:  map[records.FactKind]uint64{},
 		swept:   day(opts.Now()),
 	}
 }
 
-// Read implements [translate.Ledger].
-func (m *Memory) Read(ctx context.Context, queries []translate.Query) ([]translate.Record, error) {
-	out := make([]translate.Record, len(queries))
+// Read implements [ledger.Ledger].
+func (m *Memory) Read(ctx context.Context, queries []records.Query) ([]records.Record, error) {
+	out := make([]records.Record, len(queries))
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if m.closed {
@@ -60,12 +59,12 @@ func (m *Memory) Read(ctx context.Context, queries []translate.Query) ([]transla
 	for i, q := range queries {
 		if !q.IsRange() {
 			d := m.records[q]
-			out[i] = translate.Record{Bytes: d.record, Revision: d.revision}
+			out[i] = records.Record{Bytes: d.record, Revision: d.revision}
 			continue
 		}
 		r := &out[i]
 		for key := range m.index.Keys(q) {
-			d := m.records[translate.Query{Kind: q.Kind, Key: key}]
+			d := m.records[records.Query{Kind: q.Kind, Key: key}]
 			r.Bytes = records.AppendRecord(r.Bytes, q.Name(key), d.record)
 			r.Revision = max(r.Revision, d.revision, m.forgot[q.Kind])
 		}
@@ -73,8 +72,8 @@ func (m *Memory) Read(ctx context.Context, queries []translate.Query) ([]transla
 	return out, nil
 }
 
-// Apply implements [translate.Ledger].
-func (m *Memory) Apply(ctx context.Context, facts []translate.Fact) error {
+// Apply implements [ledger.Ledger].
+func (m *Memory) Apply(ctx context.Context, facts []records.Fact) error {
 	return m.Commit(ctx, Batch{Facts: facts})
 }
 
@@ -92,8 +91,8 @@ func (m *Memory) Commit(ctx context.Context, b Batch) error {
 		return ErrClosed
 	}
 	today := day(m.opts.Now())
-	merged := make(map[translate.Query]dated, len(b.Facts))
-	var replaced []translate.Query
+	merged := make(map[records.Query]dated, len(b.Facts))
+	var replaced []records.Query
 	for _, f := range b.Facts {
 		if f.Forget {
 			merged[f.Query] = dated{}
@@ -140,14 +139,14 @@ func (m *Memory) Commit(ctx context.Context, b Batch) error {
 	return nil
 }
 
-// Scan implements [translate.Ledger].
-func (m *Memory) Scan(ctx context.Context, kind translate.FactKind, f func(key string, record []byte) error) error {
+// Scan implements [ledger.Ledger].
+func (m *Memory) Scan(ctx context.Context, kind records.FactKind, f func(key string, record []byte) error) error {
 	m.mu.RLock()
 	closed := m.closed
-	var found []translate.Fact
+	var found []records.Fact
 	for q, d := range m.records {
 		if q.Kind == kind {
-			found = append(found, translate.Fact{Query: q, Record: d.record})
+			found = append(found, records.Fact{Query: q, Record: d.record})
 		}
 	}
 	m.mu.RUnlock()
@@ -203,11 +202,11 @@ func (m *Memory) Sweep(ctx context.Context) (int, error) {
 func (m *Memory) sweep(ctx context.Context) (int, error) {
 	m.swept = day(m.opts.Now())
 	oldest := m.opts.oldest()
-	get := func(q translate.Query) ([]byte, error) { return m.records[q].record, nil }
+	get := func(q records.Query) ([]byte, error) { return m.records[q].record, nil }
 	// Everything is judged before anything goes, since a verdict may rest on another old record.
-	var gone []translate.Query
+	var gone []records.Query
 	for q, d := range m.records {
-		if !translate.Ages(q.Kind) || d.day >= oldest {
+		if !records.Ages(q.Kind) || d.day >= oldest {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
@@ -226,7 +225,7 @@ func (m *Memory) sweep(ctx context.Context) (int, error) {
 	return len(gone), nil
 }
 
-func (m *Memory) remove(q translate.Query) {
+func (m *Memory) remove(q records.Query) {
 	delete(m.records, q)
 	m.index.Remove(q)
 }
@@ -238,7 +237,7 @@ func (m *Memory) Stats(ctx context.Context) (Stats, error) {
 	if m.closed {
 		return Stats{}, ErrClosed
 	}
-	s := Stats{Records: map[translate.FactKind]Count{}}
+	s := Stats{Records: map[records.FactKind]Count{}}
 	for q, d := range m.records {
 		s.add(q.Kind, len(q.Key)+len(d.record))
 	}
@@ -249,7 +248,7 @@ func (m *Memory) Stats(ctx context.Context) (Stats, error) {
 	return s, nil
 }
 
-func (s *Stats) add(kind translate.FactKind, bytes int) {
+func (s *Stats) add(kind records.FactKind, bytes int) {
 	c := s.Records[kind]
 	c.Number++
 	c.Bytes += int64(bytes)

@@ -15,7 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"go.etcd.io/bbolt"
 
-	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // tree lists what is under a path, with contents and times, to tell that nothing was touched.
@@ -276,9 +276,9 @@ func tryDamaged(t *testing.T, path string) (opened bool) {
 		}
 		return false
 	}
-	for _, kind := range translate.FactKinds() {
+	for _, kind := range ledger.FactKinds() {
 		err := s.Scan(context.Background(), kind, func(key string, record []byte) error {
-			if problems := checkRecord(translate.Query{Kind: kind, Key: key}, record); len(problems) > 0 && kind != translate.EventFact {
+			if problems := checkRecord(ledger.Query{Kind: kind, Key: key}, record); len(problems) > 0 && kind != ledger.EventFact {
 				return fmt.Errorf("%s: %s", key, problems)
 			}
 			return nil

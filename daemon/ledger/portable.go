@@ -15,7 +15,6 @@ import (
 	jsonv1 "github.com/go-json-experiment/json/v1"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
-	"github.com/eiffelbridge/eiffelbridge/translate"
 	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
@@ -99,16 +98,16 @@ func readValue(value []byte, v any) error {
 
 // entryCodec writes the stamp of an entry, which its record does not repeat, so that people can read it.
 func entryCodec() codec {
-	stampOf := func(parts []string) (translate.Stamp, error) {
+	stampOf := func(parts []string) (records.Stamp, error) {
 		if s, ok := records.ParseStamp(parts[len(parts)-1]); ok {
 			return s, nil
 		}
-		return translate.Stamp{}, errors.New("the last part of the key is no time and id")
+		return records.Stamp{}, errors.New("the last part of the key is no time and id")
 	}
 	return codec{
 		parts: 5,
 		toJSON: func(key string, record []byte) ([]byte, error) {
-			parts, ok := translate.ParseKey(key)
+			parts, ok := records.ParseKey(key)
 			if !ok || len(parts) == 0 {
 				return nil, errors.New("the key is no array of strings")
 			}
@@ -116,14 +115,14 @@ func entryCodec() codec {
 			if err != nil {
 				return nil, err
 			}
-			e, err := translate.DecodeEntry(s, record)
+			e, err := records.DecodeEntry(s, record)
 			if err != nil {
 				return nil, err
 			}
 			return json.Marshal(e, dumpOptions())
 		},
 		fromJSON: func(parts []string, value []byte) ([]byte, error) {
-			var e translate.Entry
+			var e records.Entry
 			if err := readValue(value, &e); err != nil {
 				return nil, err
 			}
@@ -139,26 +138,26 @@ func entryCodec() codec {
 	}
 }
 
-func codecOf(kind translate.FactKind) (codec, error) {
+func codecOf(kind records.FactKind) (codec, error) {
 	switch kind {
-	case translate.SubjectFact:
-		return newCodec(3, translate.DecodeSubject), nil
-	case translate.NameFact, translate.RunsFact:
-		return newCodec(2, translate.DecodeSet), nil
-	case translate.AliasFact, translate.PackageFact, translate.ServiceFact:
-		return newCodec(3, translate.DecodeSet), nil
-	case translate.EventFact:
-		return newCodec(1, translate.DecodeEiffelEvent), nil
-	case translate.ContextFact:
-		return newCodec(1, translate.DecodeContexts), nil
-	case translate.DecisionFact:
-		return newCodec(4, translate.DecodeDecision), nil
-	case translate.LineFact:
-		return newCodec(4, translate.DecodeHead), nil
-	case translate.EntryFact:
+	case records.SubjectFact:
+		return newCodec(3, records.DecodeSubject), nil
+	case records.NameFact, records.RunsFact:
+		return newCodec(2, records.DecodeSet), nil
+	case records.AliasFact, records.PackageFact, records.ServiceFact:
+		return newCodec(3, records.DecodeSet), nil
+	case records.EventFact:
+		return newCodec(1, records.DecodeEiffelEvent), nil
+	case records.ContextFact:
+		return newCodec(1, records.DecodeContexts), nil
+	case records.DecisionFact:
+		return newCodec(4, records.DecodeDecision), nil
+	case records.LineFact:
+		return newCodec(4, records.DecodeHead), nil
+	case records.EntryFact:
 		return entryCodec(), nil
-	case translate.FirstRunFact:
-		return newCodec(5, translate.DecodeStamp), nil
+	case records.FirstRunFact:
+		return newCodec(5, records.DecodeStamp), nil
 	}
 	return codec{}, fmt.Errorf("unknown %s", kind)
 }
@@ -192,7 +191,7 @@ func Export(ctx context.Context, s Store, w io.Writer) error {
 	if err := write(dumpHeader{dumpFormat, dumpVersion}); err != nil {
 		return fmt.Errorf("export ledger: %w", err)
 	}
-	for _, kind := range translate.FactKinds() {
+	for _, kind := range records.FactKinds() {
 		c, err := codecOf(kind)
 		if err != nil {
 			return fmt.Errorf("export ledger: %w", err)
@@ -240,9 +239,9 @@ func Import(ctx context.Context, s Store, r io.Reader, settings ImportSettings) 
 }
 
 func importDump(ctx context.Context, s Store, r io.Reader, settings ImportSettings) error {
-	kinds := make(map[string]translate.FactKind)
-	codecs := make(map[translate.FactKind]codec)
-	for _, kind := range translate.FactKinds() {
+	kinds := make(map[string]records.FactKind)
+	codecs := make(map[records.FactKind]codec)
+	for _, kind := range records.FactKinds() {
 		c, err := codecOf(kind)
 		if err != nil {
 			return err
@@ -264,9 +263,9 @@ func importDump(ctx context.Context, s Store, r io.Reader, settings ImportSettin
 		return fmt.Errorf("line 1: %w", err)
 	}
 	if version == 1 {
-		codecs[translate.LineFact] = newCodec(4, translate.DecodeLine)
-		delete(codecs, translate.EntryFact)
-		delete(codecs, translate.FirstRunFact)
+		codecs[records.LineFact] = newCodec(4, records.DecodeLine)
+		delete(codecs, records.EntryFact)
+		delete(codecs, records.FirstRunFact)
 	}
 	if !settings.Merge {
 		if err := checkEmpty(ctx, s); err != nil {
@@ -308,8 +307,8 @@ func importDump(ctx context.Context, s Store, r io.Reader, settings ImportSettin
 func recount(ctx context.Context, s Store, lines []string) error {
 	var b Batch
 	var failed error
-	read := func(q translate.Query) []byte {
-		answers, err := s.Read(ctx, []translate.Query{q})
+	read := func(q records.Query) []byte {
+		answers, err := s.Read(ctx, []records.Query{q})
 		if err != nil {
 			failed = errors.Join(failed, err)
 			return nil
@@ -346,7 +345,7 @@ func readHeader(line []byte) (version int, err error) {
 	return h.Version, nil
 }
 
-func readLine(text []byte, kinds map[string]translate.FactKind, codecs map[translate.FactKind]codec, b *Batch) error {
+func readLine(text []byte, kinds map[string]records.FactKind, codecs map[records.FactKind]codec, b *Batch) error {
 	var line dumpLine
 	if err := json.Unmarshal(text, &line, dumpOptions()); err != nil {
 		return err
@@ -383,9 +382,9 @@ func readLine(text []byte, kinds map[string]translate.FactKind, codecs map[trans
 	if err != nil {
 		return fmt.Errorf("value: %w", err)
 	}
-	q := translate.Query{Kind: kind, Key: joinKey(parts...)}
-	facts := []translate.Fact{{Query: q, Record: record}}
-	if kind == translate.LineFact && records.IsLine(record) {
+	q := records.Query{Kind: kind, Key: joinKey(parts...)}
+	facts := []records.Fact{{Query: q, Record: record}}
+	if kind == records.LineFact && records.IsLine(record) {
 		line, err := records.DecodeLine(record)
 		if err != nil {
 			return fmt.Errorf("value: %w", err)
@@ -405,14 +404,14 @@ func readLine(text []byte, kinds map[string]translate.FactKind, codecs map[trans
 }
 
 // checkLine checks the whole history that a dump of version 1 has in one record.
-func checkLine(l *translate.Line) (problem string) {
+func checkLine(l *records.Line) (problem string) {
 	for i := 1; i < len(l.Entries); i++ {
 		if !l.Entries[i-1].Before(l.Entries[i].Stamp) {
 			return fmt.Sprintf("entry %d is out of order", i)
 		}
 	}
 	for i, r := range l.FirstRuns {
-		if slices.ContainsFunc(l.FirstRuns[:i], func(o translate.FirstRun) bool { return o.Artifact == r.Artifact }) {
+		if slices.ContainsFunc(l.FirstRuns[:i], func(o records.FirstRun) bool { return o.Artifact == r.Artifact }) {
 			return fmt.Sprintf("the first run of %s is there twice", r.Artifact)
 		}
 	}
@@ -420,7 +419,7 @@ func checkLine(l *translate.Line) (problem string) {
 }
 
 func checkEmpty(ctx context.Context, s Store) error {
-	for _, kind := range translate.FactKinds() {
+	for _, kind := range records.FactKinds() {
 		err := s.Scan(ctx, kind, func(string, []byte) error { return ErrNotEmpty })
 		if err != nil {
 			return err

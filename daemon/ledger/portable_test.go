@@ -9,48 +9,48 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // fullBatch has a record of every kind with everything that it can hold, and two parked events. It is sound.
 func fullBatch() Batch {
-	service := translate.SubjectKey{Kind: "service", Source: "https://ci", ID: "shop \"é\"\u2028<&>"}
-	environment := translate.SubjectKey{Kind: "environment", Source: "https://ci", ID: "production"}
+	service := ledger.SubjectKey{Kind: "service", Source: "https://ci", ID: "shop \"é\"\u2028<&>"}
+	environment := ledger.SubjectKey{Kind: "environment", Source: "https://ci", ID: "production"}
 	first, last := "0a6b8ab0-4b6c-4b8e-9a51-4d86c3a4d0c1", "0a6b8ab0-4b6c-4b8e-9a51-4d86c3a4d0c2"
-	stamp := func(n int64) translate.Stamp { return translate.Stamp{Time: n, ID: fmt.Sprint("e", n)} }
-	q := func(kind translate.FactKind, parts ...string) translate.Query {
-		return translate.Query{Kind: kind, Key: joinKey(parts...)}
+	stamp := func(n int64) ledger.Stamp { return ledger.Stamp{Time: n, ID: fmt.Sprint("e", n)} }
+	q := func(kind ledger.FactKind, parts ...string) ledger.Query {
+		return ledger.Query{Kind: kind, Key: joinKey(parts...)}
 	}
-	anchored := &translate.Subject{
-		Anchors: []translate.Anchor{{Type: "EiffelEnvironmentDefinedEvent", First: first, Last: last, Synthesized: true, From: "ctx"}},
-		Opened:  stamp(5), Closures: []translate.Stamp{stamp(-3), stamp(9)}, Text: "pkg:a/b@1",
+	anchored := &ledger.Subject{
+		Anchors: []ledger.Anchor{{Type: "EiffelEnvironmentDefinedEvent", First: first, Last: last, Synthesized: true, From: "ctx"}},
+		Opened:  stamp(5), Closures: []ledger.Stamp{stamp(-3), stamp(9)}, Text: "pkg:a/b@1",
 	}
-	running := &translate.Subject{Environments: []translate.SubjectKey{environment}}
-	line := &translate.Line{
-		Entries: []translate.Entry{
+	running := &ledger.Subject{Environments: []ledger.SubjectKey{environment}}
+	line := &ledger.Line{
+		Entries: []ledger.Entry{
 			{Stamp: stamp(1), Artifact: "pkg:a/b@1?x=y", Key: "pkg:a/b@1", Config: first},
 			{Stamp: stamp(2), Removed: true},
 		},
-		FirstRuns: []translate.FirstRun{{Artifact: "pkg:a/b@1", Stamp: stamp(1)}},
+		FirstRuns: []ledger.FirstRun{{Artifact: "pkg:a/b@1", Stamp: stamp(1)}},
 	}
-	event := &translate.EiffelEvent{Type: "EiffelEnvironmentDefinedEvent", Time: 1700000000123, Subject: environment,
+	event := &ledger.EiffelEvent{Type: "EiffelEnvironmentDefinedEvent", Time: 1700000000123, Subject: environment,
 		Environment: environment, Artifact: "pkg:a/b@1", Chain: last, ContextID: "ctx", Emitted: true, Synthesized: true,
-		Links: []translate.EiffelLink{{Type: "CAUSE", Target: last, DomainID: "d"}}}
-	set := func(members ...string) []byte { return translate.Set(members).Encode() }
+		Links: []ledger.EiffelLink{{Type: "CAUSE", Target: last, DomainID: "d"}}}
+	set := func(members ...string) []byte { return ledger.Set(members).Encode() }
 	history := line.Facts(joinKey(service.Source, service.ID, environment.Source, environment.ID))
 	return Batch{
-		Facts: append(history, []translate.Fact{
-			{Query: q(translate.SubjectFact, "environment", environment.Source, environment.ID), Record: anchored.Encode()},
-			{Query: q(translate.SubjectFact, "service", service.Source, service.ID), Record: running.Encode()},
-			{Query: q(translate.NameFact, "environment", environment.ID), Record: set(environment.Source)},
-			{Query: q(translate.NameFact, "service", service.ID), Record: set(service.Source)},
-			{Query: q(translate.AliasFact, "service", "other", service.ID), Record: set(service.Source)},
-			{Query: q(translate.EventFact, first), Record: event.Encode()},
-			{Query: q(translate.ContextFact, "ctx"), Record: translate.Contexts{{Source: "s", Type: "t", Eiffel: first, Emitted: true}}.Encode()},
-			{Query: q(translate.DecisionFact, "eiffel", "s", "ctx", "t"), Record: translate.Decision{{Name: "id", Value: first}, {Name: "p", Value: ""}}.Encode()},
-			{Query: q(translate.PackageFact, environment.Source, environment.ID, "pkg:a/b"), Record: set(joinKey(service.Source, service.ID))},
-			{Query: q(translate.ServiceFact, environment.Source, environment.ID, service.ID), Record: set(service.Source)},
-			{Query: q(translate.RunsFact, environment.Source, environment.ID), Record: set(joinKey(service.Source, service.ID))},
+		Facts: append(history, []ledger.Fact{
+			{Query: q(ledger.SubjectFact, "environment", environment.Source, environment.ID), Record: anchored.Encode()},
+			{Query: q(ledger.SubjectFact, "service", service.Source, service.ID), Record: running.Encode()},
+			{Query: q(ledger.NameFact, "environment", environment.ID), Record: set(environment.Source)},
+			{Query: q(ledger.NameFact, "service", service.ID), Record: set(service.Source)},
+			{Query: q(ledger.AliasFact, "service", "other", service.ID), Record: set(service.Source)},
+			{Query: q(ledger.EventFact, first), Record: event.Encode()},
+			{Query: q(ledger.ContextFact, "ctx"), Record: ledger.Contexts{{Source: "s", Type: "t", Eiffel: first, Emitted: true}}.Encode()},
+			{Query: q(ledger.DecisionFact, "eiffel", "s", "ctx", "t"), Record: ledger.Decision{{Name: "id", Value: first}, {Name: "p", Value: ""}}.Encode()},
+			{Query: q(ledger.PackageFact, environment.Source, environment.ID, "pkg:a/b"), Record: set(joinKey(service.Source, service.ID))},
+			{Query: q(ledger.ServiceFact, environment.Source, environment.ID, service.ID), Record: set(service.Source)},
+			{Query: q(ledger.RunsFact, environment.Source, environment.ID), Record: set(joinKey(service.Source, service.ID))},
 		}...),
 		Park: []Parked{{"p/1", []byte{0, 1, 255}}, {"p\"2", nil}},
 	}
@@ -81,7 +81,7 @@ func TestExportImport(t *testing.T) {
 		if got := export(t, s); got != dump {
 			t.Errorf("the dump became\n%s\nfrom\n%s", got, dump)
 		}
-		for _, kind := range translate.FactKinds() {
+		for _, kind := range ledger.FactKinds() {
 			want, got := contents(t, from, kind), contents(t, s, kind)
 			for i := range want {
 				if len(got) <= i || got[i].Query != want[i].Query || !bytes.Equal(got[i].Record, want[i].Record) {

@@ -14,22 +14,22 @@ import (
 )
 
 // historyFacts are changes to two histories and to records that are merged in each of the ways that a store has.
-func historyFacts(r *rand.Rand) (facts []translate.Fact) {
+func historyFacts(r *rand.Rand) (facts []records.Fact) {
 	for range 1 + r.IntN(6) {
 		line := []string{"ci", fmt.Sprint("shop", r.IntN(2)), "ci", "production"}
-		stamp := translate.Stamp{Time: int64(r.IntN(12) - 3), ID: "e"}
-		f := translate.Fact{Forget: r.IntN(4) == 0}
+		stamp := records.Stamp{Time: int64(r.IntN(12) - 3), ID: "e"}
+		f := records.Fact{Forget: r.IntN(4) == 0}
 		switch r.IntN(5) {
 		case 0, 1:
-			f.Query = query(translate.EntryFact, append(line, stamp.Text())...)
-			f.Record = (&translate.Entry{Artifact: fmt.Sprint("pkg:oci/shop@", r.IntN(3))}).Encode()
+			f.Query = query(records.EntryFact, append(line, stamp.Text())...)
+			f.Record = (&records.Entry{Artifact: fmt.Sprint("pkg:oci/shop@", r.IntN(3))}).Encode()
 		case 2:
-			f.Query, f.Record = query(translate.FirstRunFact, append(line, fmt.Sprint("pkg:oci/shop@", r.IntN(3)))...), stamp.Encode()
+			f.Query, f.Record = query(records.FirstRunFact, append(line, fmt.Sprint("pkg:oci/shop@", r.IntN(3)))...), stamp.Encode()
 		case 3:
-			f.Query = query(translate.ContextFact, fmt.Sprint(r.IntN(3)))
-			f.Record = translate.Contexts{{Source: fmt.Sprint(r.IntN(3)), Type: "t"}}.Encode()
+			f.Query = query(records.ContextFact, fmt.Sprint(r.IntN(3)))
+			f.Record = records.Contexts{{Source: fmt.Sprint(r.IntN(3)), Type: "t"}}.Encode()
 		case 4:
-			f.Query, f.Record = query(translate.NameFact, "service", fmt.Sprint(r.IntN(3))), translate.Set{fmt.Sprint(r.IntN(4))}.Encode()
+			f.Query, f.Record = query(records.NameFact, "service", fmt.Sprint(r.IntN(3))), records.Set{fmt.Sprint(r.IntN(4))}.Encode()
 		}
 		if f.Forget {
 			f.Record = nil
@@ -40,22 +40,22 @@ func historyFacts(r *rand.Rand) (facts []translate.Fact) {
 }
 
 // everyQuery asks for all that historyFacts change.
-func everyQuery(r *rand.Rand) (queries []translate.Query) {
+func everyQuery(r *rand.Rand) (queries []records.Query) {
 	for i := range 3 {
-		queries = append(queries, query(translate.ContextFact, fmt.Sprint(i)), query(translate.NameFact, "service", fmt.Sprint(i)))
+		queries = append(queries, query(records.ContextFact, fmt.Sprint(i)), query(records.NameFact, "service", fmt.Sprint(i)))
 	}
 	for i := range 2 {
 		line := []string{"ci", fmt.Sprint("shop", i), "ci", "production"}
-		q := query(translate.EntryFact, line...)
-		q.Range = translate.Range{Before: translate.Stamp{Time: int64(r.IntN(12) - 3), ID: "e"}.Text(), Limit: 1 + r.IntN(3)}
+		q := query(records.EntryFact, line...)
+		q.Range = records.Range{Before: records.Stamp{Time: int64(r.IntN(12) - 3), ID: "e"}.Text(), Limit: 1 + r.IntN(3)}
 		queries = append(queries, q)
-		for _, kind := range []translate.FactKind{translate.EntryFact, translate.FirstRunFact, translate.NameFact} {
+		for _, kind := range []records.FactKind{records.EntryFact, records.FirstRunFact, records.NameFact} {
 			q := query(kind, line...)
-			q.Range = translate.Range{Limit: records.All}
+			q.Range = records.Range{Limit: records.All}
 			queries = append(queries, q)
 		}
-		queries = append(queries, query(translate.EntryFact, append(line, translate.Stamp{Time: 2, ID: "e"}.Text())...),
-			query(translate.FirstRunFact, append(line, "pkg:oci/shop@1")...))
+		queries = append(queries, query(records.EntryFact, append(line, records.Stamp{Time: 2, ID: "e"}.Text())...),
+			query(records.FirstRunFact, append(line, "pkg:oci/shop@1")...))
 	}
 	return queries
 }
@@ -76,7 +76,7 @@ func TestRangesAndRevisions(t *testing.T) {
 		r := rand.New(rand.NewPCG(11, 12))
 		model := translate.NewMemoryLedger()
 		type seen struct {
-			query    translate.Query
+			query    records.Query
 			revision uint64
 		}
 		answers := map[seen][]byte{}
@@ -84,7 +84,7 @@ func TestRangesAndRevisions(t *testing.T) {
 		changed, same := 0, 0
 		for i := range 700 {
 			facts := historyFacts(r)
-			for _, l := range []translate.Ledger{s, model} {
+			for _, l := range []records.Ledger{s, model} {
 				if err := l.Apply(ctx, facts); err != nil {
 					t.Fatal(err)
 				}
@@ -137,13 +137,13 @@ func TestRangesAndRevisions(t *testing.T) {
 // TestRevisionsAreNotReused: not even what a crash took away has its revision given to something else.
 func TestRevisionsAreNotReused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger")
-	q := query(translate.NameFact, "a", "b")
+	q := query(records.NameFact, "a", "b")
 	last := uint64(0)
 	for i := range 5 {
 		s := mustOpen(t, path, Options{})
 		for range 3 {
-			commit(t, s, Batch{Facts: []translate.Fact{{Query: q, Forget: true}, {Query: q, Record: translate.Set{fmt.Sprint(i)}.Encode()}}})
-			answers, err := s.Read(t.Context(), []translate.Query{q})
+			commit(t, s, Batch{Facts: []records.Fact{{Query: q, Forget: true}, {Query: q, Record: records.Set{fmt.Sprint(i)}.Encode()}}})
+			answers, err := s.Read(t.Context(), []records.Query{q})
 			if err != nil || answers[0].Revision <= last {
 				t.Fatalf("after revision %d comes %+v, %v", last, answers, err)
 			}
@@ -158,15 +158,15 @@ func TestRevisionsAreNotReused(t *testing.T) {
 // TestStoresRefuseRanges: a fact is of one record.
 func TestStoresRefuseRanges(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
-		q := query(translate.EntryFact, "a")
+		q := query(records.EntryFact, "a")
 		q.Range.Limit = 1
-		if err := s.Apply(t.Context(), []translate.Fact{{Query: q}}); err == nil {
+		if err := s.Apply(t.Context(), []records.Fact{{Query: q}}); err == nil {
 			t.Error("a range was written")
 		}
 	})
-	q := query(translate.EntryFact, "a")
+	q := query(records.EntryFact, "a")
 	q.Range.Limit = 1
-	if err := translate.NewMemoryLedger().Apply(t.Context(), []translate.Fact{{Query: q}}); err == nil {
+	if err := translate.NewMemoryLedger().Apply(t.Context(), []records.Fact{{Query: q}}); err == nil {
 		t.Error("a range was written")
 	}
 }
@@ -175,12 +175,12 @@ func TestStoresRefuseRanges(t *testing.T) {
 func TestHistoriesSideBySide(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
 		ctx := context.Background()
-		line := query(translate.LineFact, "ci", "shop", "ci", "production").Key
-		read := func(queries ...translate.Query) []translate.Record {
+		line := query(records.LineFact, "ci", "shop", "ci", "production").Key
+		read := func(queries ...records.Query) []records.Record {
 			answers, err := s.Read(ctx, queries)
 			if err != nil {
 				t.Error(err)
-				return make([]translate.Record, len(queries))
+				return make([]records.Record, len(queries))
 			}
 			return answers
 		}
@@ -188,8 +188,8 @@ func TestHistoriesSideBySide(t *testing.T) {
 		var readers sync.WaitGroup
 		for range 3 {
 			readers.Go(func() {
-				head := translate.Query{Kind: translate.LineFact, Key: line}
-				entries := translate.Query{Kind: translate.EntryFact, Key: line, Range: translate.Range{Limit: records.All}}
+				head := records.Query{Kind: records.LineFact, Key: line}
+				entries := records.Query{Kind: records.EntryFact, Key: line, Range: records.Range{Limit: records.All}}
 				for {
 					select {
 					case <-done:
@@ -197,7 +197,7 @@ func TestHistoriesSideBySide(t *testing.T) {
 					default:
 					}
 					answers := read(head, entries)
-					h, err := translate.DecodeHead(answers[0].Bytes)
+					h, err := records.DecodeHead(answers[0].Bytes)
 					n := 0
 					for name := range records.Records(answers[1].Bytes) {
 						if n++; n == 1 && h.Last.Text() != string(name) {
@@ -212,11 +212,11 @@ func TestHistoriesSideBySide(t *testing.T) {
 			})
 		}
 		for i := range 200 {
-			h, err := records.OpenLine(func(q translate.Query) []byte { return read(q)[0].Bytes }, line)
+			h, err := records.OpenLine(func(q records.Query) []byte { return read(q)[0].Bytes }, line)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Apply(ctx, h.Append(nil, translate.Entry{Stamp: translate.Stamp{Time: int64(i), ID: "e"}, Artifact: fmt.Sprint("a", i)})); err != nil {
+			if err := s.Apply(ctx, h.Append(nil, records.Entry{Stamp: records.Stamp{Time: int64(i), ID: "e"}, Artifact: fmt.Sprint("a", i)})); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -7,13 +7,13 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
-// Store is what the relay remembers in: a [translate.Ledger], and beside it the events that it has parked until what
+// Store is what the relay remembers in: a [ledger.Ledger], and beside it the events that it has parked until what
 // they refer to is known. It is safe for concurrent use. After Close every method but Close returns [ErrClosed].
 type Store interface {
-	translate.Ledger
+	ledger.Ledger
 
 	// Commit applies a batch as a whole or, on an error, not at all. When it returns nil, every later Read and Scan
 	// sees the batch, and it survives a crash as far as the store is durable. Concurrent calls share the cost of
@@ -39,7 +39,7 @@ type Store interface {
 
 // Batch is what one Commit applies.
 type Batch struct {
-	Facts []translate.Fact // merged (translate.Merge) or forgotten in this order
+	Facts []ledger.Fact // merged (ledger.Merge) or forgotten in this order
 
 	// Park and Unpark change the set of parked events. Unpark is applied first, so that a key in both is parked
 	// afterwards; unparking a key that is not there is no error.
@@ -56,7 +56,7 @@ type Parked struct {
 
 // Stats counts what is in a store.
 type Stats struct {
-	Records map[translate.FactKind]Count
+	Records map[ledger.FactKind]Count
 	Parked  Count
 	Disk    int64 // bytes in files, log included; 0 for a store in memory
 }
@@ -69,7 +69,7 @@ type Count struct {
 
 // Expired is a function that tells whether a record that was not written for the whole retention may be removed. get reads other records;
 // a nil answer says that there is nothing.
-type Expired func(kind translate.FactKind, key string, record []byte, get func(translate.Query) ([]byte, error)) (bool, error)
+type Expired func(kind ledger.FactKind, key string, record []byte, get func(ledger.Query) ([]byte, error)) (bool, error)
 
 // DefaultRetention is how long decisions, contexts and events are kept after they were last written.
 const DefaultRetention = 30 * 24 * time.Hour
@@ -103,7 +103,7 @@ func (o Options) withDefaults() Options {
 		o.Retention = DefaultRetention
 	}
 	if o.Expired == nil {
-		o.Expired = translate.Expired
+		o.Expired = ledger.Expired
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -149,24 +149,24 @@ func (b *Batch) check() error {
 
 const maxParkedKey = 4096
 
-func known(kind translate.FactKind) bool {
+func known(kind ledger.FactKind) bool {
 	switch kind {
-	case translate.SubjectFact, translate.NameFact, translate.AliasFact, translate.EventFact, translate.ContextFact,
-		translate.DecisionFact, translate.LineFact, translate.EntryFact, translate.FirstRunFact, translate.PackageFact,
-		translate.ServiceFact, translate.RunsFact:
+	case ledger.SubjectFact, ledger.NameFact, ledger.AliasFact, ledger.EventFact, ledger.ContextFact,
+		ledger.DecisionFact, ledger.LineFact, ledger.EntryFact, ledger.FirstRunFact, ledger.PackageFact,
+		ledger.ServiceFact, ledger.RunsFact:
 		return true
 	}
 	return false
 }
 
-// merge is translate.Merge, whose result may be nil for an empty record; here nil says that there is none. An old record
+// merge is ledger.Merge, whose result may be nil for an empty record; here nil says that there is none. An old record
 // that is damaged gives way to the delta: it is of no use any more, and an error here would keep whoever repeats the batch
 // from ever writing anything else. It is noted in replaced.
-func merge(f translate.Fact, old []byte, replaced *[]translate.Query) ([]byte, error) {
-	record, err := translate.Merge(f.Query.Kind, old, f.Record)
+func merge(f ledger.Fact, old []byte, replaced *[]ledger.Query) ([]byte, error) {
+	record, err := ledger.Merge(f.Query.Kind, old, f.Record)
 	if err != nil {
 		// With an empty record only the delta itself can be at fault.
-		if _, alone := translate.Merge(f.Query.Kind, []byte{}, f.Record); alone == nil {
+		if _, alone := ledger.Merge(f.Query.Kind, []byte{}, f.Record); alone == nil {
 			record, err = append([]byte{}, f.Record...), nil
 			*replaced = append(*replaced, f.Query)
 		}
@@ -181,7 +181,7 @@ func merge(f translate.Fact, old []byte, replaced *[]translate.Query) ([]byte, e
 }
 
 // tellReplaced says what merge has replaced, once that is written.
-func (o *Options) tellReplaced(replaced []translate.Query) {
+func (o *Options) tellReplaced(replaced []ledger.Query) {
 	for _, q := range replaced {
 		o.Logger.Error("a damaged record of the ledger was replaced by what was just learned", "kind", q.Kind.String(), "key", q.Key)
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // stores has a constructor for each kind of store.
@@ -57,18 +58,18 @@ func commit(t testing.TB, s Store, b Batch) {
 	}
 }
 
-func read(t testing.TB, s Store, q translate.Query) []byte {
+func read(t testing.TB, s Store, q ledger.Query) []byte {
 	t.Helper()
-	records, err := s.Read(context.Background(), []translate.Query{q})
+	records, err := s.Read(context.Background(), []ledger.Query{q})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return records[0].Bytes
 }
 
-func setOf(t testing.TB, s Store, q translate.Query) []string {
+func setOf(t testing.TB, s Store, q ledger.Query) []string {
 	t.Helper()
-	set, err := translate.DecodeSet(read(t, s, q))
+	set, err := ledger.DecodeSet(read(t, s, q))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,33 +90,33 @@ func parkedKeys(t testing.TB, s Store) (keys []string) {
 
 func TestStoreMerges(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
-		names := query(translate.NameFact, "service", "shop")
-		decision := query(translate.DecisionFact, "eiffel", "ci", "1", "t")
-		event := query(translate.EventFact, "e1")
-		commit(t, s, Batch{Facts: []translate.Fact{
-			{Query: names, Record: translate.Set{"a"}.Encode()},
-			{Query: names, Record: translate.Set{"b"}.Encode()},
-			{Query: decision, Record: translate.Decision{{Name: "predicate", Value: "deployed"}}.Encode()},
-			{Query: event, Record: (&translate.EiffelEvent{Type: "EiffelActivityTriggeredEvent"}).Encode()},
-			{Query: event, Record: (&translate.EiffelEvent{Emitted: true}).Encode()},
+		names := query(ledger.NameFact, "service", "shop")
+		decision := query(ledger.DecisionFact, "eiffel", "ci", "1", "t")
+		event := query(ledger.EventFact, "e1")
+		commit(t, s, Batch{Facts: []ledger.Fact{
+			{Query: names, Record: ledger.Set{"a"}.Encode()},
+			{Query: names, Record: ledger.Set{"b"}.Encode()},
+			{Query: decision, Record: ledger.Decision{{Name: "predicate", Value: "deployed"}}.Encode()},
+			{Query: event, Record: (&ledger.EiffelEvent{Type: "EiffelActivityTriggeredEvent"}).Encode()},
+			{Query: event, Record: (&ledger.EiffelEvent{Emitted: true}).Encode()},
 		}})
-		commit(t, s, Batch{Facts: []translate.Fact{
-			{Query: names, Record: translate.Set{"a", "c"}.Encode()},
-			{Query: decision, Record: translate.Decision{{Name: "predicate", Value: "upgraded"}}.Encode()},
-			{Query: event, Record: (&translate.EiffelEvent{Type: "EiffelActivityFinishedEvent", Time: 7}).Encode()},
+		commit(t, s, Batch{Facts: []ledger.Fact{
+			{Query: names, Record: ledger.Set{"a", "c"}.Encode()},
+			{Query: decision, Record: ledger.Decision{{Name: "predicate", Value: "upgraded"}}.Encode()},
+			{Query: event, Record: (&ledger.EiffelEvent{Type: "EiffelActivityFinishedEvent", Time: 7}).Encode()},
 		}})
 		if got := setOf(t, s, names); !slices.Equal(got, []string{"a", "b", "c"}) {
 			t.Errorf("names: %q", got)
 		}
-		d, err := translate.DecodeDecision(read(t, s, decision))
+		d, err := ledger.DecodeDecision(read(t, s, decision))
 		if err != nil || len(d) != 1 || d[0].Value != "deployed" {
 			t.Errorf("what was decided changed: %v %v", d, err)
 		}
-		e, err := translate.DecodeEiffelEvent(read(t, s, event))
+		e, err := ledger.DecodeEiffelEvent(read(t, s, event))
 		if err != nil || e.Type != "EiffelActivityTriggeredEvent" || !e.Emitted || e.Time != 7 {
 			t.Errorf("event: %+v %v", e, err)
 		}
-		if got := read(t, s, query(translate.EventFact, "none")); got != nil {
+		if got := read(t, s, query(ledger.EventFact, "none")); got != nil {
 			t.Errorf("an unknown record is %q", got)
 		}
 	})
@@ -123,8 +124,8 @@ func TestStoreMerges(t *testing.T) {
 
 func TestStoreEmptyRecordIsThere(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
-		q := query(translate.SubjectFact, "service", "a", "b")
-		commit(t, s, Batch{Facts: []translate.Fact{{Query: q}}})
+		q := query(ledger.SubjectFact, "service", "a", "b")
+		commit(t, s, Batch{Facts: []ledger.Fact{{Query: q}}})
 		if got := read(t, s, q); got == nil {
 			t.Error("an empty record is taken for none")
 		}
@@ -148,13 +149,13 @@ func TestStoreParks(t *testing.T) {
 
 func TestStoreCommitsAllOrNothing(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
-		names := query(translate.NameFact, "service", "shop")
-		commit(t, s, Batch{Facts: []translate.Fact{{Query: names, Record: translate.Set{"a"}.Encode()}}})
+		names := query(ledger.NameFact, "service", "shop")
+		commit(t, s, Batch{Facts: []ledger.Fact{{Query: names, Record: ledger.Set{"a"}.Encode()}}})
 		damaged := []byte{0x0a, 0xff}
 		err := s.Commit(context.Background(), Batch{
-			Facts: []translate.Fact{
-				{Query: query(translate.EventFact, "e1"), Record: []byte{}},
-				{Query: query(translate.AliasFact, "service", "x", "y"), Record: translate.Set{"z"}.Encode()},
+			Facts: []ledger.Fact{
+				{Query: query(ledger.EventFact, "e1"), Record: []byte{}},
+				{Query: query(ledger.AliasFact, "service", "x", "y"), Record: ledger.Set{"z"}.Encode()},
 				{Query: names, Record: damaged},
 			},
 			Park: []Parked{{"p", nil}},
@@ -162,7 +163,7 @@ func TestStoreCommitsAllOrNothing(t *testing.T) {
 		if err == nil {
 			t.Fatal("a damaged delta was merged")
 		}
-		for _, q := range []translate.Query{query(translate.EventFact, "e1"), query(translate.AliasFact, "service", "x", "y")} {
+		for _, q := range []ledger.Query{query(ledger.EventFact, "e1"), query(ledger.AliasFact, "service", "x", "y")} {
 			if read(t, s, q) != nil {
 				t.Errorf("half of a batch is there: %s %s", q.Kind, q.Key)
 			}
@@ -170,7 +171,7 @@ func TestStoreCommitsAllOrNothing(t *testing.T) {
 		if got := parkedKeys(t, s); len(got) != 0 {
 			t.Errorf("half of a batch is there: %q", got)
 		}
-		if err := s.Apply(context.Background(), []translate.Fact{{Query: translate.Query{Kind: 'P', Key: "x"}}}); err == nil {
+		if err := s.Apply(context.Background(), []ledger.Fact{{Query: ledger.Query{Kind: 'P', Key: "x"}}}); err == nil {
 			t.Error("an unknown kind was applied")
 		}
 	})
@@ -183,13 +184,13 @@ func TestStoreReplacesDamagedRecords(t *testing.T) {
 	for name, s := range map[string]Store{"memory": NewMemoryWith(opts), "file": mustOpen(t, filepath.Join(t.TempDir(), "ledger"), opts)} {
 		t.Run(name, func(t *testing.T) {
 			log.Reset()
-			names, other := query(translate.NameFact, "service", "shop"), query(translate.NameFact, "service", "cart")
-			commit(t, s, Batch{Facts: []translate.Fact{{Query: names, Record: []byte{0x0a, 0xff}}}})
+			names, other := query(ledger.NameFact, "service", "shop"), query(ledger.NameFact, "service", "cart")
+			commit(t, s, Batch{Facts: []ledger.Fact{{Query: names, Record: []byte{0x0a, 0xff}}}})
 			for range 2 {
-				commit(t, s, Batch{Facts: []translate.Fact{
-					{Query: names, Record: translate.Set{"a"}.Encode()},
-					{Query: names, Record: translate.Set{"b"}.Encode()},
-					{Query: other, Record: translate.Set{"c"}.Encode()},
+				commit(t, s, Batch{Facts: []ledger.Fact{
+					{Query: names, Record: ledger.Set{"a"}.Encode()},
+					{Query: names, Record: ledger.Set{"b"}.Encode()},
+					{Query: other, Record: ledger.Set{"c"}.Encode()},
 				}})
 			}
 			if got := setOf(t, s, names); !slices.Equal(got, []string{"a", "b"}) {
@@ -209,16 +210,16 @@ func TestStoreScansInOrder(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
 		var want []string
 		for i := range 300 {
-			q := query(translate.EventFact, fmt.Sprintf("%03d", (i*7)%300))
-			commit(t, s, Batch{Facts: []translate.Fact{{Query: q, Record: []byte{}}, {Query: query(translate.ContextFact, q.Key), Record: []byte{}}}})
+			q := query(ledger.EventFact, fmt.Sprintf("%03d", (i*7)%300))
+			commit(t, s, Batch{Facts: []ledger.Fact{{Query: q, Record: []byte{}}, {Query: query(ledger.ContextFact, q.Key), Record: []byte{}}}})
 			want = append(want, q.Key)
 		}
 		slices.Sort(want)
 		var got []string
-		err := s.Scan(context.Background(), translate.EventFact, func(key string, record []byte) error {
+		err := s.Scan(context.Background(), ledger.EventFact, func(key string, record []byte) error {
 			got = append(got, key)
 			if len(got) == 10 { // a callback may use the store
-				return s.Apply(context.Background(), []translate.Fact{{Query: query(translate.NameFact, "a", "b"), Record: translate.Set{"c"}.Encode()}})
+				return s.Apply(context.Background(), []ledger.Fact{{Query: query(ledger.NameFact, "a", "b"), Record: ledger.Set{"c"}.Encode()}})
 			}
 			return nil
 		})
@@ -226,13 +227,13 @@ func TestStoreScansInOrder(t *testing.T) {
 			t.Errorf("scan: %d keys, %v", len(got), err)
 		}
 		stop := errors.New("stop")
-		err = s.Scan(context.Background(), translate.EventFact, func(string, []byte) error { return stop })
+		err = s.Scan(context.Background(), ledger.EventFact, func(string, []byte) error { return stop })
 		if !errors.Is(err, stop) {
 			t.Errorf("the callback's error became %v", err)
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		if err := s.Scan(ctx, translate.EventFact, func(string, []byte) error { return nil }); !errors.Is(err, context.Canceled) {
+		if err := s.Scan(ctx, ledger.EventFact, func(string, []byte) error { return nil }); !errors.Is(err, context.Canceled) {
 			t.Errorf("an ended context gave %v", err)
 		}
 	})
@@ -251,7 +252,7 @@ func TestStoreClosed(t *testing.T) {
 		_, statsErr := s.Stats(ctx)
 		for what, err := range map[string]error{
 			"read": readErr, "sweep": sweepErr, "stats": statsErr, "commit": s.Commit(ctx, Batch{}), "apply": s.Apply(ctx, nil),
-			"scan":   s.Scan(ctx, translate.EventFact, func(string, []byte) error { return nil }),
+			"scan":   s.Scan(ctx, ledger.EventFact, func(string, []byte) error { return nil }),
 			"parked": s.ScanParked(ctx, func(Parked) error { return nil }),
 		} {
 			if !errors.Is(err, ErrClosed) {
@@ -268,7 +269,7 @@ func TestStoresAgree(t *testing.T) {
 	file, memory, model := mustOpen(t, path, Options{}), NewMemory(), translate.NewMemoryLedger()
 	ctx := context.Background()
 	for i := range 400 {
-		var facts []translate.Fact
+		var facts []ledger.Fact
 		for range 1 + r.IntN(5) {
 			facts = append(facts, learned(r, 5)...)
 		}
@@ -279,22 +280,22 @@ func TestStoresAgree(t *testing.T) {
 			file = mustOpen(t, path, Options{})
 		}
 		if i%3 == 0 { // so that some are in the cache and some are not
-			if _, err := file.Read(ctx, []translate.Query{facts[2].Query}); err != nil {
+			if _, err := file.Read(ctx, []ledger.Query{facts[2].Query}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		facts = append(facts, translate.Fact{Query: query(translate.ContextFact, fmt.Sprint(r.IntN(5))),
-			Record: translate.Contexts{{Source: fmt.Sprint(r.IntN(4)), Type: "t", Emitted: r.IntN(2) == 0}}.Encode()})
-		for _, l := range []translate.Ledger{file, memory, model} {
+		facts = append(facts, ledger.Fact{Query: query(ledger.ContextFact, fmt.Sprint(r.IntN(5))),
+			Record: ledger.Contexts{{Source: fmt.Sprint(r.IntN(4)), Type: "t", Emitted: r.IntN(2) == 0}}.Encode()})
+		for _, l := range []ledger.Ledger{file, memory, model} {
 			if err := l.Apply(ctx, facts); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	for _, kind := range translate.FactKinds() {
+	for _, kind := range ledger.FactKinds() {
 		want := contents(t, model, kind)
-		for name, l := range map[string]translate.Ledger{"file": file, "memory": memory} {
-			if got := contents(t, l, kind); !slices.EqualFunc(got, want, func(a, b translate.Fact) bool {
+		for name, l := range map[string]ledger.Ledger{"file": file, "memory": memory} {
+			if got := contents(t, l, kind); !slices.EqualFunc(got, want, func(a, b ledger.Fact) bool {
 				return a.Query == b.Query && bytes.Equal(a.Record, b.Record)
 			}) {
 				t.Errorf("%s: the %s records differ from the model's", name, kind)
@@ -303,10 +304,10 @@ func TestStoresAgree(t *testing.T) {
 	}
 }
 
-func contents(t testing.TB, l translate.Ledger, kind translate.FactKind) (facts []translate.Fact) {
+func contents(t testing.TB, l ledger.Ledger, kind ledger.FactKind) (facts []ledger.Fact) {
 	t.Helper()
 	err := l.Scan(context.Background(), kind, func(key string, record []byte) error {
-		facts = append(facts, translate.Fact{Query: translate.Query{Kind: kind, Key: key}, Record: bytes.Clone(record)})
+		facts = append(facts, ledger.Fact{Query: ledger.Query{Kind: kind, Key: key}, Record: bytes.Clone(record)})
 		return nil
 	})
 	if err != nil {
@@ -319,7 +320,7 @@ func contents(t testing.TB, l translate.Ledger, kind translate.FactKind) (facts 
 func TestStoreConcurrent(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
 		ctx := context.Background()
-		shared := query(translate.RunsFact, "ci", "production")
+		shared := query(ledger.RunsFact, "ci", "production")
 		var writers, readers sync.WaitGroup
 		done := make(chan struct{})
 		for range 4 {
@@ -331,18 +332,18 @@ func TestStoreConcurrent(t *testing.T) {
 						return
 					default:
 					}
-					records, err := s.Read(ctx, []translate.Query{shared})
+					records, err := s.Read(ctx, []ledger.Query{shared})
 					if err != nil {
 						t.Error(err)
 						return
 					}
-					set, err := translate.DecodeSet(records[0].Bytes)
+					set, err := ledger.DecodeSet(records[0].Bytes)
 					if err != nil || len(set) < seen {
 						t.Errorf("a set went back from %d to %d members: %v", seen, len(set), err)
 						return
 					}
 					seen = len(set)
-					if err := s.Scan(ctx, translate.RunsFact, func(string, []byte) error { return nil }); err != nil {
+					if err := s.Scan(ctx, ledger.RunsFact, func(string, []byte) error { return nil }); err != nil {
 						t.Error(err)
 						return
 					}
@@ -352,8 +353,8 @@ func TestStoreConcurrent(t *testing.T) {
 		for w := range 8 {
 			writers.Go(func() {
 				for i := range 12 {
-					delta := translate.Set{fmt.Sprintf(`["%d","%d"]`, w, i)}
-					if err := s.Apply(ctx, []translate.Fact{{Query: shared, Record: delta.Encode()}}); err != nil {
+					delta := ledger.Set{fmt.Sprintf(`["%d","%d"]`, w, i)}
+					if err := s.Apply(ctx, []ledger.Fact{{Query: shared, Record: delta.Encode()}}); err != nil {
 						t.Error(err)
 					}
 				}
@@ -371,17 +372,17 @@ func TestStoreConcurrent(t *testing.T) {
 func TestStats(t *testing.T) {
 	eachStore(t, func(t *testing.T, s Store) {
 		commit(t, s, Batch{
-			Facts: []translate.Fact{{Query: query(translate.EventFact, "a"), Record: []byte{}}, {Query: query(translate.NameFact, "a", "b"), Record: translate.Set{"c"}.Encode()}},
+			Facts: []ledger.Fact{{Query: query(ledger.EventFact, "a"), Record: []byte{}}, {Query: query(ledger.NameFact, "a", "b"), Record: ledger.Set{"c"}.Encode()}},
 			Park:  []Parked{{"key", []byte("record")}},
 		})
 		stats, err := s.Stats(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := stats.Records[translate.EventFact]; got != (Count{1, int64(len(`["a"]`))}) {
+		if got := stats.Records[ledger.EventFact]; got != (Count{1, int64(len(`["a"]`))}) {
 			t.Errorf("events: %+v", got)
 		}
-		if stats.Parked != (Count{1, 9}) || stats.Records[translate.NameFact].Number != 1 {
+		if stats.Parked != (Count{1, 9}) || stats.Records[ledger.NameFact].Number != 1 {
 			t.Errorf("stats: %+v", stats)
 		}
 		if _, file := s.(*File); file != (stats.Disk > 0) {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 const (
@@ -76,8 +76,8 @@ func (s *File) sweep(ctx context.Context, rest int) (int, error) {
 	defer s.sweeping.Unlock()
 	today, oldest := day(s.opts.Now()), s.opts.oldest()
 	gone := 0
-	for _, kind := range translate.FactKinds() {
-		if !translate.Ages(kind) {
+	for _, kind := range ledger.FactKinds() {
+		if !ledger.Ages(kind) {
 			continue
 		}
 		n, err := s.sweepKind(ctx, kind, oldest, rest)
@@ -94,7 +94,7 @@ func (s *File) sweep(ctx context.Context, rest int) (int, error) {
 	return gone, err
 }
 
-func (s *File) sweepKind(ctx context.Context, kind translate.FactKind, oldest uint32, rest int) (int, error) {
+func (s *File) sweepKind(ctx context.Context, kind ledger.FactKind, oldest uint32, rest int) (int, error) {
 	gone := 0
 	from := []byte{byte(kind)}
 	for from != nil {
@@ -122,9 +122,9 @@ func (s *File) sweepKind(ctx context.Context, kind translate.FactKind, oldest ui
 
 // findExpired looks at some records from a key on, and tells where to go on; nil at the end. An iterator keeps files
 // from being removed, so none is held through the rests.
-func (s *File) findExpired(ctx context.Context, kind translate.FactKind, from []byte, oldest uint32) (keys []string, next []byte, err error) {
+func (s *File) findExpired(ctx context.Context, kind ledger.FactKind, from []byte, oldest uint32) (keys []string, next []byte, err error) {
 	var failed error // of a read
-	get := func(q translate.Query) ([]byte, error) {
+	get := func(q ledger.Query) ([]byte, error) {
 		s.order.RLock()
 		defer s.order.RUnlock()
 		d, err := s.fetch(q)
@@ -176,7 +176,7 @@ func (s *File) findExpired(ctx context.Context, kind translate.FactKind, from []
 }
 
 // remove deletes those records that were not written since they were found.
-func (s *File) remove(kind translate.FactKind, keys []string, oldest uint32) (int, error) {
+func (s *File) remove(kind ledger.FactKind, keys []string, oldest uint32) (int, error) {
 	if len(keys) == 0 {
 		return 0, nil
 	}
@@ -185,7 +185,7 @@ func (s *File) remove(kind translate.FactKind, keys []string, oldest uint32) (in
 	gone := 0
 	err := s.applyUnsynced(func(b *pebble.Batch) error {
 		for _, key := range keys {
-			q := translate.Query{Kind: kind, Key: key}
+			q := ledger.Query{Kind: kind, Key: key}
 			d, err := s.fetch(q)
 			if err != nil {
 				return err

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // clock is a clock that a test moves.
@@ -42,26 +42,26 @@ func sweep(t *testing.T, s Store) int {
 }
 
 func TestSweepRemovesWhatIsOld(t *testing.T) {
-	opts := Options{Expired: func(kind translate.FactKind, key string, record []byte, get func(translate.Query) ([]byte, error)) (bool, error) {
+	opts := Options{Expired: func(kind ledger.FactKind, key string, record []byte, get func(ledger.Query) ([]byte, error)) (bool, error) {
 		switch kind {
-		case translate.NameFact:
+		case ledger.NameFact:
 			return false, nil
-		case translate.EventFact:
+		case ledger.EventFact:
 		default:
 			return true, nil
 		}
 		// An event stays while there is a name for it.
-		other, err := get(query(translate.NameFact, "event", key[2:len(key)-2]))
+		other, err := get(query(ledger.NameFact, "event", key[2:len(key)-2]))
 		return other == nil, err
 	}}
 	sweepStores(t, opts, func(t *testing.T, s Store, c *clock) {
-		var facts []translate.Fact
+		var facts []ledger.Fact
 		for i := range 2 * sweepBatch {
-			facts = append(facts, translate.Fact{Query: query(translate.EventFact, fmt.Sprintf("e%03d", i)), Record: []byte{}},
-				translate.Fact{Query: query(translate.ContextFact, fmt.Sprintf("c%03d", i)), Record: []byte{}})
+			facts = append(facts, ledger.Fact{Query: query(ledger.EventFact, fmt.Sprintf("e%03d", i)), Record: []byte{}},
+				ledger.Fact{Query: query(ledger.ContextFact, fmt.Sprintf("c%03d", i)), Record: []byte{}})
 		}
-		facts = append(facts, translate.Fact{Query: query(translate.DecisionFact, "a", "b", "c", "d"), Record: []byte{}},
-			translate.Fact{Query: query(translate.NameFact, "event", "e007"), Record: translate.Set{"x"}.Encode()})
+		facts = append(facts, ledger.Fact{Query: query(ledger.DecisionFact, "a", "b", "c", "d"), Record: []byte{}},
+			ledger.Fact{Query: query(ledger.NameFact, "event", "e007"), Record: ledger.Set{"x"}.Encode()})
 		commit(t, s, Batch{Facts: facts, Park: []Parked{{"p", nil}}})
 		c.days.Store(30)
 		if n := sweep(t, s); n != 0 {
@@ -74,12 +74,12 @@ func TestSweepRemovesWhatIsOld(t *testing.T) {
 		if n, want := sweep(t, s), len(facts)-2-2-1+1-1+1; n != want {
 			t.Errorf("%d records went, want %d", n, want)
 		}
-		for _, q := range []translate.Query{facts[0].Query, facts[2*sweepBatch].Query, query(translate.EventFact, "e007"), query(translate.NameFact, "event", "e007")} {
+		for _, q := range []ledger.Query{facts[0].Query, facts[2*sweepBatch].Query, query(ledger.EventFact, "e007"), query(ledger.NameFact, "event", "e007")} {
 			if read(t, s, q) == nil {
 				t.Errorf("%s %s is gone", q.Kind, q.Key)
 			}
 		}
-		if read(t, s, query(translate.EventFact, "e001")) != nil || read(t, s, query(translate.DecisionFact, "a", "b", "c", "d")) != nil {
+		if read(t, s, query(ledger.EventFact, "e001")) != nil || read(t, s, query(ledger.DecisionFact, "a", "b", "c", "d")) != nil {
 			t.Error("what was removed can be read")
 		}
 		if n := sweep(t, s); n != 0 {
@@ -93,10 +93,10 @@ func TestSweepRemovesWhatIsOld(t *testing.T) {
 
 func TestSweepDefaults(t *testing.T) {
 	sweepStores(t, Options{Retention: 24 * time.Hour}, func(t *testing.T, s Store, c *clock) {
-		facts := []translate.Fact{
-			{Query: query(translate.EventFact, "e"), Record: (&translate.EiffelEvent{Type: "EiffelActivityTriggeredEvent", Subject: translate.SubjectKey{Kind: "service", Source: "a", ID: "b"}}).Encode()},
-			{Query: query(translate.ContextFact, "c"), Record: []byte{}},
-			{Query: query(translate.SubjectFact, "service", "a", "b"), Record: (&translate.Subject{Anchors: []translate.Anchor{{Type: "EiffelActivityTriggeredEvent", First: "e", Last: "e"}}}).Encode()},
+		facts := []ledger.Fact{
+			{Query: query(ledger.EventFact, "e"), Record: (&ledger.EiffelEvent{Type: "EiffelActivityTriggeredEvent", Subject: ledger.SubjectKey{Kind: "service", Source: "a", ID: "b"}}).Encode()},
+			{Query: query(ledger.ContextFact, "c"), Record: []byte{}},
+			{Query: query(ledger.SubjectFact, "service", "a", "b"), Record: (&ledger.Subject{Anchors: []ledger.Anchor{{Type: "EiffelActivityTriggeredEvent", First: "e", Last: "e"}}}).Encode()},
 		}
 		commit(t, s, Batch{Facts: facts})
 		c.days.Store(2)
@@ -108,7 +108,7 @@ func TestSweepDefaults(t *testing.T) {
 		}
 	})
 	sweepStores(t, Options{Retention: -1}, func(t *testing.T, s Store, c *clock) {
-		commit(t, s, Batch{Facts: []translate.Fact{{Query: query(translate.ContextFact, "c"), Record: []byte{}}}})
+		commit(t, s, Batch{Facts: []ledger.Fact{{Query: query(ledger.ContextFact, "c"), Record: []byte{}}}})
 		c.days.Store(10000)
 		if n := sweep(t, s); n != 0 {
 			t.Errorf("%d records went", n)
@@ -118,9 +118,9 @@ func TestSweepDefaults(t *testing.T) {
 
 // TestSweepPassesOver keeps what cannot be judged, and only that.
 func TestSweepPassesOver(t *testing.T) {
-	damaged, sound := query(translate.EventFact, "a"), query(translate.EventFact, "b")
+	damaged, sound := query(ledger.EventFact, "a"), query(ledger.EventFact, "b")
 	sweepStores(t, Options{}, func(t *testing.T, s Store, c *clock) {
-		commit(t, s, Batch{Facts: []translate.Fact{{Query: damaged, Record: []byte{0xff}}, {Query: sound, Record: []byte{}}}})
+		commit(t, s, Batch{Facts: []ledger.Fact{{Query: damaged, Record: []byte{0xff}}, {Query: sound, Record: []byte{}}}})
 		c.days.Store(100)
 		if n := sweep(t, s); n != 1 || read(t, s, damaged) == nil {
 			t.Errorf("%d records went", n)
@@ -132,10 +132,10 @@ func TestSweepPassesOver(t *testing.T) {
 func TestMemorySweepsItself(t *testing.T) {
 	c := &clock{}
 	s := NewMemoryWith(Options{Now: c.now})
-	q := query(translate.ContextFact, "c")
-	commit(t, s, Batch{Facts: []translate.Fact{{Query: q, Record: []byte{}}}})
+	q := query(ledger.ContextFact, "c")
+	commit(t, s, Batch{Facts: []ledger.Fact{{Query: q, Record: []byte{}}}})
 	c.days.Store(31)
-	commit(t, s, Batch{Facts: []translate.Fact{{Query: query(translate.ContextFact, "d"), Record: []byte{}}}})
+	commit(t, s, Batch{Facts: []ledger.Fact{{Query: query(ledger.ContextFact, "d"), Record: []byte{}}}})
 	if read(t, s, q) != nil {
 		t.Error("it is still there")
 	}

@@ -103,7 +103,7 @@ func TestValid(t *testing.T) {
 	seen := map[string]string{}
 	for _, e := range stories(t) {
 		event := decode(t, e)
-		for _, finding := range translate.Validate(event) {
+		for _, finding := range event.Validate() {
 			t.Errorf("%s: %v", e.File, finding)
 		}
 		if other, ok := seen[event.ID]; ok {
@@ -168,7 +168,7 @@ func TestThereAndBack(t *testing.T) {
 		}
 		var returned []translate.Event
 		for _, out := range result.Events {
-			for _, finding := range translate.Validate(out) {
+			for _, finding := range out.Validate() {
 				t.Errorf("%s becomes an event that is not valid: %v", e.File, finding)
 			}
 			again, err := back.Translate(context.Background(), out.JSON)

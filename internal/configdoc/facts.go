@@ -9,6 +9,7 @@ import (
 	cloudeventshttp "github.com/eiffelbridge/eiffelbridge/daemon/transports/cloudevents_http"
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/file"
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/stdio"
+	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
@@ -191,7 +192,7 @@ func rules() map[string]rule {
 		"relays[].to":   rule{text: "a name of `transports`", bad: []string{`""`, "nobody"}}.must(),
 
 		"relays[].translate": oneOf("eiffel", "cdevents").must(),
-		"relays[].edition":   oneOf(translate.Editions()...), "relays[].spec": oneOf(translate.Specs()...),
+		"relays[].edition":   oneOf(schema.OutputEditions()...), "relays[].spec": oneOf(schema.OutputSpecs()...),
 		"relays[].carry": oneOf("original", "none"), "relays[].synthesize": oneOf("missing", "always", "never"),
 		"relays[].returning": oneOf("drop", "restore", "translate"), "relays[].on_no_mapping": oneOf("announce", "dead_letter", "drop"),
 		"relays[].max_in_flight": atLeast("1", "0"),

@@ -190,7 +190,7 @@ func checkEiffel(t *testing.T, e *eiffelEvent, seen map[string]bool) {
 		t.Errorf("%s: %v", e.JSON, err)
 		return
 	}
-	for _, finding := range translate.Validate(event) {
+	for _, finding := range event.Validate() {
 		t.Error(finding)
 	}
 	if parts := strings.Split(e.Key, "."); len(parts) != 5 || parts[0] != "eiffel" || parts[2] != e.Meta.Type {

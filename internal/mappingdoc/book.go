@@ -111,7 +111,7 @@ func (b *book) addCDEvents() error {
 		t.toEiffel = b.rowsOfCDEvent(t.row)
 	}
 	b.types = append(b.types, list...)
-	return b.tellAll(list, story, translate.Editions(), func(edition string) translate.Settings { return translate.Settings{Edition: edition} })
+	return b.tellAll(list, story, schema.OutputEditions(), func(edition string) translate.Settings { return translate.Settings{Edition: edition} })
 }
 
 func (b *book) addEiffel() error {
@@ -131,7 +131,7 @@ func (b *book) addEiffel() error {
 		})
 	}
 	b.types = append(b.types, list...)
-	return b.tellAll(list, story, translate.Specs(), func(spec string) translate.Settings { return translate.Settings{Spec: spec} })
+	return b.tellAll(list, story, schema.OutputSpecs(), func(spec string) translate.Settings { return translate.Settings{Spec: spec} })
 }
 
 // tellAll translates a story with the settings that the pages speak of, and notes what became of each type's example.

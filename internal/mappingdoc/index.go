@@ -91,7 +91,7 @@ func count(n int, one, many string) string {
 func (b *book) cdeventsMatrix(w *strings.Builder) {
 	w.WriteString("## CDEvents to Eiffel\n\nThe versions of each type are those that are read. An *announcement* says in words what Eiffel has no event for. The last column is the first Eiffel edition that can " +
 		"be written for the type; Orizaba is the default.\n\n")
-	specs := translate.Specs()
+	specs := schema.OutputSpecs()
 	fmt.Fprintf(w, "| CDEvent | %s | Counterpart | Becomes | From edition |\n|---|%s---|---|---|\n", strings.Join(specs, " | "), strings.Repeat("---|", len(specs)))
 	for _, t := range b.types {
 		if t.protocol != translate.CDEvents {
@@ -111,7 +111,7 @@ func (b *book) cdeventsMatrix(w *strings.Builder) {
 			versions = append(versions, version)
 		}
 		since := "–"
-		for _, edition := range translate.Editions() {
+		for _, edition := range schema.OutputEditions() {
 			if out := t.outputs[edition]; out != nil && out.problem == nil {
 				since = edition
 				break
@@ -144,7 +144,7 @@ func (b *book) eiffelMatrix(w *strings.Builder) {
 			versions = append(versions, version)
 		}
 		since := "–"
-		for _, spec := range translate.Specs() {
+		for _, spec := range schema.OutputSpecs() {
 			if out := t.outputs[spec]; out != nil && out.problem == nil {
 				since = spec
 				break

@@ -648,7 +648,7 @@ func (b *book) versions(w *strings.Builder, t *eventType) {
 	case t.protocol == translate.CDEvents:
 		var head, row []string
 		subject, predicate, _ := strings.Cut(t.name, ".")
-		for _, spec := range translate.Specs() {
+		for _, spec := range schema.OutputSpecs() {
 			head = append(head, "CDEvents "+spec)
 			full, ok := schema.CDEventType(spec, subject, predicate)
 			version := strings.TrimPrefix(full, "dev.cdevents."+t.name+".")
@@ -681,7 +681,7 @@ func (b *book) versions(w *strings.Builder, t *eventType) {
 	}
 	if t.name != custom {
 		if t.protocol == translate.Eiffel && written != "read" {
-			fmt.Fprintf(w, "Editions before %s are read and not written.\n", translate.Editions()[0])
+			fmt.Fprintf(w, "Editions before %s are read and not written.\n", schema.OutputEditions()[0])
 		}
 		w.WriteString("Newer minor and patch versions are read as the newest that is known.\n\n")
 	}
@@ -697,9 +697,9 @@ func (b *book) outputVersions(w *strings.Builder, t *eventType) {
 	if t.told == nil {
 		return
 	}
-	versions, what := translate.Editions(), "edition"
+	versions, what := schema.OutputEditions(), "edition"
 	if t.protocol == translate.Eiffel {
-		versions, what = translate.Specs(), "spec"
+		versions, what = schema.OutputSpecs(), "spec"
 	}
 	var head, row []string
 	for _, v := range versions {

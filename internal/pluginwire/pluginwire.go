@@ -12,7 +12,7 @@ import (
 )
 
 // FromFacts writes facts; a nil record says that the ledger has none.
-func FromFacts(facts []translate.Fact) []*pluginv1.Fact {
+func FromFacts(facts []records.Fact) []*pluginv1.Fact {
 	var out []*pluginv1.Fact
 	for _, f := range facts {
 		out = append(out, &pluginv1.Fact{Query: fromQuery(f.Query), Record: f.Record, Absent: f.Record == nil})
@@ -21,8 +21,8 @@ func FromFacts(facts []translate.Fact) []*pluginv1.Fact {
 }
 
 // ToFacts reads facts.
-func ToFacts(facts []*pluginv1.Fact) *translate.Facts {
-	var out translate.Facts
+func ToFacts(facts []*pluginv1.Fact) *records.Facts {
+	var out records.Facts
 	for _, f := range facts {
 		record := f.GetRecord()
 		if f.GetAbsent() {
@@ -35,30 +35,30 @@ func ToFacts(facts []*pluginv1.Fact) *translate.Facts {
 	return &out
 }
 
-// WholeLine is the limit of what a plugin asked for that knows no ranges: a whole history in one record (translate.Line). No ledger
+// WholeLine is the limit of what a plugin asked for that knows no ranges: a whole history in one record (ledger.Line). No ledger
 // knows that query; the host answers it.
 const WholeLine = -1
 
-func fromQuery(q translate.Query) *pluginv1.Query {
+func fromQuery(q records.Query) *pluginv1.Query {
 	out := &pluginv1.Query{Kind: uint32(q.Kind), Key: q.Key}
-	if q.Range.Limit != WholeLine && (q.IsRange() || q.Kind == translate.LineFact) {
+	if q.Range.Limit != WholeLine && (q.IsRange() || q.Kind == records.LineFact) {
 		out.Range = &pluginv1.Range{Before: q.Range.Before, Limit: uint32(q.Range.Limit)}
 	}
 	return out
 }
 
-func toQuery(q *pluginv1.Query) translate.Query {
-	out := translate.Query{Kind: translate.FactKind(q.GetKind()), Key: q.GetKey()}
+func toQuery(q *pluginv1.Query) records.Query {
+	out := records.Query{Kind: records.FactKind(q.GetKind()), Key: q.GetKey()}
 	if r := q.GetRange(); r.GetLimit() > 0 {
-		out.Range = translate.Range{Before: r.GetBefore(), Limit: int(min(r.GetLimit(), records.All))}
+		out.Range = records.Range{Before: r.GetBefore(), Limit: int(min(r.GetLimit(), records.All))}
 	}
 	return out
 }
 
 // toNeed is toQuery for a question.
-func toNeed(q *pluginv1.Query) translate.Query {
+func toNeed(q *pluginv1.Query) records.Query {
 	out := toQuery(q)
-	if out.Kind == translate.LineFact && q.GetRange() == nil {
+	if out.Kind == records.LineFact && q.GetRange() == nil {
 		out.Range.Limit = WholeLine
 	}
 	return out
@@ -139,7 +139,7 @@ func ToResult(in translate.Event, r *pluginv1.TranslateResult) (translate.Result
 		if f.GetQuery().GetKind() > 255 || f.GetAbsent() {
 			return out, fmt.Errorf("learned fact %d is none that a ledger can take", i)
 		}
-		out.Learned = append(out.Learned, translate.Fact{Query: toQuery(f.GetQuery()), Record: f.GetRecord(), Forget: f.GetForget()})
+		out.Learned = append(out.Learned, records.Fact{Query: toQuery(f.GetQuery()), Record: f.GetRecord(), Forget: f.GetForget()})
 	}
 	for _, l := range r.GetLosses() {
 		out.Losses = append(out.Losses, translate.Loss{Pointer: l.GetPointer(), Reason: l.GetReason(), Carried: l.GetCarried()})

@@ -198,6 +198,15 @@ func Editions() []string { return slices.Clone(eiffel.get().head) }
 // Specs are the full versions of the CDEvents specifications, "0.3.0", oldest first.
 func Specs() []string { return slices.Clone(cdevents.get().head) }
 
+// OutputEditions are the Eiffel editions that the bridge writes, oldest first: from Agen on (docs/mapping.md, "Versions").
+func OutputEditions() []string {
+	all := Editions()
+	return all[slices.Index(all, "Agen"):]
+}
+
+// OutputSpecs are the CDEvents versions that the bridge writes, "0.3" to "0.5", oldest first.
+func OutputSpecs() []string { return []string{"0.3", "0.4", "0.5"} }
+
 // EditionVersion is the version that an Eiffel edition has of an event type; false if the edition or the type in it does
 // not exist.
 func EditionVersion(edition, eventType string) (version string, ok bool) {

@@ -21,6 +21,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
 	"github.com/eiffelbridge/eiffelbridge/internal/accounting"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // Result is a row of the table.
@@ -411,12 +412,12 @@ func (r *run) compareLedger(ctx context.Context, bad func(string, ...any)) error
 		bad("`services` tells of %d services, the model of %d", len(told.Services), len(want))
 	}
 	differ := 0
-	for _, kind := range translate.FactKinds() {
-		a, err := records(ctx, store, kind)
+	for _, kind := range records.FactKinds() {
+		a, err := recordsOf(ctx, store, kind)
 		if err != nil {
 			return err
 		}
-		b, err := records(ctx, r.model.ledger, kind)
+		b, err := recordsOf(ctx, r.model.ledger, kind)
 		if err != nil {
 			return err
 		}
@@ -460,7 +461,7 @@ func firstDifference(got, want []board.Service) string {
 	return ""
 }
 
-func records(ctx context.Context, from board.Reader, kind translate.FactKind) (map[string][]byte, error) {
+func recordsOf(ctx context.Context, from board.Reader, kind records.FactKind) (map[string][]byte, error) {
 	out := map[string][]byte{}
 	err := from.Scan(ctx, kind, func(key string, record []byte) error {
 		out[key] = bytes.Clone(record)
@@ -471,25 +472,25 @@ func records(ctx context.Context, from board.Reader, kind translate.FactKind) (m
 
 // sameRecord tells whether two records say the same. Sets, and the environments of a subject, are in the order in
 // which units came, which is another in the model.
-func sameRecord(kind translate.FactKind, a, b []byte) bool {
+func sameRecord(kind records.FactKind, a, b []byte) bool {
 	if bytes.Equal(a, b) {
 		return true
 	}
 	switch kind {
-	case translate.LineFact: // how often the entries were counted depends on what came twice
-		x, err1 := translate.DecodeHead(a)
-		y, err2 := translate.DecodeHead(b)
+	case records.LineFact: // how often the entries were counted depends on what came twice
+		x, err1 := records.DecodeHead(a)
+		y, err2 := records.DecodeHead(b)
 		return err1 == nil && err2 == nil && x.Entries == y.Entries && x.Last == y.Last
-	case translate.NameFact, translate.AliasFact, translate.PackageFact, translate.ServiceFact, translate.RunsFact:
-		x, err1 := translate.DecodeSet(a)
-		y, err2 := translate.DecodeSet(b)
+	case records.NameFact, records.AliasFact, records.PackageFact, records.ServiceFact, records.RunsFact:
+		x, err1 := records.DecodeSet(a)
+		y, err2 := records.DecodeSet(b)
 		slices.Sort(x)
 		slices.Sort(y)
 		return err1 == nil && err2 == nil && slices.Equal(x, y)
-	case translate.ContextFact:
-		x, err1 := translate.DecodeContexts(a)
-		y, err2 := translate.DecodeContexts(b)
-		order := func(a, b translate.Context) int {
+	case records.ContextFact:
+		x, err1 := records.DecodeContexts(a)
+		y, err2 := records.DecodeContexts(b)
+		order := func(a, b records.Context) int {
 			return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Type, b.Type))
 		}
 		slices.SortFunc(x, order)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // version is that of the built relay; it stands in what it writes.
@@ -26,7 +27,7 @@ type expected struct {
 
 // model is what the events become, translated one after the other beside the relay.
 type model struct {
-	ledger  *translate.MemoryLedger
+	ledger  *ledger.Memory
 	outputs map[string]*expected
 	of      map[*input][]*expected
 	refused map[*input]string // the code of its dead letter

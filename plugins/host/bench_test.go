@@ -8,6 +8,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 func benchChain(b *testing.B) *host.Chain {
@@ -32,7 +33,7 @@ func benchChain(b *testing.B) *host.Chain {
 // refusal leaves everything to the plugin.
 type refusal struct{}
 
-func (refusal) Translate(in translate.Event, _ *translate.Facts) (translate.Result, error) {
+func (refusal) Translate(in translate.Event, _ *ledger.Facts) (translate.Result, error) {
 	return translate.Result{}, &translate.EventError{Code: translate.CodeNoMapping}
 }
 
@@ -54,7 +55,7 @@ func BenchmarkHop(b *testing.B) {
 			b.ResetTimer()
 			if inFlight == 1 {
 				for b.Loop() {
-					if _, err := c.Translate(in, &translate.Facts{}); err != nil {
+					if _, err := c.Translate(in, &ledger.Facts{}); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -63,7 +64,7 @@ func BenchmarkHop(b *testing.B) {
 				for b.Loop() {
 					room <- struct{}{}
 					go func() {
-						if _, err := c.Translate(in, &translate.Facts{}); err != nil {
+						if _, err := c.Translate(in, &ledger.Facts{}); err != nil {
 							b.Error(err)
 						}
 						<-room

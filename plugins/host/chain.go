@@ -11,6 +11,8 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/pluginwire"
 	"github.com/eiffelbridge/eiffelbridge/plugins/pluginv1"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/compose"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // Mode is how a plugin is joined to the translator before it.
@@ -65,7 +67,7 @@ func (c *Chain) Explaining() *Chain {
 }
 
 // Translate implements [translate.Translator]. Each plugin has its own deadline.
-func (c *Chain) Translate(in translate.Event, facts *translate.Facts) (translate.Result, error) {
+func (c *Chain) Translate(in translate.Event, facts *ledger.Facts) (translate.Result, error) {
 	return c.Consult().Ask(context.Background()).Translate(in, facts)
 }
 
@@ -134,14 +136,14 @@ func (c *Consultation) translator(ctx context.Context) translate.Translator {
 		p := &party{ctx: ctx, c: c, plugin: link.Plugin}
 		switch link.Mode {
 		case ModeFallback:
-			base = translate.Fallback(refusing, translate.Fallback(p, base))
-			refusing = translate.Fallback(refusing, p)
+			base = compose.Fallback(refusing, compose.Fallback(p, base))
+			refusing = compose.Fallback(refusing, p)
 		case ModeDecorate:
-			base = translate.Decorate(base, p.decorate)
-			refusing = translate.Decorate(refusing, p.decorate)
+			base = compose.Decorate(base, p.decorate)
+			refusing = compose.Decorate(refusing, p.decorate)
 		default:
-			base = translate.Override(base, p)
-			refusing = translate.Override(refusing, p)
+			base = compose.Override(base, p)
+			refusing = compose.Override(refusing, p)
 		}
 	}
 	return base
@@ -155,16 +157,16 @@ type party struct {
 }
 
 // Translate implements [translate.Translator].
-func (p *party) Translate(in translate.Event, facts *translate.Facts) (translate.Result, error) {
+func (p *party) Translate(in translate.Event, facts *ledger.Facts) (translate.Result, error) {
 	return p.talk(in, nil, facts)
 }
 
-func (p *party) decorate(in translate.Event, made translate.Result, facts *translate.Facts) (translate.Result, error) {
+func (p *party) decorate(in translate.Event, made translate.Result, facts *ledger.Facts) (translate.Result, error) {
 	return p.talk(in, &made, facts)
 }
 
 // talk asks the plugin, with the facts that it wants and no others. They are found out by asking without them first.
-func (p *party) talk(in translate.Event, made *translate.Result, facts *translate.Facts) (translate.Result, error) {
+func (p *party) talk(in translate.Event, made *translate.Result, facts *ledger.Facts) (translate.Result, error) {
 	if d := p.plugin.process.description(); d != nil && !concerns(d, &in) {
 		if made != nil {
 			return *made, nil
@@ -178,7 +180,7 @@ func (p *party) talk(in translate.Event, made *translate.Result, facts *translat
 		_, bare.Learned = forgotten(made.Learned)
 		edited = pluginwire.FromResult(bare, nil)
 	}
-	var given []translate.Fact
+	var given []ledger.Fact
 	for range maxRounds {
 		// The event is the same in all of one consultation.
 		item := &pluginv1.DecorateItem{Item: &pluginv1.TranslateItem{Facts: pluginwire.FromFacts(given), Explain: p.c.chain.explain}, Result: edited}
@@ -203,7 +205,7 @@ func (p *party) talk(in translate.Event, made *translate.Result, facts *translat
 			}
 			return result, nil
 		}
-		var unknown []translate.Query
+		var unknown []ledger.Query
 		for _, query := range result.Need {
 			for _, g := range given {
 				if g.Query == query {
@@ -212,7 +214,7 @@ func (p *party) talk(in translate.Event, made *translate.Result, facts *translat
 			}
 			record, lacks := answerOf(query, facts)
 			unknown = append(unknown, lacks...)
-			given = append(given, translate.Fact{Query: query, Record: record})
+			given = append(given, ledger.Fact{Query: query, Record: record})
 		}
 		if len(unknown) > 0 {
 			return translate.Result{Need: unknown}, nil
@@ -321,7 +323,7 @@ func (q *question) read(raw *pluginv1.TranslateResult) (translate.Result, error)
 	type identity struct{ source, id string }
 	seen := map[identity]bool{}
 	for _, out := range result.Events {
-		if err := translate.CheckOutput(q.in, out); err != nil {
+		if err := q.in.CheckOutput(out); err != nil {
 			return bad("%s", err.Message)
 		}
 		who := identity{out.Source, out.ID}
@@ -334,7 +336,7 @@ func (q *question) read(raw *pluginv1.TranslateResult) (translate.Result, error)
 		seen[who] = true
 	}
 	for _, f := range result.Learned {
-		if err := translate.CheckFact(f); err != nil {
+		if err := f.Check(); err != nil {
 			return bad("what it learned is no fact: %v", err)
 		}
 	}
@@ -351,7 +353,7 @@ func (q *question) read(raw *pluginv1.TranslateResult) (translate.Result, error)
 		}
 	}
 	if result.Returning == translate.NotReturning {
-		for _, f := range translate.Emitted(q.in, result.Events) {
+		for _, f := range q.in.Emitted(result.Events) {
 			known := false
 			for _, l := range result.Learned {
 				known = known || l.Query == f.Query

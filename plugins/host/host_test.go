@@ -17,6 +17,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 type logBuffer struct {
@@ -305,8 +306,8 @@ func TestNeed(t *testing.T) {
 	p, _ := start(t, "mapping")
 	c := chain(t, p, host.ModeOverride, host.MappingSettings{})
 	l := translate.NewMemoryLedger()
-	record := translate.Subject{Text: "known"}
-	if err := l.Apply(t.Context(), []translate.Fact{{Query: translate.Query{Kind: translate.SubjectFact, Key: `["service","s","x"]`}, Record: record.Encode()}}); err != nil {
+	record := ledger.Subject{Text: "known"}
+	if err := l.Apply(t.Context(), []ledger.Fact{{Query: ledger.Query{Kind: ledger.SubjectFact, Key: `["service","s","x"]`}, Record: record.Encode()}}); err != nil {
 		t.Fatal(err)
 	}
 	r, err := translate.Ask(t.Context(), c, l, event(t, "1", "need"))
@@ -452,7 +453,7 @@ func TestKilled(t *testing.T) {
 				}
 				in := event(t, fmt.Sprintf("%d-%d", w, n), "x")
 				r, err := ask(c, in)
-				if err != nil || len(r.Events) != 1 || r.Events[0].ID != translate.DerivedID(in) {
+				if err != nil || len(r.Events) != 1 || r.Events[0].ID != in.DerivedID() {
 					t.Errorf("%s: %v %v", in.ID, err, r.Events)
 					return
 				}

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/pluginwire"
-	"github.com/eiffelbridge/eiffelbridge/translate"
 	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
@@ -13,12 +12,12 @@ import (
 
 // knowledge reads facts, with what was learned over them, and notes what they lack.
 type knowledge struct {
-	facts   *translate.Facts
-	learned []translate.Fact
-	lacks   []translate.Query
+	facts   *ledger.Facts
+	learned []ledger.Fact
+	lacks   []ledger.Query
 }
 
-func (k *knowledge) read(q translate.Query) []byte {
+func (k *knowledge) read(q ledger.Query) []byte {
 	under := q
 	if q.IsRange() {
 		under = q.Beneath(k.learned)
@@ -43,7 +42,7 @@ func (k *knowledge) read(q translate.Query) []byte {
 		}
 		if f.Forget {
 			record = nil
-		} else if merged, err := translate.Merge(q.Kind, record, f.Record); err == nil {
+		} else if merged, err := ledger.Merge(q.Kind, record, f.Record); err == nil {
 			record = merged
 		}
 	}
@@ -51,7 +50,7 @@ func (k *knowledge) read(q translate.Query) []byte {
 }
 
 // answerOf is the answer to a plugin's question, and what the ledger must be asked for before there is one.
-func answerOf(q translate.Query, facts *translate.Facts) (record []byte, lacks []translate.Query) {
+func answerOf(q ledger.Query, facts *ledger.Facts) (record []byte, lacks []ledger.Query) {
 	k := &knowledge{facts: facts}
 	if q.Range.Limit != pluginwire.WholeLine {
 		return k.read(q), k.lacks
@@ -66,11 +65,11 @@ func answerOf(q translate.Query, facts *translate.Facts) (record []byte, lacks [
 
 // spreadLines gives what a plugin learned with each entry of a history as a fact of its own, and what the ledger must be asked
 // for before that is possible.
-func spreadLines(learned []translate.Fact, facts *translate.Facts) (out []translate.Fact, lacks []translate.Query) {
+func spreadLines(learned []ledger.Fact, facts *ledger.Facts) (out []ledger.Fact, lacks []ledger.Query) {
 	k := &knowledge{facts: facts}
 	for _, f := range learned {
 		line, err := ledger.DecodeLine(f.Record)
-		if f.Query.Kind != translate.LineFact || !ledger.IsLine(f.Record) || err != nil {
+		if f.Query.Kind != ledger.LineFact || !ledger.IsLine(f.Record) || err != nil {
 			k.learned = append(k.learned, f)
 			continue
 		}
@@ -79,7 +78,7 @@ func spreadLines(learned []translate.Fact, facts *translate.Facts) (out []transl
 			k.learned = history.Append(k.learned, e)
 		}
 		for _, r := range line.FirstRuns {
-			if !slices.ContainsFunc(line.Entries, func(e translate.Entry) bool { return !e.Removed && e.ArtifactKey() == r.Artifact }) {
+			if !slices.ContainsFunc(line.Entries, func(e ledger.Entry) bool { return !e.Removed && e.ArtifactKey() == r.Artifact }) {
 				k.learned = append(k.learned, ledger.FirstRunOf(f.Query.Key, r))
 			}
 		}
@@ -89,7 +88,7 @@ func spreadLines(learned []translate.Fact, facts *translate.Facts) (out []transl
 
 // forgotten are the facts that forget, and all others. A decorator is not told of them: one that was built before there were
 // any would take them for records.
-func forgotten(facts []translate.Fact) (forget, others []translate.Fact) {
+func forgotten(facts []ledger.Fact) (forget, others []ledger.Fact) {
 	for _, f := range facts {
 		if f.Forget {
 			forget = append(forget, f)

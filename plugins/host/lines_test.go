@@ -46,8 +46,8 @@ func TestHistoriesOfOlderPlugins(t *testing.T) {
 			saw() // a redelivery, which adds nothing
 		}
 	}
-	h, err := ledger.OpenLine(func(q translate.Query) []byte {
-		records, err := l.Read(t.Context(), []translate.Query{q})
+	h, err := ledger.OpenLine(func(q ledger.Query) []byte {
+		records, err := l.Read(t.Context(), []ledger.Query{q})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +72,7 @@ func TestDecoratorsForgetNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, _ := start(t, "blunt")
-	var ledgers []*translate.MemoryLedger
+	var ledgers []*ledger.Memory
 	for _, tr := range []translate.Translator{engine, chain(t, p, host.ModeDecorate, host.MappingSettings{})} {
 		l := translate.NewMemoryLedger()
 		session := translate.NewSession(tr, l)
@@ -85,7 +85,7 @@ func TestDecoratorsForgetNothing(t *testing.T) {
 		}
 		ledgers = append(ledgers, l)
 	}
-	for _, kind := range []translate.FactKind{translate.LineFact, translate.EntryFact, translate.FirstRunFact} {
+	for _, kind := range []ledger.FactKind{ledger.LineFact, ledger.EntryFact, ledger.FirstRunFact} {
 		var lists [2][]string
 		for i, l := range ledgers {
 			if err := l.Scan(t.Context(), kind, func(key string, record []byte) error {
@@ -95,7 +95,7 @@ func TestDecoratorsForgetNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if !slices.Equal(lists[0], lists[1]) || kind != translate.LineFact && len(lists[0]) != 104 {
+		if !slices.Equal(lists[0], lists[1]) || kind != ledger.LineFact && len(lists[0]) != 104 {
 			t.Errorf("there are %d %s records without the decorator and %d with it, or they differ", len(lists[0]), kind, len(lists[1]))
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/plugins/sdk"
 	"github.com/eiffelbridge/eiffelbridge/plugins/webhookv1"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // TestMain lets the test binary be the plugins of the tests.
@@ -38,7 +39,7 @@ func plugin(what string) error {
 			return translator{}, nil
 		}})
 	case "decorator":
-		return sdk.ServeDecorator(sdk.DecoratorOptions{Name: "test", Decorate: func(in translate.Event, made translate.Result, _ *translate.Facts) (translate.Result, error) {
+		return sdk.ServeDecorator(sdk.DecoratorOptions{Name: "test", Decorate: func(in translate.Event, made translate.Result, _ *ledger.Facts) (translate.Result, error) {
 			for i, e := range made.Events {
 				text := strings.Replace(string(e.JSON), `"meta":{`, `"meta":{"tags":["decorated"],`, 1)
 				edited, err := translate.Decode([]byte(text))
@@ -66,7 +67,7 @@ func plugin(what string) error {
 		}
 		return sdk.ServeMapping(sdk.MappingOptions{Name: "explainer", Translator: e})
 	case "blunt":
-		return sdk.ServeDecorator(sdk.DecoratorOptions{Name: "test", Decorate: func(_ translate.Event, made translate.Result, _ *translate.Facts) (translate.Result, error) {
+		return sdk.ServeDecorator(sdk.DecoratorOptions{Name: "test", Decorate: func(_ translate.Event, made translate.Result, _ *ledger.Facts) (translate.Result, error) {
 			for i := range made.Learned {
 				made.Learned[i].Forget = false // it was built before there was such a thing
 			}
@@ -111,7 +112,7 @@ type explainer struct {
 	explaining *translate.Engine
 }
 
-func (e explainer) Explain(in translate.Event, facts *translate.Facts) (translate.Result, error) {
+func (e explainer) Explain(in translate.Event, facts *ledger.Facts) (translate.Result, error) {
 	return e.explaining.Translate(in, facts)
 }
 
@@ -121,35 +122,35 @@ var _ sdk.Explainer = explainer{}
 // what it saw.
 type older struct{}
 
-func (older) Translate(in translate.Event, facts *translate.Facts) (translate.Result, error) {
-	q := translate.Query{Kind: translate.LineFact, Key: `["s","x","s","e"]`}
+func (older) Translate(in translate.Event, facts *ledger.Facts) (translate.Result, error) {
+	q := ledger.Query{Kind: ledger.LineFact, Key: `["s","x","s","e"]`}
 	record, ok := facts.Get(q)
 	if !ok {
 		q.Range.Limit = pluginwire.WholeLine // on the way it is a query without a range
-		return translate.Result{Need: []translate.Query{q}}, nil
+		return translate.Result{Need: []ledger.Query{q}}, nil
 	}
-	line, err := translate.DecodeLine(record)
+	line, err := ledger.DecodeLine(record)
 	if err != nil {
 		return translate.Result{}, err
 	}
-	e := translate.Entry{Stamp: translate.Stamp{Time: in.Time, ID: translate.DerivedID(in)}, Artifact: "pkg:oci/x@" + in.Subject}
-	delta := translate.Line{Entries: []translate.Entry{e}, FirstRuns: []translate.FirstRun{{Artifact: e.Artifact, Stamp: e.Stamp}}}
+	e := ledger.Entry{Stamp: ledger.Stamp{Time: in.Time, ID: in.DerivedID()}, Artifact: "pkg:oci/x@" + in.Subject}
+	delta := ledger.Line{Entries: []ledger.Entry{e}, FirstRuns: []ledger.FirstRun{{Artifact: e.Artifact, Stamp: e.Stamp}}}
 	out, err := translate.Decode(fmt.Appendf(nil, `{"meta":{"id":%q,"type":"EiffelCompositionDefinedEvent","version":"3.3.0","time":%d},"data":{"name":"absent %t, %d entries, %d first runs"},"links":[]}`,
 		e.ID, in.Time, record == nil, len(line.Entries), len(line.FirstRuns)))
 	if err != nil {
 		return translate.Result{}, err
 	}
-	return translate.Result{Events: []translate.Event{out}, Learned: []translate.Fact{{Query: q, Record: delta.Encode()}}}, nil
+	return translate.Result{Events: []translate.Event{out}, Learned: []ledger.Fact{{Query: q, Record: delta.Encode()}}}, nil
 }
 
 // translator makes a composition of a custom event, and misbehaves as the event's subject says.
 type translator struct{}
 
-func (translator) Translate(in translate.Event, facts *translate.Facts) (translate.Result, error) {
+func (translator) Translate(in translate.Event, facts *ledger.Facts) (translate.Result, error) {
 	if !strings.HasPrefix(in.Type, "dev.cdeventsx.tool-") {
 		return translate.Result{}, &translate.EventError{Code: translate.CodeNoMapping, Message: "not mine"}
 	}
-	id, typ := translate.DerivedID(in), "EiffelCompositionDefinedEvent"
+	id, typ := in.DerivedID(), "EiffelCompositionDefinedEvent"
 	var needed string
 	switch subject, _, _ := strings.Cut(in.Subject, "/"); subject {
 	case "crash":
@@ -177,14 +178,14 @@ func (translator) Translate(in translate.Event, facts *translate.Facts) (transla
 	case "env":
 		needed = strings.Join(os.Environ(), " ")
 	case "need":
-		q := translate.Query{Kind: translate.SubjectFact, Key: `["service","s","x"]`}
+		q := ledger.Query{Kind: ledger.SubjectFact, Key: `["service","s","x"]`}
 		record, ok := facts.Get(q)
 		if !ok {
-			return translate.Result{Need: []translate.Query{q}}, nil
+			return translate.Result{Need: []ledger.Query{q}}, nil
 		}
 		needed = fmt.Sprintf("%x", record)
 	case "need_always":
-		return translate.Result{Need: []translate.Query{{Kind: translate.NameFact, Key: `["x","y"]`}}}, nil
+		return translate.Result{Need: []ledger.Query{{Kind: ledger.NameFact, Key: `["x","y"]`}}}, nil
 	}
 	out, err := translate.Decode(fmt.Appendf(nil, `{"meta":{"id":%q,"type":%q,"version":"3.3.0","time":%d},"data":{"name":%q},"links":[]}`, id, typ, in.Time, in.Subject+needed))
 	if err != nil {

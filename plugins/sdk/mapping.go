@@ -13,6 +13,8 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/pluginwire"
 	"github.com/eiffelbridge/eiffelbridge/plugins/pluginv1"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/compose"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // MappingOptions describe a mapping plugin.
@@ -39,7 +41,7 @@ type MappingOptions struct {
 // translator that always fills the moves need not be one.
 type Explainer interface {
 	translate.Translator
-	Explain(in translate.Event, facts *translate.Facts) (translate.Result, error)
+	Explain(in translate.Event, facts *ledger.Facts) (translate.Result, error)
 }
 
 // ServeMapping serves a mapping plugin until its host is gone or has no more use for it. It is all that the main of a plugin
@@ -89,7 +91,7 @@ func (m *mappingServer) Translate(stream grpc.BidiStreamingServer[pluginv1.Trans
 		}
 		response := &pluginv1.TranslateResponse{Results: make([]*pluginv1.TranslateResult, 0, len(request.GetItems()))}
 		for _, item := range request.GetItems() {
-			response.Results = append(response.Results, one(item, func(in translate.Event, facts *translate.Facts) (translate.Result, error) {
+			response.Results = append(response.Results, one(item, func(in translate.Event, facts *ledger.Facts) (translate.Result, error) {
 				if explainer, ok := m.translator.(Explainer); ok && item.GetExplain() {
 					return explainer.Explain(in, facts)
 				}
@@ -103,7 +105,7 @@ func (m *mappingServer) Translate(stream grpc.BidiStreamingServer[pluginv1.Trans
 }
 
 // one translates one item. What goes wrong is the item's: the others are translated.
-func one(item *pluginv1.TranslateItem, do func(translate.Event, *translate.Facts) (translate.Result, error)) (result *pluginv1.TranslateResult) {
+func one(item *pluginv1.TranslateItem, do func(translate.Event, *ledger.Facts) (translate.Result, error)) (result *pluginv1.TranslateResult) {
 	in, err := translate.Decode(item.GetEvent())
 	if err != nil {
 		return pluginwire.FromResult(translate.Result{}, err)
@@ -130,10 +132,10 @@ type DecoratorOptions struct {
 
 	// Decorate edits what another translator made of an event. Like a translator it is deterministic and does not change its
 	// arguments: it gives a new result, or the old one. It may set Need: it is then called again with the answers in facts.
-	Decorate translate.Decorator
+	Decorate compose.Decorator
 
 	// Configure makes the decorator of the plugin's configuration, in place of Decorate, as in [MappingOptions].
-	Configure func(config []byte) (translate.Decorator, error)
+	Configure func(config []byte) (compose.Decorator, error)
 
 	Metrics *Metrics // the plugin's own; nil: none
 }
@@ -146,7 +148,7 @@ func ServeDecorator(o DecoratorOptions) error {
 	d := &decoratorServer{decorate: o.Decorate}
 	return serve(served{
 		description: &pluginv1.DescribeResponse{Name: o.Name, Version: o.Version, Kind: pluginv1.Kind_KIND_DECORATOR, Types: o.Types},
-		configure:   configured(o.Configure, func(f translate.Decorator) { d.decorate = f }),
+		configure:   configured(o.Configure, func(f compose.Decorator) { d.decorate = f }),
 		register:    func(s *grpc.Server) { pluginv1.RegisterDecoratorServiceServer(s, d) },
 		metrics:     o.Metrics,
 	})
@@ -154,7 +156,7 @@ func ServeDecorator(o DecoratorOptions) error {
 
 type decoratorServer struct {
 	pluginv1.UnimplementedDecoratorServiceServer
-	decorate translate.Decorator
+	decorate compose.Decorator
 }
 
 // Decorate implements the service.
@@ -169,7 +171,7 @@ func (d *decoratorServer) Decorate(stream grpc.BidiStreamingServer[pluginv1.Deco
 		}
 		response := &pluginv1.DecorateResponse{Results: make([]*pluginv1.TranslateResult, 0, len(request.GetItems()))}
 		for _, item := range request.GetItems() {
-			response.Results = append(response.Results, one(item.GetItem(), func(in translate.Event, facts *translate.Facts) (translate.Result, error) {
+			response.Results = append(response.Results, one(item.GetItem(), func(in translate.Event, facts *ledger.Facts) (translate.Result, error) {
 				made, err := pluginwire.ToResult(in, item.GetResult())
 				if err != nil {
 					return translate.Result{}, err

@@ -10,6 +10,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/pluginwire"
 	"github.com/eiffelbridge/eiffelbridge/plugins/sdk"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // told is what the host would show, as text.
@@ -83,7 +84,7 @@ func TestMetricsAreBounded(t *testing.T) {
 // idle is never asked.
 type idle struct{}
 
-func (idle) Translate(translate.Event, *translate.Facts) (translate.Result, error) {
+func (idle) Translate(translate.Event, *ledger.Facts) (translate.Result, error) {
 	return translate.Result{}, nil
 }
 

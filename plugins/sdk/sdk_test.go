@@ -14,6 +14,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/plugins/sdk"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // TestMain lets the test binary be the plugin of the tests.
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) {
 
 type slow struct{}
 
-func (slow) Translate(in translate.Event, _ *translate.Facts) (translate.Result, error) {
+func (slow) Translate(in translate.Event, _ *ledger.Facts) (translate.Result, error) {
 	time.Sleep(500 * time.Millisecond)
 	return translate.Result{}, nil
 }

@@ -49,7 +49,7 @@ func FromCDEvent(event cdevents.CDEventReader) (translate.Event, error) {
 }
 
 // AsCDEvent gives a CDEvent as a pointer to the SDK's struct for its type and version. Errors are an *[UnsupportedError],
-// a *[LossError], or the first finding of [translate.Validate]: an invalid event has no struct.
+// a *[LossError], or the first finding of [translate.Event.Validate]: an invalid event has no struct.
 func AsCDEvent(e translate.Event) (cdevents.CDEvent, error) {
 	if err := expect(&e, translate.CDEvents); err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func AsCDEvent(e translate.Event) (cdevents.CDEvent, error) {
 		return nil, unsupported(cdeventsSDK, &e)
 	}
 	// An invalid event could do more than lose fields: the SDK panics on a link that is null.
-	if findings := translate.Validate(e); len(findings) > 0 {
+	if findings := e.Validate(); len(findings) > 0 {
 		return nil, findings[0]
 	}
 	event := reflect.New(structType).Interface().(cdevents.CDEvent)

@@ -54,7 +54,7 @@ func FromEiffel(event eiffelevents.MetaTeller) (translate.Event, error) {
 }
 
 // AsEiffel gives an Eiffel event as a pointer to the SDK's struct for its type and version. Errors are an
-// *[UnsupportedError], a *[LossError], or the first finding of [translate.Validate]: an invalid event has no struct.
+// *[UnsupportedError], a *[LossError], or the first finding of [translate.Event.Validate]: an invalid event has no struct.
 func AsEiffel(e translate.Event) (eiffelevents.MetaTeller, error) {
 	if err := expect(&e, translate.Eiffel); err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func AsEiffel(e translate.Event) (eiffelevents.MetaTeller, error) {
 	if !eiffelKnown(e.Type, e.Version) {
 		return nil, unsupported(eiffelSDK, &e)
 	}
-	if findings := translate.Validate(e); len(findings) > 0 {
+	if findings := e.Validate(); len(findings) > 0 {
 		return nil, findings[0]
 	}
 	event, err := emptyEiffel(e.Type, e.Version)

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	cdevents "github.com/cdevents/sdk-go/pkg/api"
-	"github.com/cdevents/sdk-go/pkg/api/v03"
-	"github.com/cdevents/sdk-go/pkg/api/v04"
-	"github.com/cdevents/sdk-go/pkg/api/v05"
+	v03 "github.com/cdevents/sdk-go/pkg/api/v03"
+	v04 "github.com/cdevents/sdk-go/pkg/api/v04"
+	v05 "github.com/cdevents/sdk-go/pkg/api/v05"
 	eiffelevents "github.com/eiffel-community/eiffelevents-sdk-go"
 	orizaba "github.com/eiffel-community/eiffelevents-sdk-go/editions/orizaba"
 	"github.com/eiffel-community/eiffelevents-sdk-go/validator"
@@ -21,6 +21,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/internal/testkit/specs"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 func newSession(t testing.TB, settings translate.Settings) *translate.Session {
@@ -172,7 +173,7 @@ func lives(t testing.TB) map[string][]cdevents.CDEvent {
 
 func TestServicesAndEnvironmentsGoThereAndBack(t *testing.T) {
 	for spec, events := range lives(t) {
-		for _, edition := range translate.Editions() {
+		for _, edition := range schema.OutputEditions() {
 			t.Run(spec+" "+edition, func(t *testing.T) {
 				there := New(newSession(t, translate.Settings{Edition: edition}))
 				back := New(newSession(t, translate.Settings{Spec: spec}))
@@ -587,7 +588,7 @@ func TestLossOfFields(t *testing.T) {
 	} {
 		head, _, _ := strings.Cut(fmt.Sprintf(deployed, "2026-03-01T09:00:00Z", "[]", "{}"), `"subject"`)
 		in := decode(t, head+`"subject":`+text+"}")
-		if len(translate.Validate(in)) > 0 {
+		if len(in.Validate()) > 0 {
 			continue // closed by the schema, so nothing is there to be lost
 		}
 		if _, err := AsCDEvent(in); !errors.As(err, &loss) || loss.Pointer != pointer {
@@ -718,11 +719,11 @@ func TestLedgerErrorsComeThrough(t *testing.T) {
 }
 
 type brokenLedger struct {
-	translate.Ledger
+	ledger.Ledger
 	err error
 }
 
-func (l brokenLedger) Read(context.Context, []translate.Query) ([]translate.Record, error) {
+func (l brokenLedger) Read(context.Context, []ledger.Query) ([]ledger.Record, error) {
 	return nil, l.err
 }
 
@@ -749,7 +750,7 @@ func TestKnownEiffelVersions(t *testing.T) {
 		}
 	}
 	t.Logf("the SDK knows %d of %d versions", known, all)
-	for _, edition := range translate.Editions() {
+	for _, edition := range schema.OutputEditions() {
 		for _, typ := range schema.EiffelTypes() {
 			if version, ok := schema.EditionVersion(edition, typ); ok && !eiffelKnown(typ, version) {
 				t.Logf("edition %s cannot be written with structs: %s %s", edition, typ, version)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/plugins/sdk"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/compose"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 func main() {
@@ -20,7 +22,7 @@ func main() {
 	}
 }
 
-func configure(text []byte) (translate.Decorator, error) {
+func configure(text []byte) (compose.Decorator, error) {
 	config := struct {
 		Tag string `json:"tag"`
 	}{"bridged"}
@@ -32,7 +34,7 @@ func configure(text []byte) (translate.Decorator, error) {
 	if config.Tag == "" {
 		return nil, errors.New("tag is empty")
 	}
-	return func(_ translate.Event, made translate.Result, _ *translate.Facts) (translate.Result, error) {
+	return func(_ translate.Event, made translate.Result, _ *ledger.Facts) (translate.Result, error) {
 		edited := made
 		edited.Events = make([]translate.Event, len(made.Events))
 		for i, e := range made.Events {

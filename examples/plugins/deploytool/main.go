@@ -14,6 +14,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/plugins/sdk"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 func main() {
@@ -73,7 +74,7 @@ type rollout struct {
 }
 
 // Translate implements [translate.Translator].
-func (d deploytool) Translate(in translate.Event, facts *translate.Facts) (translate.Result, error) {
+func (d deploytool) Translate(in translate.Event, facts *ledger.Facts) (translate.Result, error) {
 	result, err := d.translate(in, facts)
 	switch {
 	case err != nil:
@@ -84,7 +85,7 @@ func (d deploytool) Translate(in translate.Event, facts *translate.Facts) (trans
 	return result, err
 }
 
-func (d deploytool) translate(in translate.Event, facts *translate.Facts) (translate.Result, error) {
+func (d deploytool) translate(in translate.Event, facts *ledger.Facts) (translate.Result, error) {
 	var r rollout
 	if err := json.Unmarshal(in.JSON, &r); err != nil {
 		return translate.Result{}, &translate.EventError{Code: translate.CodeInvalid, Message: err.Error()}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // Shape is a kind of event.
@@ -70,7 +71,7 @@ func Shapes() []Shape {
 // [Case.Apply].
 type Case struct {
 	Text   []byte
-	Ledger translate.Ledger
+	Ledger ledger.Ledger
 
 	engine *translate.Engine
 }
@@ -136,7 +137,7 @@ func (c *Case) Apply(r translate.Result) error {
 
 // Merge does what Apply does but for keeping it, so that it can be done again: each record is merged with what the ledger has.
 func (c *Case) Merge(r translate.Result) error {
-	queries := make([]translate.Query, len(r.Learned))
+	queries := make([]ledger.Query, len(r.Learned))
 	for i := range r.Learned {
 		queries[i] = r.Learned[i].Query
 	}
@@ -144,13 +145,13 @@ func (c *Case) Merge(r translate.Result) error {
 	if err != nil {
 		return err
 	}
-	merged := map[translate.Query][]byte{}
+	merged := map[ledger.Query][]byte{}
 	for i, f := range r.Learned {
 		old, ok := merged[f.Query]
 		if !ok {
 			old = records[i].Bytes
 		}
-		if merged[f.Query], err = translate.Merge(f.Query.Kind, old, f.Record); err != nil {
+		if merged[f.Query], err = ledger.Merge(f.Query.Kind, old, f.Record); err != nil {
 			return err
 		}
 	}

@@ -65,6 +65,7 @@ var rules = map[string]rule{
 	// The translation.
 	"translate":         {may: []string{"mappings", "translate/ledger", "translate/version"}, modules: []string{"github.com/package-url/packageurl-go"}, not: pure, never: impure},
 	"translate/ledger":  {modules: []string{"google.golang.org/protobuf/encoding/protowire"}, not: pure, never: impure},
+	"translate/compose": {may: []string{"translate", "translate/ledger"}, not: pure, never: impure},
 	"translate/version": {modules: []string{"golang.org/x/mod/semver"}, not: pure, never: impure},
 	"translate/lookup":  {may: []string{"translate/ledger"}, not: pure, never: impure},
 	"translate/ce":      {may: []string{"translate"}},
@@ -76,8 +77,8 @@ var rules = map[string]rule{
 	// Plugins.
 	"plugins/transport":         {modules: []string{}, never: impure},
 	"plugins/pluginv1":          {never: slow},
-	"plugins/sdk":               {may: []string{"plugins/pluginv1", "plugins/transport", "translate"}, never: append([]string{"github.com/rabbitmq", "github.com/cloudevents", "cel.dev", "github.com/hashicorp", "github.com/cockroachdb", "github.com/prometheus", "github.com/spf13", "net/http/pprof", "go.etcd.io"}, slow...)},
-	"plugins/host":              {may: []string{"plugins/pluginv1", "plugins/transport", "translate", "translate/ledger"}, never: slow},
+	"plugins/sdk":               {may: []string{"plugins/pluginv1", "plugins/transport", "translate", "translate/compose", "translate/ledger"}, never: append([]string{"github.com/rabbitmq", "github.com/cloudevents", "cel.dev", "github.com/hashicorp", "github.com/cockroachdb", "github.com/prometheus", "github.com/spf13", "net/http/pprof", "go.etcd.io"}, slow...)},
+	"plugins/host":              {may: []string{"plugins/pluginv1", "plugins/transport", "translate", "translate/compose", "translate/ledger"}, never: slow},
 	"plugins/webhookv1":         {never: slow},
 	"plugins/eiffel-translator": {may: []string{"daemon/ledgers/...", "plugins/webhookv1", "translate"}, never: slow},
 
@@ -103,7 +104,7 @@ var rules = map[string]rule{
 	"daemon/transports/builtin": {may: []string{"daemon/transports/..."}, never: slow},
 
 	// Above all.
-	"conformance/...":      {may: []string{"conformance/...", "daemon/ledgers", "plugins/...", "translate"}, not: []string{"testing"}, never: slow},
+	"conformance/...":      {may: []string{"conformance/...", "daemon/ledgers", "plugins/...", "translate", "translate/ledger"}, not: []string{"testing"}, never: slow},
 	"cmd/...":              {may: []string{"..."}, never: slow},
 	"examples/...":         {may: []string{"conformance/...", "daemon", "daemon/config", "daemon/ledgers/...", "daemon/settings", "daemon/transports/...", "mappings/...", "plugins/...", "translate/..."}},
 	"internal/testkit/...": {may: []string{"..."}},
@@ -112,6 +113,7 @@ var rules = map[string]rule{
 	"internal/arena":       {not: except(pure, "unsafe"), never: impure},
 	"internal/jsondoc":     {not: except(pure, "unsafe"), never: impure},
 	"internal/schema":      {not: except(pure, "embed", "unsafe"), never: impure},
+	"internal/smallmap":    {not: pure, never: impure},
 	"internal/table":       {not: except(pure, "hash/maphash"), never: impure},
 	"internal/uuid":        {not: pure, never: impure},
 	"internal/schema/...":  {},

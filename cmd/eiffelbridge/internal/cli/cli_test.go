@@ -104,18 +104,18 @@ func TestCollector(t *testing.T) {
 	ctx := context.Background()
 	ledger := translate.NewMemoryLedger()
 	c := newCollector(ledger, ledger.Apply)
-	q := translate.Query{Kind: translate.NameFact, Key: `["environment","prod"]`}
+	q := records.Query{Kind: records.NameFact, Key: `["environment","prod"]`}
 	for _, source := range []string{"/a", "/b"} {
-		if err := c.Apply(ctx, []translate.Fact{{Query: q, Record: translate.Set{source}.Encode()}}); err != nil {
+		if err := c.Apply(ctx, []records.Fact{{Query: q, Record: records.Set{source}.Encode()}}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	names := func(l records.Source) string {
-		records, err := l.Read(ctx, []translate.Query{q})
+		read, err := l.Read(ctx, []records.Query{q})
 		if err != nil {
 			t.Fatal(err)
 		}
-		set, err := translate.DecodeSet(records[0].Bytes)
+		set, err := records.DecodeSet(read[0].Bytes)
 		if err != nil {
 			t.Fatal(err)
 		}

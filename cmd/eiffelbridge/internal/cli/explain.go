@@ -154,7 +154,7 @@ func versionSuffix(e *translate.Event) string {
 func (e *explanation) failure(problem *translate.EventError) {
 	findings := []*translate.EventError{problem}
 	if problem.Code == translate.CodeInvalid {
-		findings = translate.Validate(e.in.Event)
+		findings = e.in.Event.Validate()
 	}
 	e.section("cannot be translated")
 	whole := "the event"

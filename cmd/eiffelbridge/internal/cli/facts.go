@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
-	"github.com/eiffelbridge/eiffelbridge/translate"
 	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
@@ -28,7 +27,7 @@ const maxKnown = 100_000
 // collector is a ledger before a ledger: what is learned is known at once and written in batches, while the next events are
 // translated.
 type collector struct {
-	apply func(ctx context.Context, facts []translate.Fact) error // nil: nothing is ever written
+	apply func(ctx context.Context, facts []records.Fact) error // nil: nothing is ever written
 
 	mu      sync.Mutex
 	ahead   *records.Ahead
@@ -38,17 +37,17 @@ type collector struct {
 	err     error      // of a write
 }
 
-var _ translate.Ledger = (*collector)(nil)
+var _ records.Ledger = (*collector)(nil)
 
-func newCollector(under records.Source, apply func(context.Context, []translate.Fact) error) *collector {
+func newCollector(under records.Source, apply func(context.Context, []records.Fact) error) *collector {
 	return &collector{ahead: records.NewAhead(under), apply: apply}
 }
 
 // collect lies before a ledger and writes to it.
-func collect(ctx context.Context, store translate.Ledger) (*collector, error) {
+func collect(ctx context.Context, store records.Ledger) (*collector, error) {
 	l := newCollector(store, store.Apply)
 	found := errors.New("there is a record")
-	for _, kind := range translate.FactKinds() {
+	for _, kind := range records.FactKinds() {
 		switch err := store.Scan(ctx, kind, func(string, []byte) error { return found }); {
 		case errors.Is(err, found):
 			return l, nil
@@ -60,15 +59,15 @@ func collect(ctx context.Context, store translate.Ledger) (*collector, error) {
 	return l, nil
 }
 
-// Read implements [translate.Ledger].
-func (l *collector) Read(ctx context.Context, queries []translate.Query) ([]translate.Record, error) {
+// Read implements [ledger.Ledger].
+func (l *collector) Read(ctx context.Context, queries []records.Query) ([]records.Record, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.ahead.Read(ctx, queries)
 }
 
-// Apply implements [translate.Ledger].
-func (l *collector) Apply(ctx context.Context, facts []translate.Fact) error {
+// Apply implements [ledger.Ledger].
+func (l *collector) Apply(ctx context.Context, facts []records.Fact) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {
@@ -114,7 +113,7 @@ func (l *collector) write() error {
 	return nil
 }
 
-func (l *collector) durable(facts []translate.Fact) error {
+func (l *collector) durable(facts []records.Fact) error {
 	if len(facts) == 0 {
 		return nil
 	}
@@ -132,8 +131,8 @@ func (l *collector) wait() {
 	}
 }
 
-// Scan implements [translate.Ledger]. Nothing here needs it.
-func (l *collector) Scan(context.Context, translate.FactKind, func(string, []byte) error) error {
+// Scan implements [ledger.Ledger]. Nothing here needs it.
+func (l *collector) Scan(context.Context, records.FactKind, func(string, []byte) error) error {
 	return errors.ErrUnsupported
 }
 

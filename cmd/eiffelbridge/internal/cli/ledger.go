@@ -16,6 +16,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 func (c *command) ledgerVerb() *cobra.Command {
@@ -168,13 +169,13 @@ func (c *command) ledgerSummary(ctx context.Context, store ledger.Store, path st
 	if err != nil {
 		return err
 	}
-	records := 0
+	total := 0
 	for _, n := range stats.Records {
-		records += n.Number
+		total += n.Number
 	}
-	fmt.Fprintf(c.err, "%s: %s: %s, %s, %s in an environment; %s waiting\n", path, count(records, "record"),
-		count(stats.Records[translate.SubjectFact].Number, "subject"), count(stats.Records[translate.EventFact].Number, "Eiffel event"),
-		count(stats.Records[translate.LineFact].Number, "service"), count(stats.Parked.Number, "event"))
+	fmt.Fprintf(c.err, "%s: %s: %s, %s, %s in an environment; %s waiting\n", path, count(total, "record"),
+		count(stats.Records[records.SubjectFact].Number, "subject"), count(stats.Records[records.EventFact].Number, "Eiffel event"),
+		count(stats.Records[records.LineFact].Number, "service"), count(stats.Parked.Number, "event"))
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/plugins/sdk"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // plugins are what the test binary is when it is started by these names.
@@ -31,7 +32,7 @@ var plugins = map[string]func() error{
 	},
 	"decorator": func() error {
 		return sdk.ServeDecorator(sdk.DecoratorOptions{Name: "decorator", Version: "2.0.0",
-			Decorate: func(_ translate.Event, made translate.Result, _ *translate.Facts) (translate.Result, error) {
+			Decorate: func(_ translate.Event, made translate.Result, _ *ledger.Facts) (translate.Result, error) {
 				edited := made
 				edited.Events = nil
 				for _, e := range made.Events {
@@ -69,18 +70,18 @@ type named struct {
 	Name string `json:"name"`
 }
 
-func (n named) Translate(in translate.Event, _ *translate.Facts) (translate.Result, error) {
+func (n named) Translate(in translate.Event, _ *ledger.Facts) (translate.Result, error) {
 	name, err := json.Marshal(n.Name + " " + in.Subject)
 	if err != nil {
 		return translate.Result{}, err
 	}
 	out, err := translate.Decode(fmt.Appendf(nil, `{"meta":{"id":%q,"type":"EiffelCompositionDefinedEvent","version":"3.3.0","time":%d},"data":{"name":%s},"links":[]}`,
-		translate.DerivedID(in), in.Time, name))
+		in.DerivedID(), in.Time, name))
 	return translate.Result{Events: []translate.Event{out}, Losses: []translate.Loss{{Pointer: "/subject/content/note", Reason: "no_counterpart"}}}, err
 }
 
 // Explain implements [sdk.Explainer].
-func (n named) Explain(in translate.Event, facts *translate.Facts) (translate.Result, error) {
+func (n named) Explain(in translate.Event, facts *ledger.Facts) (translate.Result, error) {
 	result, err := n.Translate(in, facts)
 	if n.Name == "taciturn" {
 		return result, err

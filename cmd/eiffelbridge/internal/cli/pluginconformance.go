@@ -9,7 +9,6 @@ import (
 	"time"
 
 	pluginconformance "github.com/eiffelbridge/eiffelbridge/conformance/plugin"
-	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
 // certifyPlugin runs the kit on a plugin binary, with the events of files besides the kit's own.
@@ -27,7 +26,7 @@ func (c *command) certifyPlugin(ctx context.Context, plugin, config string, file
 			if in.Err != nil {
 				return &configError{fmt.Errorf("%s: %w", in.where(), in.Err)}
 			}
-			if findings := translate.Validate(in.Event); len(findings) > 0 {
+			if findings := in.Event.Validate(); len(findings) > 0 {
 				return &configError{fmt.Errorf("%s: %w", in.where(), findings[0])}
 			}
 			o.Events = append(o.Events, in.Event.JSON)

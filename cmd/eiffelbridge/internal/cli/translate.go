@@ -12,9 +12,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/eiffelbridge/eiffelbridge/daemon/ledger"
+	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 	"github.com/eiffelbridge/eiffelbridge/mappings/overlay"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	records "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // translation are the flags that say how to translate.
@@ -40,8 +42,8 @@ func addTranslation(cmd *cobra.Command) *translation {
 
 // addOutput adds the flags that say what to write.
 func (t *translation) addOutput(cmd *cobra.Command) {
-	t.edition = chosen(cmd, "edition", "Orizaba", "Eiffel edition to write", translate.Editions()...)
-	t.spec = chosen(cmd, "spec", "0.5", "CDEvents version to write", translate.Specs()...)
+	t.edition = chosen(cmd, "edition", "Orizaba", "Eiffel edition to write", schema.OutputEditions()...)
+	t.spec = chosen(cmd, "spec", "0.5", "CDEvents version to write", schema.OutputSpecs()...)
 	t.carry = chosen(cmd, "carry", "original", "what of the original goes along in custom data; with none, what has no counterpart is lost", "original", "none")
 	t.synthesize = chosen(cmd, "synthesize", "missing", "when to make up an Eiffel event that a required link needs", "missing", "always", "never")
 }
@@ -127,7 +129,7 @@ func (t *translation) session(ctx context.Context, c *command) (s *translate.Ses
 	if err != nil {
 		return nil, nil, err
 	}
-	var facts translate.Ledger = translate.NewMemoryLedger()
+	var facts records.Ledger = translate.NewMemoryLedger()
 	close = func() error { closePlugins(); return nil }
 	if t.ledger != "" {
 		store, err := openLedger(t.ledger, ledger.Options{})

@@ -50,7 +50,7 @@ The last line, on standard error, is a summary. The exit code is 1 if there is a
 				}
 				find(in, e)
 			} else {
-				for _, e := range translate.Validate(in.Event) {
+				for _, e := range in.Event.Validate() {
 					find(in, e)
 				}
 			}

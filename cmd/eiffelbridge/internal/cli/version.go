@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
@@ -29,7 +30,7 @@ writes.`,
 
 func (c *command) versionText() string {
 	d := translate.DefaultSettings()
-	specs, editions := translate.Specs(), translate.Editions()
+	specs, editions := schema.OutputSpecs(), schema.OutputEditions()
 	return fmt.Sprintf("eiffelbridge %s%s\nCDEvents     reads and writes %s; writes %s by default\n"+
 		"Eiffel       reads every edition; writes %s to %s, %s by default\n",
 		c.env.Version, buildDetails(), strings.Join(specs, ", "), d.Spec, editions[0], editions[len(editions)-1], d.Edition)

@@ -3,8 +3,8 @@ package corpus
 import (
 	"math/rand/v2"
 
+	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/internal/testkit/oracle/stream"
-	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
 // share is a tale and how often it is told.
@@ -109,10 +109,10 @@ func drawSettings(r *rand.Rand, t *theme) stream.Settings {
 		modern = 88
 	}
 	if !chance(modern) {
-		s.Edition = pick(translate.Editions()...)
+		s.Edition = pick(schema.OutputEditions()...)
 	}
 	if chance(40) {
-		s.Spec = pick(translate.Specs()...)
+		s.Spec = pick(schema.OutputSpecs()...)
 	}
 	if chance(30) {
 		s.Carry = "none"

@@ -14,9 +14,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/internal/testkit/oracle/jsontree"
 	"github.com/eiffelbridge/eiffelbridge/internal/testkit/oracle/stream"
-	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
 // Static gives the streams of the examples and cases: those of the tree at root, and, where they are at hand, those of the
@@ -322,7 +322,7 @@ func (c *collector) collected() error {
 // event and with one; and all other settings meet one another, with editions and specifications in turn.
 func variants(n int, base stream.Settings, full bool) []stream.Variant {
 	var out []stream.Variant
-	editions, specs := translate.Editions(), translate.Specs()
+	editions, specs := schema.OutputEditions(), schema.OutputSpecs()
 	add := func(edition, spec, carry, synthesize, returning string, fresh, round bool) {
 		s := base
 		if base.Edition == "" {

@@ -17,6 +17,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 	"github.com/eiffelbridge/eiffelbridge/mappings/overlay"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // Options say what to write.
@@ -149,7 +150,7 @@ type bridge struct {
 	settings stream.Settings
 	engine   *translate.Engine
 	hurt     int
-	ledger   *translate.MemoryLedger
+	ledger   *ledger.Memory
 	session  *translate.Session
 }
 
@@ -167,12 +168,12 @@ func (b *bridge) forget() {
 // hurtLedger lets some of its records read as damaged: by a hash of their keys, whatever they hold. Lines it leaves alone,
 // since trees may write them differently.
 type hurtLedger struct {
-	*translate.MemoryLedger
+	*ledger.Memory
 	every uint64
 }
 
 // hurts tells whether the record under a query reads as damaged.
-func (l hurtLedger) hurts(q translate.Query) bool {
+func (l hurtLedger) hurts(q ledger.Query) bool {
 	hash := fnv.New64a()
 	fmt.Fprint(hash, q.Kind, q.Key)
 	return strings.IndexByte("snaecdpir", byte(q.Kind)) >= 0 && hash.Sum64()>>8%l.every == 0

@@ -6,24 +6,24 @@ import (
 	"fmt"
 	"sort"
 
-	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // fact is a record that a ledger has learned, decoded: the value is JSON.
 type fact struct{ kind, key, value string }
 
 // state lists what a ledger has learned in a normal form, sorted by kind and key. Lines are put together by lineFacts.
-func state(ledger translate.Ledger) ([]fact, error) {
-	lines, kinds, err := lineFacts(ledger)
+func state(store ledger.Ledger) ([]fact, error) {
+	lines, kinds, err := lineFacts(store)
 	if err != nil {
 		return nil, err
 	}
 	out := lines
-	for _, kind := range translate.FactKinds() {
+	for _, kind := range ledger.FactKinds() {
 		if kinds[kind] {
 			continue
 		}
-		err := ledger.Scan(context.Background(), kind, func(key string, record []byte) error {
+		err := store.Scan(context.Background(), kind, func(key string, record []byte) error {
 			value, err := decoded(kind, record)
 			if err != nil {
 				return fmt.Errorf("%s %s: %w", kind, key, err)
@@ -46,18 +46,18 @@ func state(ledger translate.Ledger) ([]fact, error) {
 }
 
 // decoded reads a record of any kind but lines.
-func decoded(kind translate.FactKind, record []byte) (any, error) {
+func decoded(kind ledger.FactKind, record []byte) (any, error) {
 	switch kind {
-	case translate.SubjectFact:
-		return translate.DecodeSubject(record)
-	case translate.EventFact:
-		return translate.DecodeEiffelEvent(record)
-	case translate.ContextFact:
-		return translate.DecodeContexts(record)
-	case translate.DecisionFact:
-		return translate.DecodeDecision(record)
-	case translate.NameFact, translate.AliasFact, translate.PackageFact, translate.ServiceFact, translate.RunsFact:
-		return translate.DecodeSet(record)
+	case ledger.SubjectFact:
+		return ledger.DecodeSubject(record)
+	case ledger.EventFact:
+		return ledger.DecodeEiffelEvent(record)
+	case ledger.ContextFact:
+		return ledger.DecodeContexts(record)
+	case ledger.DecisionFact:
+		return ledger.DecodeDecision(record)
+	case ledger.NameFact, ledger.AliasFact, ledger.PackageFact, ledger.ServiceFact, ledger.RunsFact:
+		return ledger.DecodeSet(record)
 	}
 	return fmt.Sprintf("unknown kind: %x", record), nil
 }
