@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
+	"github.com/eiffelbridge/eiffelbridge/internal/secret"
 	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 )
@@ -20,7 +21,7 @@ import (
 type Problem = strictyaml.Problem
 
 // Secret is text that no log, error or dump shows.
-type Secret = strictyaml.Secret
+type Secret = secret.Secret
 
 // Config is what a user writes (see the interface document). [ReadConfig] makes one. The comments on its fields and on those
 // of its parts stand in docs/configuration.md as well, which is generated.

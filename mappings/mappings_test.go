@@ -37,8 +37,8 @@ func TestLoad(t *testing.T) {
 
 func TestParseNamesWhatIsWrong(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, says string }{
-		"no YAML":           {"version: 1", "version: [", "[1:"},
-		"unknown key":       {"learns: event}\nto_cdevents", "learn: event}\nto_cdevents", "unknown field \"learn\""},
+		"no YAML":           {"version: 1", "version: [", "line 1: not YAML"},
+		"unknown key":       {"learns: event}\nto_cdevents", "learn: event}\nto_cdevents", "line 3: to_eiffel[0].learn: is not a known key; did you mean learns?"},
 		"other version":     {"version: 1", "version: 2", "version 2 is not known"},
 		"no row for others": {`cdevent: "*"`, `cdevent: a.b`, `to_eiffel has no row "*"`},
 		"not a name":        {`cdevent: "*"`, `cdevent: a`, "subject.predicate"},
@@ -49,7 +49,7 @@ func TestParseNamesWhatIsWrong(t *testing.T) {
 		"link":              {"id: event,", "id: event, links: [{type: CAUSE, target: anchor}],", "needs anchor, subject and reference"},
 		"target":            {"id: event,", "id: event, links: [{type: CAUSE, target: it}],", `target of the link CAUSE is "it"`},
 		"pointer":           {"id: event,", "id: event, data: [{to: name, by: x}],", `"name" is no JSON pointer`},
-		"field of nothing":  {"id: event,", "id: event, data: [{to: /name}],", "none of from, by, const and value"},
+		"field of nothing":  {"id: event,", "id: event, data: [{to: /name}],", "none of from, by, text, const and value"},
 		"format":            {"cdevent: []", "cdevent: [], content: [{to: /a, from: [/b], format: date}]", `format "date" is not known`},
 		"vocabulary":        {"id: event,", "id: event, data: [{to: /name, from: [/a], vocabulary: x}],", `no vocabulary "x"`},
 		"activity":          {"version: 1", "version: 1\nactivities: [{kind: Build}]", `kind "Build"`},

@@ -147,6 +147,6 @@ func (a *account) loseWithin(v jsondoc.Value, covered []uint64) {
 			a.loseWithin(c, covered)
 		}
 	default:
-		a.lose(v, "no_counterpart")
+		a.lose(v, LossNoCounterpart)
 	}
 }

@@ -10,39 +10,10 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
-// activitySubject finds the run that an activity is. Its id is that of its ActivityTriggered, which also says what kind of
-// run it is (section 6).
+// activitySubject is the run that an activity triggers: its id is the event's.
 func (t *toCDEvents) activitySubject() {
-	if t.in.Type == typeActT {
-		t.title = t.in.doc.Root().At("data", "name").Str()
-		t.subject = t.marked(ledger.SubjectKey{Kind: t.runKind(), Source: t.in.Source, ID: t.in.ID})
-	} else {
-		triggered := target(t.links, linkActivity)
-		t.subject = t.subjectOfTarget(triggered, ledger.SubjectKey{Kind: ledger.KindPipelineRun, Source: t.in.Source, ID: triggered}, "type", typeActT)
-	}
-	if t.subject.Kind == ledger.KindTestSuiteRun {
-		t.findTestEnvironment()
-	}
-}
-
-// subjectOfTarget is the subject of an event that this one links to; what the ledger does not know of it is missing, and
-// the subject that is given then stands in.
-func (t *toCDEvents) subjectOfTarget(id string, otherwise ledger.SubjectKey, want, eiffelType string) ledger.SubjectKey {
-	if id == "" { // the first version of an event without link rules
-		otherwise.ID = t.in.ID
-		return t.marked(otherwise)
-	}
-	otherwise = t.marked(otherwise)
-	return t.chooseKind("subject", otherwise, func() ledger.SubjectKey {
-		known := t.eiffelEvent(id)
-		if known == nil {
-			t.miss(ledger.AboutEvent(id), want, "%s %s", eiffelType, id)
-		}
-		if known == nil || known.Subject.Kind == "" {
-			return otherwise
-		}
-		return known.Subject
-	})
+	t.title = t.in.doc.Root().At("data", "name").Str()
+	t.subject = t.marked(ledger.SubjectKey{Kind: t.runKind(), Source: t.in.Source, ID: t.in.ID})
 }
 
 // runKind says what kind of run an activity is: what its categories or its name say, else a task run where it stands in the
@@ -219,7 +190,7 @@ func (t *toCDEvents) outcome(at *place) value {
 		word = "cancel"
 	}
 	if !verdict.Exists() && word == "error" {
-		t.diagnose("filled_in", "the event has no verdict; it was taken for an error")
+		t.diagnose(DiagnosticFilledIn, "the event has no verdict; it was taken for an error")
 	}
 	if verdict.Exists() {
 		t.move(verdict, at.at, "judgement outcome", Translated)
@@ -251,16 +222,6 @@ func (t *toCDEvents) errors(at *place) value {
 	case description.Str() != "":
 		t.move(description, at.at, rule, Exact)
 		return inputValue(description)
-	}
-	return none
-}
-
-// trigger is the first of the triggers.
-func (t *toCDEvents) trigger(at *place) value {
-	for first := range t.in.doc.Root().At("data", "triggers").Children() {
-		word, _ := t.g.vocabularies["trigger"].cdevents(first.Get("type").Str(), nil)
-		t.move(first.Get("type"), at.at+"/type", "vocabulary trigger", Translated)
-		return jsonValue(append(jsondoc.AppendString([]byte(`{"type":`), word), '}'))
 	}
 	return none
 }

@@ -61,7 +61,7 @@ func (t *toCDEvents) changeReference(at *place) value {
 		}
 		if len(changes) > 0 {
 			if len(changes) > 1 {
-				t.diagnose("several", "the artifact was made from %d changes; the first is named", len(changes))
+				t.diagnose(DiagnosticSeveral, "the artifact was made from %d changes; the first is named", len(changes))
 			}
 			return changes[0]
 		}

@@ -56,7 +56,7 @@ func (t *toCDEvents) serviceSubject() {
 		}
 	}
 	if t.unresolved {
-		t.diagnose("unresolved_deployment", "the artifact or the environment of deployment %s is unknown; it opens no incarnation", t.in.ID)
+		t.diagnose(DiagnosticUnresolved, "the artifact or the environment of deployment %s is unknown; it opens no incarnation", t.in.ID)
 		return
 	}
 	t.expectIncarnation()

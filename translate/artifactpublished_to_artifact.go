@@ -2,11 +2,6 @@ package translate
 
 import "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 
-// publishedArtifactSubject finds the artifact that was published: that of the ARTIFACT link.
-func (t *toCDEvents) publishedArtifactSubject() {
-	t.findArtifact(target(t.links, linkArtifact), "/subject/id")
-}
-
 // findArtifact finds the artifact that an event is about by its ArtifactCreated.
 func (t *toCDEvents) findArtifact(id, want string) {
 	identity := t.choose("identity", "", func() string {
@@ -21,7 +16,7 @@ func (t *toCDEvents) findArtifact(id, want string) {
 		k := t.marked(ledger.SubjectKey{ID: urnUUID + id})
 		if _, unknown := uuidOfURN(k.ID); unknown {
 			t.subject = ledger.SubjectKey{Kind: ledger.KindArtifact, ID: k.ID}
-			t.diagnose("filled_in", "the artifact of %s is unknown; its subject was filled with that id", id)
+			t.diagnose(DiagnosticFilledIn, "the artifact of %s is unknown; its subject was filled with that id", id)
 			return
 		}
 		identity = k.ID

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
+	"github.com/eiffelbridge/eiffelbridge/mappings"
 	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
@@ -17,6 +18,9 @@ type Engine struct {
 	toCDEvents   map[string][]*rowToCDEvents // by Eiffel event type
 	eiffel       map[string]*eiffelOutput    // by Eiffel event type
 	vocabularies map[string]*vocabulary
+	anchors      map[string]*anchor // by Eiffel event type
+	levels       []mappings.Level
+	rules        [len(ruleNames)]string
 	specVersion  string // the full version of CDEvents that is written
 
 	rooms   sync.Pool   // of *room

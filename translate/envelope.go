@@ -123,7 +123,7 @@ func (r *run) ownEntry(entry jsondoc.Value) bool {
 func (r *run) stripOriginal() {
 	root := r.in.doc.Root()
 	drop := func(v jsondoc.Value) {
-		r.losses = append(r.losses, Loss{Pointer: r.pointer(v), Reason: "envelope"})
+		r.losses = append(r.losses, Loss{Pointer: r.pointer(v), Reason: LossEnvelope})
 		r.use(v)
 	}
 	if r.in.Protocol == CDEvents {
@@ -302,4 +302,14 @@ func (g *Engine) subjectOf(e *Event) ledger.SubjectKey {
 		k.Source = source.Str()
 	}
 	return k
+}
+
+// customEntry is the first entry of a key in the event's custom data.
+func (r *run) customEntry(key string) jsondoc.Value {
+	for entry := range r.in.doc.Root().At("data", "customData").Children() {
+		if entry.Get("key").Str() == key {
+			return entry
+		}
+	}
+	return jsondoc.Value{}
 }

@@ -139,6 +139,146 @@ to_eiffel:
 	}
 }
 
+// TestExtendedRowOfSeveral: of a type with several rows, those are extended whose event has the member, or the one that is named.
+func TestExtendedRowOfSeveral(t *testing.T) {
+	for name, field := range map[string]string{
+		"build.queued":         "/executionType, const: AUTOMATED",
+		"pipelinerun.queued":   "/executionType, const: AUTOMATED",
+		"testcaserun.queued":   "/executionType, const: AUTOMATED",
+		"testsuiterun.queued":  "/executionType, const: AUTOMATED",
+		"testsuiterun.started": "/name, const: AUTOMATED",
+		"pipelinerun.finished": "/outcome/description, const: AUTOMATED",
+		"taskrun.finished":     "/outcome/description, const: AUTOMATED",
+		"incident.detected":    "/heading, const: AUTOMATED",
+	} {
+		p := withOverlay(t, "version: 1\nto_eiffel:\n  - {cdevent: "+name+", extend: true, data: [{to: "+field+"}]}\n", translate.Settings{})
+		to, _, _ := strings.Cut(field, ",")
+		if got := textAt(t, last(t, p.play(name+" a {}")), "/data"+to); got != "AUTOMATED" {
+			t.Errorf("%s: %s is %q", name, to, got)
+		}
+	}
+	for _, row := range []string{"if: anchor_exists", "eiffel: EiffelAnnouncementPublishedEvent"} {
+		p := withOverlay(t, "version: 1\nto_eiffel:\n  - {cdevent: build.queued, "+row+", extend: true, data: [{to: /severity, const: MAJOR}]}\n", translate.Settings{})
+		p.play("build.queued a {}")
+		if got := textAt(t, last(t, p.play("build.queued a {}")), "/data/severity"); got != "MAJOR" {
+			t.Errorf("%s: the severity is %q", row, got)
+		}
+	}
+	for overlaid, says := range map[string]string{
+		"{cdevent: build.queued, if: canceled_before_start, extend: true, data: [{to: /severity, const: MAJOR}]}": "no row for \"build.queued\" is meant by that",
+		"{cdevent: build.queued, if: anchor_exists, extend: true, data: [{to: /executionType, const: OTHER}]}":    "no version of EiffelAnnouncementPublishedEvent has /data/executionType",
+		"{cdevent: build.queued, extend: true, data: [{to: /executed, const: OTHER}]}":                            "no version of EiffelActivityTriggeredEvent has /data/executed",
+	} {
+		_, err := overlay.Parse(nil, "overlay.yaml", []byte("version: 1\nto_eiffel:\n  - "+overlaid+"\n"))
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", overlaid, err)
+		}
+	}
+}
+
+func textAt(t testing.TB, e translate.Event, pointer string) string { return field(t, e, pointer).Str() }
+
+// TestNameOfSynthesizedAnchor: an anchor that is made up for the subject of an event bears the name that the row of the real one
+// would write.
+func TestNameOfSynthesizedAnchor(t *testing.T) {
+	const own = `version: 1
+to_eiffel:
+  - cdevent: testsuiterun.started
+    extend: true
+    data:
+      - {to: /name, from: /subject/id}
+  - cdevent: testcaserun.queued
+    extend: true
+    data:
+      - {to: /testCase/id, value: "'case ' + event.subject.id"}
+  - cdevent: pipelinerun.queued
+    extend: true
+    data:
+      - {to: /name, text: "run {/subject/id}"}
+`
+	for _, c := range []struct{ real, needs, to, name string }{
+		{`testsuiterun.started run {"testSuite":{"name":"Smoke"}}`, `testsuiterun.finished run {"outcome":"success","testSuite":{"name":"Smoke"}}`, "/data/name", "run"},
+		{`testcaserun.queued run {"testCase":{"id":"c"}}`, `testcaserun.finished run {"outcome":"success","testCase":{"id":"c"}}`, "/data/testCase/id", "case run"},
+		{`pipelinerun.queued run {"pipelineName":"p"}`, `pipelinerun.started run {"pipelineName":"p","uri":"https://ci.example.com/1"}`, "/data/name", "run run"},
+	} {
+		real := last(t, withOverlay(t, own, translate.Settings{}).play(c.real))
+		p := withOverlay(t, own, translate.Settings{})
+		made := p.play(c.needs).Events
+		var anchor *translate.Event
+		for i := range made {
+			if made[i].Type == real.Type {
+				anchor = &made[i]
+			}
+		}
+		if anchor == nil || !anchor.Synthesized {
+			t.Fatalf("%s: no %s was made up", c.needs, real.Type)
+		}
+		if a, b := textAt(t, real, c.to), textAt(t, *anchor, c.to); a != c.name || b != c.name {
+			t.Errorf("%s: the real one is named %q, the synthesized one %q; want %q", c.needs, a, b, c.name)
+		}
+		if back := through(t, p.s, string(anchor.JSON)); len(back.Events) != 0 {
+			t.Errorf("%s: the synthesized one came back as %s", c.needs, texts(back.Events))
+		}
+	}
+}
+
+// TestLevelOfOverlay: a level that a row of an overlay writes is read back by that name, with its subject and signature.
+func TestLevelOfOverlay(t *testing.T) {
+	const own = `version: 1
+published_levels: [live]
+to_eiffel:
+  - {cdevent: artifact.signed, extend: true, data: [{to: /name, const: imageSigned}]}
+  - {cdevent: change.reviewed, extend: true, data: [{to: /name, const: approved}, {to: /value, const: INCONCLUSIVE}]}
+`
+	for _, text := range []string{
+		`artifact.signed pkg:oci/shop@sha256:aa {"signature":"MEUC"}`,
+		`change.reviewed 4711 {}`,
+		`service.published shop {"environment":{"id":"prod"}}`,
+	} {
+		p := withOverlay(t, own, translate.Settings{Carry: translate.CarryNone})
+		there := last(t, p.play(text))
+		fresh := withOverlay(t, own, translate.Settings{Carry: translate.CarryNone})
+		back := only(t, through(t, fresh.s, string(there.JSON)))
+		want, id, _ := strings.Cut(text, " ")
+		id, _, _ = strings.Cut(id, " ")
+		if nameOf(back.Type) != want || back.Subject != id {
+			t.Errorf("%s became %s and came back as %s", text, there.JSON, back.JSON)
+		}
+		if want == "artifact.signed" && textAt(t, back, "/subject/content/signature") != "MEUC" {
+			t.Errorf("the signature is gone: %s", back.JSON)
+		}
+	}
+}
+
+// TestTestedEnvironmentIsAccounted: what decides about the item under test has a place, and is not lost.
+func TestTestedEnvironmentIsAccounted(t *testing.T) {
+	const queued = `testcaserun.queued run {"environment":{"id":"lab","source":"/k8s"},"testCase":{"id":"c"}}`
+	for name, before := range map[string][]string{
+		"nothing runs":   nil,
+		"a service runs": {`service.deployed shop {"environment":{"id":"lab","source":"/k8s"},"artifactId":"pkg:oci/shop@sha256:aa"}`},
+	} {
+		p := newPlayer(t, translate.Settings{Explain: true, Carry: translate.CarryNone})
+		for _, text := range before {
+			p.play(text)
+		}
+		for _, round := range []string{"first", "again"} {
+			r := through(t, p.s, p.event(queued))
+			moved := map[string]bool{}
+			for _, m := range r.Moves {
+				moved[m.From] = true
+			}
+			if !moved["/subject/content/environment/id"] || !moved["/subject/content/environment/source"] {
+				t.Errorf("%s, %s: the environment has no place", name, round)
+			}
+			for _, l := range r.Losses {
+				if strings.HasPrefix(l.Pointer, "/subject/content/environment") {
+					t.Errorf("%s, %s: %s is lost: %s", name, round, l.Pointer, l.Reason)
+				}
+			}
+		}
+	}
+}
+
 // TestFailingExpressions name the place in the overlay, as an error of the event.
 func TestFailingExpressions(t *testing.T) {
 	for name, c := range map[string]struct{ overlay, line string }{

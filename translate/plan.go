@@ -44,6 +44,7 @@ type rowLink struct {
 	*mappings.Link
 	own       bool         // the reference is the event's own subject
 	reference jsondoc.Path // else where it stands
+	anchor    *anchor      // of type Anchor; nil if the catalogue has no such anchors
 	with      []rowLink
 	// The names of the choices that are made for the link.
 	choice, names, running, value, source string
@@ -53,10 +54,11 @@ type rowLink struct {
 type rowToCDEvents struct {
 	*mappings.ToCDEvents
 	rowText
-	subject func(*toCDEvents)        // nil: the subject is the event itself
-	choose  func(*toCDEvents) string // nil: there is one CDEvent
-	content []field[toCDEvents]
-	outputs []*cdeventOutput // those that the catalogue names, and the custom event of the row's type
+	subject     func(*toCDEvents)        // nil: the subject is the event itself
+	environment func(*toCDEvents)        // nil: only the other judgements find one
+	choose      func(*toCDEvents) string // nil: there is one CDEvent
+	content     []field[toCDEvents]
+	outputs     []*cdeventOutput // those that the catalogue names, and the custom event of the row's type
 }
 
 // cdeventOutput is a CDEvent that a row may become, in the output version.
@@ -77,12 +79,29 @@ type cdeventOutput struct {
 // field is a member that a row writes, bound for a direction.
 type field[T any] struct {
 	*mappings.Field
-	from       []jsondoc.Path
+	needs      jsondoc.Path // nil: the field counts always
+	from       []origin
 	by         func(*T, *place) value
+	text       []textPart
 	rule       string // for people: by which of these the member is made
 	fixed      []byte // JSON
 	vocabulary *vocabulary
 	place      place // in an Eiffel event
+	again      bool  // the field before it has the same place, and comes first
+}
+
+// origin is where a field's value comes from: a place in the event, an entry of its custom data, or else its source.
+type origin struct {
+	path   jsondoc.Path
+	custom string
+	source bool
+}
+
+// textPart is a part of a text: one that is fixed, a member of the event, or else what happened.
+type textPart struct {
+	fixed string
+	path  jsondoc.Path
+	event bool
 }
 
 // place is where a member stands in the output.
@@ -100,17 +119,50 @@ func newPlace(s *schema.Schema, below, to string) place {
 	return p
 }
 
+// What is done with every event stands in the catalogue, with what explain says of it. These are the cases that are told.
+type rule int
+
+const (
+	ruleIDKept rule = iota
+	ruleIDAccepted
+	ruleIDAnchor
+	ruleIDMade
+	ruleIDSubject
+	ruleSourceKept
+	ruleSourceFirst
+	ruleTimeMillis
+	ruleTimeUTC
+	ruleTypeSchema
+	ruleTypeSubject
+	ruleSerializer
+)
+
+var ruleNames = [...][2]string{
+	ruleIDKept: {"id", "kept"}, ruleIDAccepted: {"id", "accepted"}, ruleIDAnchor: {"id", "anchor"}, ruleIDMade: {"id", "made"}, ruleIDSubject: {"id", "subject"},
+	ruleSourceKept: {"source", "kept"}, ruleSourceFirst: {"source", "first"},
+	ruleTimeMillis: {"time", "millis"}, ruleTimeUTC: {"time", "utc"},
+	ruleTypeSchema: {"type", "schema"}, ruleTypeSubject: {"type", "subject"},
+	ruleSerializer: {"serializer", "ours"},
+}
+
 // needed are the vocabularies that judgements look into.
-var needed = []string{"conclusion", "verdict", "testConclusion", "trigger"}
+var needed = []string{"conclusion", "verdict"}
 
 // plan binds the catalogue.
 func (g *Engine) plan(c *mappings.Catalogue) error {
 	if err := g.planVocabularies(c); err != nil {
 		return err
 	}
+	for i, r := range ruleNames {
+		g.rules[i] = c.Explain(r[0], r[1])
+	}
+	g.levels = c.Levels()
 	g.eiffel = map[string]*eiffelOutput{}
 	for _, t := range schema.EiffelTypes() {
 		g.eiffel[t] = g.newEiffelOutput(t)
+	}
+	if err := g.planAnchors(c); err != nil {
+		return err
 	}
 	g.toEiffel = map[string][]*rowToEiffel{}
 	for i := range c.ToEiffel {
@@ -126,6 +178,7 @@ func (g *Engine) plan(c *mappings.Catalogue) error {
 			for _, row := range rows {
 				row.anchorType = last.Eiffel
 			}
+			g.nameAnchor(last)
 		}
 	}
 	for name, rows := range g.toEiffel {
@@ -206,7 +259,7 @@ func (g *Engine) planToEiffel(row *rowToEiffel) (err error) {
 		return fmt.Errorf("there is no Eiffel event type %q", row.Eiffel)
 	}
 	row.eiffelOutput = *g.eiffel[row.Eiffel]
-	if row.links, err = planLinks(row.Links); err != nil {
+	if row.links, err = g.planLinks(row.Links); err != nil {
 		return err
 	}
 	if row.data, err = planFields(g, row.Data, dataJudgements); err != nil {
@@ -219,61 +272,64 @@ func (g *Engine) planToEiffel(row *rowToEiffel) (err error) {
 	return err
 }
 
-func planLinks(links []mappings.Link) ([]rowLink, error) {
+func (g *Engine) planLinks(links []mappings.Link) ([]rowLink, error) {
 	var out []rowLink
 	for i := range links {
-		l, err := planLink(&links[i])
+		l, err := g.planLink(&links[i])
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("the link %s: %w", links[i].Type, err)
 		}
 		out = append(out, l)
 	}
 	return out, nil
 }
 
-func planLink(l *mappings.Link) (bound rowLink, err error) {
+func (g *Engine) planLink(l *mappings.Link) (bound rowLink, err error) {
 	reference, ok := jsondoc.NewPath(l.Reference)
 	if !ok {
-		return bound, fmt.Errorf("the link %s: %q is no JSON pointer", l.Type, l.Reference)
-	}
-	if err := synthesizable(l); err != nil {
-		return bound, err
+		return bound, fmt.Errorf("%q is no JSON pointer", l.Reference)
 	}
 	bound = rowLink{
-		Link: l, own: l.Reference == "/subject", reference: reference,
+		Link: l, own: l.Reference == mappings.OwnSubject, reference: reference, anchor: g.anchors[l.Anchor],
 		choice: "link/" + l.Type, names: "names/" + l.Type, running: "running/" + l.Type, value: "value/" + l.Type,
 		source: "source/" + l.Subject,
 	}
-	bound.with, err = planLinks(l.With)
+	if l.Required && l.Target == mappings.TargetAnchor {
+		if err := bound.anchor.synthesizable(l); err != nil {
+			return bound, err
+		}
+	}
+	bound.with, err = g.planLinks(l.With)
 	return bound, err
 }
 
-// synthesizable tells what is wrong with a required link whose target cannot be made up.
-func synthesizable(l *mappings.Link) error {
-	if !l.Required || l.Target != mappings.TargetAnchor {
-		return nil
-	}
-	switch l.Anchor {
-	case typeActT, typeArtC, typeED, typeSCC, typeTSS:
-		return nil
-	case typeTCT:
-		if slices.ContainsFunc(l.With, func(w mappings.Link) bool { return w.Target == mappings.TargetTested }) {
-			return nil
-		}
-		return fmt.Errorf("the link %s: a synthesized %s needs, in `with`, a link to what is tested", l.Type, l.Anchor)
-	}
-	return fmt.Errorf("the link %s cannot be required: no %s can be synthesized from a reference", l.Type, l.Anchor)
-}
-
 func (g *Engine) planToCDEvents(row *rowToCDEvents) (err error) {
-	if row.Subject != "" {
+	switch {
+	case row.Subject != "":
 		if row.subject = subjectJudgements[row.Subject]; row.subject == nil {
 			return fmt.Errorf("there is no subject judgement %q", row.Subject)
 		}
+	case row.SubjectFrom != nil:
+		if row.subject, err = planSubject(row.Eiffel, row.SubjectFrom, row.rule); err != nil {
+			return fmt.Errorf("subject_from: %w", err)
+		}
 	}
-	if row.Choose != "" {
+	if row.Environment != "" {
+		if row.environment = environmentJudgements[row.Environment]; row.environment == nil {
+			return fmt.Errorf("there is no judgement %q of the environment", row.Environment)
+		}
+	}
+	switch {
+	case row.Choose != "":
 		if row.choose = choiceJudgements[row.Choose]; row.choose == nil {
 			return fmt.Errorf("there is no judgement %q to choose by", row.Choose)
+		}
+	case row.ChooseLink != "":
+		row.choose = func(t *toCDEvents) string {
+			if target(t.links, row.ChooseLink) != "" {
+				return row.CDEvent[1]
+			}
+			return row.CDEvent[0]
 		}
 	}
 	if row.content, err = planFields(g, row.Content, contentJudgements); err != nil {
@@ -368,30 +424,81 @@ func (o *cdeventOutput) eventType() string {
 func planFields[T any](g *Engine, list []mappings.Field, judgements map[string]func(*T, *place) value) ([]field[T], error) {
 	var out []field[T]
 	for i := range list {
-		f := field[T]{Field: &list[i], vocabulary: g.vocabularies[list[i].Vocabulary], rule: "vocabulary " + list[i].Vocabulary}
-		for _, pointer := range f.From {
-			path, ok := jsondoc.NewPath(pointer)
-			if !ok {
-				return nil, fmt.Errorf("%s: %q is no JSON pointer", f.To, pointer)
-			}
-			f.from = append(f.from, path)
+		f, err := planField(g, &list[i], judgements)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", list[i].To, err)
 		}
-		if f.By != "" {
-			f.rule = "judgement " + f.By
-			if f.by = judgements[f.By]; f.by == nil {
-				return nil, fmt.Errorf("%s: there is no judgement %q", f.To, f.By)
-			}
-		}
-		if f.Const != nil {
-			fixed, err := json.Marshal(f.Const)
-			if err != nil {
-				return nil, fmt.Errorf("%s: const: %w", f.To, err)
-			}
-			f.fixed = fixed
-		}
+		f.again = i > 0 && list[i-1].To == f.To
 		out = append(out, f)
 	}
 	return out, nil
+}
+
+func planField[T any](g *Engine, in *mappings.Field, judgements map[string]func(*T, *place) value) (f field[T], err error) {
+	f = field[T]{Field: in, vocabulary: g.vocabularies[in.Vocabulary], rule: "vocabulary " + in.Vocabulary}
+	if f.needs, err = newPath(in.Needs); err != nil {
+		return f, err
+	}
+	for _, from := range in.From {
+		o := origin{source: from == mappings.FromSource}
+		key, custom := strings.CutPrefix(from, mappings.FromCustom)
+		switch {
+		case o.source:
+		case custom:
+			o.custom = key
+		default:
+			if o.path, err = newPath(from); err != nil {
+				return f, err
+			}
+		}
+		f.from = append(f.from, o)
+	}
+	if f.text, err = planText(in.Text); err != nil {
+		return f, err
+	}
+	if f.By != "" {
+		f.rule = "judgement " + f.By
+		if f.by = judgements[f.By]; f.by == nil {
+			return f, fmt.Errorf("there is no judgement %q", f.By)
+		}
+	}
+	if f.Const != nil {
+		if f.fixed, err = json.Marshal(f.Const); err != nil {
+			return f, fmt.Errorf("const: %w", err)
+		}
+	}
+	return f, nil
+}
+
+func newPath(pointer string) (jsondoc.Path, error) {
+	path, ok := jsondoc.NewPath(pointer)
+	if !ok {
+		return nil, fmt.Errorf("%q is no JSON pointer", pointer)
+	}
+	return path, nil
+}
+
+// planText splits a text where {event} or {JSON pointer} stands in it.
+func planText(text string) (parts []textPart, err error) {
+	for text != "" {
+		before, rest, more := strings.Cut(text, "{")
+		if before != "" {
+			parts = append(parts, textPart{fixed: before})
+		}
+		if !more {
+			break
+		}
+		inside, after, closed := strings.Cut(rest, "}")
+		part := textPart{event: inside == "event"}
+		if !part.event {
+			if part.path, err = newPath(inside); err != nil || !closed || part.path == nil {
+				return nil, fmt.Errorf("text: {%s} is neither {event} nor a JSON pointer in braces", inside)
+			}
+		}
+		parts = append(parts, part)
+		text = after
+	}
+	return parts, nil
 }
 
 // rowsOfCDEvent are the rows of a CDEvents type, by subject.predicate.
@@ -416,4 +523,16 @@ func (g *Engine) linkRules(eiffelType string) []schema.LinkRule {
 		return s.LinkRules()
 	}
 	return nil
+}
+
+// writesCustom tells whether a row of a CDEvents type writes an entry of custom data of that key.
+func (g *Engine) writesCustom(name, key string) bool {
+	for _, row := range g.toEiffel[name] {
+		for i := range row.custom {
+			if row.custom[i].To[1:] == key {
+				return true
+			}
+		}
+	}
+	return false
 }

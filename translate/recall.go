@@ -178,7 +178,7 @@ func (r *recall) subjectRecord(k ledger.SubjectKey) *ledger.Subject {
 	if a.subject == nil {
 		a.subject = r.subjects.next()
 		if err := r.decoder.ReadSubject(a.subject, a.record); err != nil {
-			r.account.diagnose("ledger", "the record of %s %q is damaged and was ignored", k.Kind, k.ID)
+			r.account.diagnose(DiagnosticLedger, "the record of %s %q is damaged and was ignored", k.Kind, k.ID)
 			*a.subject = ledger.Subject{}
 		}
 	}
@@ -191,7 +191,7 @@ func (r *recall) eiffelEvent(id string) *ledger.EiffelEvent {
 	if a.event == nil && a.record != nil {
 		a.event = r.events.next()
 		if err := r.decoder.ReadEiffelEvent(a.event, a.record); err != nil {
-			r.account.diagnose("ledger", "the record of the Eiffel event %s is damaged and was ignored", id)
+			r.account.diagnose(DiagnosticLedger, "the record of the Eiffel event %s is damaged and was ignored", id)
 			a.event, a.record = nil, nil
 		}
 	}
@@ -204,7 +204,7 @@ func (r *recall) contextsOf(id string) ledger.Contexts {
 	if a.contexts == nil && a.record != nil {
 		var err error
 		if a.contexts, err = r.decoder.Contexts(a.record); err != nil {
-			r.account.diagnose("ledger", "the record of the context id %q is damaged and was ignored", id)
+			r.account.diagnose(DiagnosticLedger, "the record of the context id %q is damaged and was ignored", id)
 			a.contexts, a.record = nil, nil
 		}
 	}
@@ -214,7 +214,7 @@ func (r *recall) contextsOf(id string) ledger.Contexts {
 func (r *recall) set(q ledger.Question) ledger.Set {
 	s, err := r.decoder.Set(r.record(q))
 	if err != nil {
-		r.account.diagnose("ledger", "a %s record is damaged and was ignored", q.Kind)
+		r.account.diagnose(DiagnosticLedger, "a %s record is damaged and was ignored", q.Kind)
 		return nil
 	}
 	return s
@@ -225,7 +225,7 @@ func (r *recall) line(service, environment ledger.SubjectKey) *ledger.History {
 	if a.line == nil {
 		a.line = r.lines.next()
 		if err := r.decoder.OpenLine(a.line, r.reader, a.key, a.record); err != nil {
-			r.account.diagnose("ledger", "the line of service %q in environment %q is damaged and was ignored", service.ID, environment.ID)
+			r.account.diagnose(DiagnosticLedger, "the line of service %q in environment %q is damaged and was ignored", service.ID, environment.ID)
 		}
 	}
 	return a.line

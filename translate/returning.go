@@ -10,7 +10,7 @@ import (
 func (t *toEiffel) giveBack() (returning Return, done bool) {
 	e, reason := t.g.envelopeOfCDEvent(t.in)
 	if reason != "" {
-		t.diagnose("envelope_not_believed", "customData.%s is ordinary custom data: %s", carriedEiffel, reason)
+		t.diagnose(DiagnosticEnvelope, "customData.%s is ordinary custom data: %s", carriedEiffel, reason)
 	}
 	wrote := func(id string) bool {
 		known := t.eiffelEvent(id)
@@ -100,7 +100,7 @@ func (r *run) finishReturning(action Return, e *envelope) {
 func (t *toCDEvents) giveBack() (returning Return, done bool) {
 	e, reason := t.g.envelopeOfEiffel(t.in)
 	if reason != "" {
-		t.diagnose("envelope_not_believed", "the custom data entry %q is ordinary custom data: %s", carriedCDEvent, reason)
+		t.diagnose(DiagnosticEnvelope, "the custom data entry %q is ordinary custom data: %s", carriedCDEvent, reason)
 	}
 	mine := false
 	if t.g.settings.Returning != ReturningGiveBack {

@@ -24,6 +24,8 @@ type run struct {
 	missing []Missing
 	learned []ledger.Fact
 
+	what string // what {event} in a text stands for: subject.predicate, or a type
+
 	parsed *artifact // the artifact that was read last
 	isPurl bool      // its text is a purl
 
@@ -63,7 +65,7 @@ func (r *run) recallChoices() {
 	if record := r.record(aboutDecision(in)); record != nil {
 		d, err := ledger.DecodeDecision(record) // with memory of its own: a result may tell what was chosen
 		if err != nil {
-			r.diagnose("ledger", "the record of the event's own choices is damaged and was ignored")
+			r.diagnose(DiagnosticLedger, "the record of the event's own choices is damaged and was ignored")
 			return
 		}
 		r.replaying = true
@@ -240,7 +242,7 @@ func (r *run) unmapped() (bool, error) {
 		return true, r.in.fail(CodeNoMapping, "", "this type has no counterpart in the other protocol, and on_no_mapping refuses it")
 	case NoMappingDrop:
 		r.events, r.missing, r.learned, r.losses, r.diagnostics, r.moves = nil, nil, nil, nil, nil, nil
-		r.diagnose("no_mapping", "%s has no counterpart in the other protocol and was dropped, as on_no_mapping says", r.in.Type)
+		r.diagnose(DiagnosticNoMapping, "%s has no counterpart in the other protocol and was dropped, as on_no_mapping says", r.in.Type)
 		return true, nil
 	}
 	return false, nil
@@ -279,7 +281,7 @@ func (r *run) resolve(choice string, k ledger.SubjectKey) ledger.SubjectKey {
 		return k.Source
 	})
 	if source != k.Source {
-		r.diagnose("alias", "%s %q of source %q was taken to be that of source %q, the only one known", k.Kind, k.ID, k.Source, source)
+		r.diagnose(DiagnosticAlias, "%s %q of source %q was taken to be that of source %q, the only one known", k.Kind, k.ID, k.Source, source)
 		k.Source = source
 	}
 	return k
@@ -292,7 +294,7 @@ func (r *run) readArtifact(text string) *artifact {
 	}
 	a := r.parse(text)
 	if !r.isPurl {
-		r.diagnose("not_a_purl", "the artifact id %q is no purl and was written as %s", shorten(text, 80), shorten(a.purl, 120))
+		r.diagnose(DiagnosticNotPurl, "the artifact id %q is no purl and was written as %s", shorten(text, 80), shorten(a.purl, 120))
 	}
 	return a
 }

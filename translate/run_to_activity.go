@@ -41,12 +41,3 @@ func (t *toEiffel) outcomeDescription(at *place) value {
 	t.move(text, at.at, rule, OneWay)
 	return textValue(outcome.Str() + ": " + text.Str())
 }
-
-// buildConclusion is a success where the build made an artifact: build.finished has no outcome of its own.
-func (t *toEiffel) buildConclusion(*place) value {
-	conclusion := "INCONCLUSIVE"
-	if t.in.doc.Root().At("subject", "content", "artifactId").Str() != "" {
-		conclusion = "SUCCESSFUL"
-	}
-	return textValue(conclusion)
-}

@@ -70,7 +70,7 @@ type Settings struct {
 
 	// ServiceIDKey is the key of the Eiffel custom data that names the service of a deployment; empty: serviceId.
 	ServiceIDKey string
-	// PublishedLevels are the names of confidence levels that mean that a service was published; nil: the catalogue's.
+	// PublishedLevels are the names of confidence levels that mean that a service was published; nil: as the catalogue has it.
 	PublishedLevels []string
 	// AllQualifiers makes all qualifiers of a purl count for an artifact's identity.
 	AllQualifiers bool
@@ -115,8 +115,10 @@ func (s *Settings) complete() error {
 		}
 		s.Catalogue = c
 	}
-	if s.PublishedLevels == nil {
-		s.PublishedLevels = s.Catalogue.PublishedLevels
+	if s.PublishedLevels != nil {
+		c := *s.Catalogue
+		c.PublishedLevels = s.PublishedLevels
+		s.Catalogue = &c
 	}
 	return nil
 }

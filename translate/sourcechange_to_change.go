@@ -46,25 +46,3 @@ func (t *toCDEvents) changeSubject() {
 func (t *toCDEvents) moveSubject(v jsondoc.Value, fidelity Fidelity) {
 	t.move(v, "/subject/id", "judgement "+t.row.Subject, fidelity)
 }
-
-// changeName is updated for a later version.
-func (t *toCDEvents) changeName() string {
-	if target(t.links, linkPrevious) != "" {
-		return "change.updated"
-	}
-	return "change.created"
-}
-
-// repositoryReference is the repository that the change is in, by its name, else by its URI.
-func (t *toCDEvents) repositoryReference(at *place) value {
-	data := t.in.doc.Root().Get("data")
-	for _, system := range []string{"gitIdentifier", "svnIdentifier", "hgIdentifier"} {
-		for _, name := range []string{"repoName", "repoUri"} {
-			if v := data.At(system, name); v.Str() != "" {
-				t.move(v, at.at+"/id", "judgement repository", OneWay)
-				return t.referenceTo(at, ledger.SubjectKey{ID: v.Str()})
-			}
-		}
-	}
-	return none
-}

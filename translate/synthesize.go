@@ -21,47 +21,33 @@ func (t *toEiffel) synthesizeAnchor(l *rowLink, id string, k ledger.SubjectKey, 
 	for i := range l.with {
 		// The targets of these are chosen here, where it is certain that the anchor is made.
 		w := &l.with[i]
+		var to rowTarget
 		switch w.Target {
 		case mappings.TargetTested:
-			if to := t.testedTarget(w.Type); to != "" {
-				t.links = append(t.links, ledger.EiffelLink{Type: w.Type, Target: to})
-			}
+			to = t.testedTarget(w.Type)
 		case mappings.TargetAnchor:
-			if to := t.anchorTarget(w); to.id != "" && to.id != id {
-				for _, v := range to.from[:to.count] {
-					t.moveAny(v, t.linkPointer("/target"), to.rule, OneWay)
-					t.moveOf(len(t.events))
-				}
-				t.links = append(t.links, ledger.EiffelLink{Type: w.Type, Target: to.id})
+			to = t.anchorTarget(w)
+		}
+		if to.id == "" || to.id == id {
+			continue
+		}
+		for _, v := range to.from[:to.count] {
+			if v.Exists() {
+				t.move(v, t.linkPointer("/target"), to.rule, OneWay)
+				t.moveOf(len(t.events))
 			}
 		}
+		t.links = append(t.links, ledger.EiffelLink{Type: w.Type, Target: to.id})
 	}
 	own := t.links
 	t.links = links
 	if t.undecided() {
 		return
 	}
-	name, subject := k.ID, ""
-	if l.own {
-		if v := t.anchorName(l.Anchor); v.Str() != "" {
-			t.moveAny(v, "/data/"+strings.Join(anchorNameAt(l.Anchor), "/"), "name of the synthesized "+l.Anchor, OneWay)
-			t.moveOf(len(t.events))
-			name, subject = v.Str(), k.ID
-		}
-	}
-	var data []member
-	switch l.Anchor {
-	case typeArtC:
-		data = append(data, textMember(art.purl, "identity"))
-	case typeActT:
-		data = append(data, textMember(name, anchorNameAt(l.Anchor)...))
-		if category := t.g.category(k.Kind); category != "" {
-			data = append(data, member{[]string{"categories"}, jsonValue(append(jsondoc.AppendString([]byte{'['}, category), ']'))})
-		}
-	case typeSCC:
-		data = append(data, textMember(k.ID, "change", "id"), textMember(k.Source, "change", "tracker"))
-	default:
-		data = append(data, textMember(name, anchorNameAt(l.Anchor)...))
+	data, name := t.makeAnchorData(l, k, art)
+	subject := ""
+	if name != "" {
+		subject = k.ID
 	}
 	t.synthesize(l.Anchor, id, l.Type, k.Source, subject, data, own)
 	if !t.replaying {
@@ -79,35 +65,7 @@ func (t *toEiffel) synthesizeAnchor(l *rowLink, id string, k ledger.SubjectKey, 
 		}
 		t.learnEvent(id, &record)
 	}
-	t.diagnose("synthesized", "%s %s was synthesized for %s %q", l.Anchor, id, k.Kind, shorten(k.ID, 120))
-}
-
-// anchorName is what the event calls its own subject, in an anchor of that type.
-func (t *toEiffel) anchorName(eiffelType string) jsondoc.Value {
-	content := t.in.doc.Root().At("subject", "content")
-	var names []jsondoc.Value
-	switch eiffelType {
-	case typeActT:
-		names = []jsondoc.Value{content.Get("pipelineName"), content.Get("taskName")}
-	case typeTSS:
-		names = []jsondoc.Value{content.At("testSuite", "name"), content.At("testSuite", "id")}
-	case typeTCT:
-		names = []jsondoc.Value{content.At("testCase", "id")}
-	}
-	for _, v := range names {
-		if v.Str() != "" {
-			return v
-		}
-	}
-	return jsondoc.Value{}
-}
-
-// anchorNameAt is where an anchor of that type has its name.
-func anchorNameAt(eiffelType string) []string {
-	if eiffelType == typeTCT {
-		return []string{"testCase", "id"}
-	}
-	return []string{"name"}
+	t.diagnose(DiagnosticSynthesized, "%s %s was synthesized for %s %q", l.Anchor, id, k.Kind, shorten(k.ID, 120))
 }
 
 // synthesize appends a made-up event to the output, which is needed for a link of the role. The subject is the id of what it
@@ -162,41 +120,6 @@ func (g *Engine) isSynthesized(in *Event, mark jsondoc.Value) bool {
 	}
 	k, ok := g.subjectOfAnchor(in)
 	return ok && in.ID == anchorID(in.Type, k)
-}
-
-// subjectOfAnchor is the subject for which a synthesized anchor stands: it says little but that.
-func (g *Engine) subjectOfAnchor(in *Event) (ledger.SubjectKey, bool) {
-	root := in.doc.Root()
-	data := root.Get("data")
-	k := ledger.SubjectKey{Source: root.At("meta", "source", "uri").Str(), ID: data.Get("name").Str()}
-	switch in.Type {
-	case typeED:
-		k.Kind = ledger.KindEnvironment
-	case typeArtC:
-		identity := data.Get("identity").Str()
-		if len(identity) > maxID {
-			return ledger.SubjectKey{}, false
-		}
-		a, _ := parseArtifact(identity, g.settings.AllQualifiers)
-		k = a.subject()
-	case typeActT:
-		k.Kind, _, _ = g.activityKind(in)
-	case typeTSS:
-		k.Kind = ledger.KindTestSuiteRun
-	case typeTCT:
-		k.Kind, k.ID = ledger.KindTestCaseRun, data.At("testCase", "id").Str()
-	case typeSCC:
-		k.Kind, k.ID = ledger.KindChange, data.At("change", "id").Str()
-	default:
-		return ledger.SubjectKey{}, false
-	}
-	for entry := range data.Get("customData").Children() {
-		if entry.Get("key").Str() == subjectKey { // it has a name of its own
-			k.ID = entry.At("value", "id").Str()
-			break
-		}
-	}
-	return k, true
 }
 
 // isComposition tells whether a composition is one that the bridge makes up.

@@ -68,7 +68,7 @@ func (t *toEiffel) runningTarget(l *rowLink) (to rowTarget) {
 	}
 	to.id, to.rule, to.fidelity = synthesizedID(l.Type, t.in.Source, t.in.ID, t.in.Type), "name of the composition that stands in", OneWay
 	to.says(from...)
-	t.diagnose("no_running_deployment", "no deployment of service %q is known to run; composition %s stands in for it", service.ID, to.id)
+	t.diagnose(DiagnosticNoDeployment, "no deployment of service %q is known to run; composition %s stands in for it", service.ID, to.id)
 	if t.g.settings.Synthesize != SynthesizeNever {
 		t.synthesizeComposition(to.id, l.Type, service.ID, nil)
 	}
@@ -143,7 +143,7 @@ func (t *toEiffel) onlyEnvironment(service ledger.SubjectKey) (ledger.SubjectKey
 		return ledger.SubjectKey{Kind: ledger.KindEnvironment, Source: parts[0], ID: parts[1]}, ledger.Question{}
 	}
 	if several {
-		t.diagnose("several_environments", "service %q runs in several environments and the event names none", service.ID)
+		t.diagnose(DiagnosticSeveralEnvironments, "service %q runs in several environments and the event names none", service.ID)
 		return ledger.SubjectKey{}, ledger.Question{}
 	}
 	return ledger.SubjectKey{}, ledger.AboutSubject(service)

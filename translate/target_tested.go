@@ -10,18 +10,20 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
-// testedTarget is the item under test (section 6, IUT): what a RELATION of kind IUT says; else an artifact, composition or
-// change that the event's links name; else what the ledger says runs in the event's environment; else a composition without elements that stands in for it.
+// testedTarget is the item under test (mapping.md, "Item under test"): what a RELATION of kind IUT says; else an artifact, composition or
+// change that the event's links name; else what the ledger says runs in the event's environment; else a composition without elements that
+// stands in for it.
 //
 // The choice is the target's id, or "+" and the elements of a composition to be made up.
-func (t *toEiffel) testedTarget(linkType string) string {
+func (t *toEiffel) testedTarget(linkType string) (to rowTarget) {
 	rules := t.testCaseRules()
 	const none = "+"
+	named := t.testedByLinks(rules, linkType)
 	choice := t.choose("tested", none, func() string {
 		if target, ok := t.twinTarget(linkType); ok && target != "" {
 			return target
 		}
-		if named := t.testedByLinks(rules, linkType); named != "" {
+		if named != "" {
 			return named
 		}
 		if running := t.testedByEnvironment(rules, linkType); running != "" {
@@ -32,22 +34,28 @@ func (t *toEiffel) testedTarget(linkType string) string {
 	if choice == none && t.g.settings.Synthesize == SynthesizeNever && t.environment.ID != "" {
 		t.miss(ledger.AboutRuns(t.environment), linkType, "a deployment in environment %q", t.environment.ID)
 	}
+	if environment := t.in.doc.Root().At("subject", "content", "environment"); choice != named && environment.Get("id").Str() != "" {
+		to.rule, to.fidelity = "the item under test is what runs in the environment", OneWay
+		to.says(environment.Get("id"), environment.Get("source"))
+	}
 	list, made := strings.CutPrefix(choice, "+")
 	if !made {
-		return choice
+		to.id = choice
+		return to
 	}
-	id := synthesizedID(linkType, t.in.Source, t.in.ID, t.in.Type)
+	to.id = synthesizedID(linkType, t.in.Source, t.in.ID, t.in.Type)
 	name := t.testedName()
 	switch {
 	case t.g.settings.Synthesize == SynthesizeNever:
-		t.diagnose("placeholder", "the %s link leads to composition %s, which is not made up, since synthesize says never", linkType, id)
+		t.diagnose(DiagnosticPlaceholder, "the %s link leads to composition %s, which is not made up, since synthesize says never", linkType, to.id)
+		return to
 	case list == "":
-		t.diagnose("no_item_under_test", "nothing is known of what is tested; composition %s, named %q, stands in for it", id, shorten(name, 120))
+		t.diagnose(DiagnosticNoItemUnderTest, "nothing is known of what is tested; composition %s, named %q, stands in for it", to.id, shorten(name.Str(), 120))
 	}
-	if t.g.settings.Synthesize != SynthesizeNever {
-		t.synthesizeComposition(id, linkType, name, strings.Fields(list))
-	}
-	return id
+	t.move(name, "/data/name", "name of the synthesized "+typeCD, OneWay)
+	t.moveOf(len(t.events))
+	t.synthesizeComposition(to.id, linkType, name.Str(), strings.Fields(list))
+	return to
 }
 
 // testCaseRules are the link rules of the event that has the item under test, in the output edition.
@@ -114,7 +122,7 @@ func (t *toEiffel) testedByEnvironment(rules []schema.LinkRule, linkType string)
 	}
 	services := t.set(ledger.AboutRuns(t.environment))
 	if len(services) >= ledger.SetSize(ledger.RunsFact) {
-		t.diagnose("many_services", "too many services are known in environment %q to say what is tested", t.environment.ID)
+		t.diagnose(DiagnosticManyServices, "too many services are known in environment %q to say what is tested", t.environment.ID)
 		return ""
 	}
 	environment := t.subjectRecord(t.environment)
@@ -151,12 +159,13 @@ func (t *toEiffel) testedByEnvironment(rules []schema.LinkRule, linkType string)
 
 // testedName names the composition that stands in for the item under test: after the environment, the test suite run,
 // the test case or the subject, whichever is there first.
-func (t *toEiffel) testedName() string {
-	content := t.in.doc.Root().At("subject", "content")
+func (t *toEiffel) testedName() jsondoc.Value {
+	subject := t.in.doc.Root().Get("subject")
+	content := subject.Get("content")
 	for _, v := range []jsondoc.Value{content.At("environment", "id"), content.At("testSuiteRun", "id"), content.At("testCase", "id")} {
 		if v.Str() != "" {
-			return v.Str()
+			return v
 		}
 	}
-	return t.in.Subject
+	return subject.Get("id")
 }

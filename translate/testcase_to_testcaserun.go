@@ -1,17 +1,10 @@
 package translate
 
-import "github.com/eiffelbridge/eiffelbridge/translate/ledger"
+import (
+	"strings"
 
-// testCaseRunSubject finds the test case run: its id is that of its TestCaseTriggered.
-func (t *toCDEvents) testCaseRunSubject() {
-	if t.in.Type == typeTCT {
-		t.subject = t.marked(ledger.SubjectKey{Kind: ledger.KindTestCaseRun, Source: t.in.Source, ID: t.in.ID})
-	} else {
-		triggered := target(t.links, linkTestCase)
-		t.subject = t.subjectOfTarget(triggered, ledger.SubjectKey{Kind: ledger.KindTestCaseRun, Source: t.in.Source, ID: triggered}, "/subject/source", typeTCT)
-	}
-	t.findTestEnvironment()
-}
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
+)
 
 // canceledName is finished, with the outcome cancel; skipped only for a test of which nothing was said before.
 func (t *toCDEvents) canceledName() string {
@@ -41,8 +34,11 @@ func testedBy(eiffelType string, links []ledger.EiffelLink) []string {
 }
 
 // findTestEnvironment finds the environment that a test ran in: that of the ENVIRONMENT link, else the one that the ledger
-// knows for the run, else that of the deployment which is tested.
+// knows for the run, else that of the deployment which is tested. An activity that is no test has none.
 func (t *toCDEvents) findTestEnvironment() {
+	if strings.HasPrefix(t.in.Type, "EiffelActivity") && t.subject.Kind != ledger.KindTestSuiteRun {
+		return
+	}
 	links := t.links
 	linked := target(links, linkEnvironment)
 	choice := t.choose("environment", "", func() string {
@@ -56,7 +52,7 @@ func (t *toCDEvents) findTestEnvironment() {
 		}
 		if environments := t.subjectRecord(t.subject).Environments; len(environments) > 0 {
 			if len(environments) > 1 {
-				t.diagnose("several", "%s %q ran in several environments; the first is named", t.subject.Kind, t.subject.ID)
+				t.diagnose(DiagnosticSeveral, "%s %q ran in several environments; the first is named", t.subject.Kind, t.subject.ID)
 			}
 			return environments[0].Key()
 		}

@@ -32,6 +32,7 @@ func (g *Engine) translateToCDEvents(in Event, from source) (Result, error) {
 	defer g.leave(room, &in)
 	t := &room.back
 	t.links = appendLinks(room.links[:0], &in)
+	t.what = in.Type
 	t.prepare(g, room, in, from)
 	t.expectTargets()
 	t.recallChoices()
@@ -60,7 +61,7 @@ func (t *toCDEvents) translate() (*rowText, error) {
 		}
 	}
 	if t.name == "" {
-		t.diagnose("only_learned", "CDEvents has no event for this %s of a %s; the ledger learns it", t.in.Type, t.subject.Kind)
+		t.diagnose(DiagnosticOnlyLearned, "CDEvents has no event for this %s of a %s; the ledger learns it", t.in.Type, t.subject.Kind)
 		t.learnOnly()
 		return &t.row.rowText, nil
 	}
@@ -115,7 +116,7 @@ func (t *toCDEvents) learnOnly() {
 func (t *toCDEvents) chooseRow() error {
 	rows := t.g.rowsOfEiffel(t.in.Type)
 	for i, row := range rows {
-		if i == 0 || row.Subject != t.row.Subject {
+		if i == 0 || row.Subject != t.row.Subject || row.SubjectFrom != t.row.SubjectFrom || row.Environment != t.row.Environment {
 			t.forget() // what another row's judgement found does not count
 			t.row = row
 			t.findSubject()
@@ -139,6 +140,9 @@ func (t *toCDEvents) findSubject() {
 		t.row.subject(t)
 		t.checkSubject(t.subject)
 	}
+	if t.row.environment != nil {
+		t.row.environment(t)
+	}
 }
 
 // readHead says where the members went that every Eiffel event has.
@@ -148,14 +152,14 @@ func (t *toCDEvents) readHead() {
 	if slices.ContainsFunc(t.links, func(l ledger.EiffelLink) bool { return l.Target == t.in.ID }) {
 		id = OneWay // an event that links to itself gets another id on the way back
 	}
-	t.move(meta.Get("id"), "/context/id", "kept", id)
+	t.move(meta.Get("id"), "/context/id", t.g.rules[ruleIDKept], id)
 	kind := Translated
 	if t.subject.Kind == ledger.KindTaskRun {
 		kind = OneWay // no CDEvent tells of the activity that says so
 	}
 	t.move(meta.Get("type"), "/context/type", t.row.rule, kind)
-	t.move(meta.Get("version"), "", bySchema, OneWay)
-	t.move(meta.Get("time"), "/context/timestamp", "as RFC 3339, in UTC", Exact)
+	t.move(meta.Get("version"), "", t.g.rules[ruleTypeSchema], OneWay)
+	t.move(meta.Get("time"), "/context/timestamp", t.g.rules[ruleTimeUTC], Exact)
 	source := meta.Get("source")
 	for _, name := range []string{"uri", "domainId", "host"} {
 		v := source.Get(name)
@@ -166,43 +170,43 @@ func (t *toCDEvents) readHead() {
 		if name == "uri" && t.in.Source == v.Str() {
 			fidelity = Exact
 		}
-		t.move(v, "/context/source", "the first of uri, domainId and host", fidelity)
+		t.move(v, "/context/source", t.g.rules[ruleSourceFirst], fidelity)
 		if name == "uri" && fidelity != Exact {
-			t.diagnose("escaped_source", "meta.source.uri %q is no URI and was percent-encoded", shorten(v.Str(), 120))
+			t.diagnose(DiagnosticEscapedSource, "meta.source.uri %q is no URI and was percent-encoded", shorten(v.Str(), 120))
 		}
 		break
 	}
 	if serializer := source.Get("serializer"); strings.HasPrefix(serializer.Str(), serializerPrefix) {
-		t.move(serializer, "", "says that a bridge wrote the event", OneWay)
+		t.move(serializer, "", t.g.rules[ruleSerializer], OneWay)
 	}
 	if security := meta.Get("security"); security.Exists() {
-		t.lose(security, "signature")
+		t.lose(security, LossSignature)
 	}
 }
 
 // subjectJudgements find what an Eiffel event is about.
 var subjectJudgements = map[string]func(*toCDEvents){
-	"environment":       (*toCDEvents).environmentSubject,
-	"service":           (*toCDEvents).serviceSubject,
-	"confidenceLevel":   (*toCDEvents).confidenceLevelSubject,
-	"artifact":          (*toCDEvents).artifactSubject,
-	"publishedArtifact": (*toCDEvents).publishedArtifactSubject,
-	"activity":          (*toCDEvents).activitySubject,
-	"change":            (*toCDEvents).changeSubject,
-	"testCaseRun":       (*toCDEvents).testCaseRunSubject,
-	"testSuiteRun":      (*toCDEvents).testSuiteRunSubject,
-	"ticket":            (*toCDEvents).ticketSubject,
+	"environment": (*toCDEvents).environmentSubject,
+	"service":     (*toCDEvents).serviceSubject,
+	"level":       (*toCDEvents).levelSubject,
+	"artifact":    (*toCDEvents).artifactSubject,
+	"activity":    (*toCDEvents).activitySubject,
+	"change":      (*toCDEvents).changeSubject,
+}
+
+// environmentJudgements find the environment that an event speaks of.
+var environmentJudgements = map[string]func(*toCDEvents){
+	"test": (*toCDEvents).findTestEnvironment,
 }
 
 // choiceJudgements choose among the CDEvents of a row: they give subject.predicate, "" for none.
 var choiceJudgements = map[string]func(*toCDEvents) string{
-	"environment":     (*toCDEvents).environmentName,
-	"incarnation":     (*toCDEvents).incarnationName,
-	"confidenceLevel": (*toCDEvents).confidenceLevelName,
-	"activity":        (*toCDEvents).activityPhase,
-	"change":          (*toCDEvents).changeName,
-	"canceled":        (*toCDEvents).canceledName,
-	"ticket":          (*toCDEvents).ticketName,
+	"environment":        (*toCDEvents).environmentName,
+	"incarnation":        (*toCDEvents).incarnationName,
+	mappings.ChooseLevel: (*toCDEvents).levelName,
+	"activity":           (*toCDEvents).activityPhase,
+	"canceled":           (*toCDEvents).canceledName,
+	"ticket":             (*toCDEvents).ticketName,
 }
 
 // contentJudgements make a member of subject.content.
@@ -210,16 +214,12 @@ var contentJudgements = map[string]func(*toCDEvents, *place) value{
 	"environment":     (*toCDEvents).environmentReference,
 	"artifact":        (*toCDEvents).artifactID,
 	"change":          (*toCDEvents).changeReference,
-	"signature":       (*toCDEvents).signature,
 	"activityName":    (*toCDEvents).activityName,
 	"pipelineRun":     (*toCDEvents).pipelineRunReference,
 	"outcome":         (*toCDEvents).outcome,
 	"errors":          (*toCDEvents).errors,
-	"trigger":         (*toCDEvents).trigger,
-	"repository":      (*toCDEvents).repositoryReference,
 	"testEnvironment": (*toCDEvents).testEnvironment,
 	"testSuiteRun":    (*toCDEvents).testSuiteRunReference,
-	"creator":         (*toCDEvents).creator,
 }
 
 // chooseName chooses what the event becomes, and what that is about.

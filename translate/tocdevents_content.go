@@ -21,19 +21,20 @@ func (t *toCDEvents) makeContent() (content, error) {
 		return content{custom: t.dataWithoutMark()}, nil
 	}
 	members := t.room.members[:0]
+	written := false // the last place
 	for i := range t.row.content {
 		f, at := &t.row.content[i], &t.out.content[i]
-		if !at.Named() {
+		if !at.Named() || f.again && written {
 			continue
 		}
-		v, err := t.makeField(f, at)
+		v, err := makeField(t, &t.run, f, at, t.subject, t.row.rule)
 		if err != nil {
 			return content{}, err
 		}
 		if !v.exists() && f.Fill != "" {
 			v = t.fillIn(at, f.Fill)
 		}
-		if v.exists() {
+		if written = v.exists(); written {
 			members = append(members, member{at.path, v})
 		}
 	}
@@ -73,14 +74,14 @@ func (t *toCDEvents) shallowContent(data jsondoc.Value) []byte {
 					return true
 				}
 				if t.tooDeep(entry, 4) {
-					t.lose(entry, "too_deep")
+					t.lose(entry, LossTooDeep)
 					return true
 				}
 				t.move(entry, "/subject/content/customData", customContent, OneWay)
 				return false
 			})
 		case t.tooDeep(v, 3):
-			t.lose(v, "too_deep")
+			t.lose(v, LossTooDeep)
 			continue
 		default:
 			t.move(v, "/subject/content/"+jsondoc.EscapePointer(v.Key()), customContent, OneWay)
@@ -91,38 +92,6 @@ func (t *toCDEvents) shallowContent(data jsondoc.Value) []byte {
 		b = append(append(jsondoc.AppendString(b, v.Key()), ':'), raw...)
 	}
 	return append(b, '}')
-}
-
-// makeField gives a member's value.
-func (t *toCDEvents) makeField(f *field[toCDEvents], at *place) (value, error) {
-	if f.Value != nil {
-		raw, err := t.evaluate(f.Value, t.subject, at.at, t.row.rule)
-		if err != nil || raw != nil {
-			return jsonValue(raw), err
-		}
-	}
-	for _, p := range f.from {
-		v := t.in.doc.Root().Follow(p)
-		text := v.Str()
-		switch {
-		case text == "":
-			continue
-		case f.Format == "uri" && !isURI(text), f.Format == "uri-reference" && !isURIReference(text):
-			t.lose(v, "not_a_uri")
-			continue
-		case f.vocabulary == nil && !at.Allows(text):
-			continue
-		case f.vocabulary != nil:
-			word, known := f.vocabulary.cdevents(text, at.Enum())
-			if known {
-				t.move(v, at.at, f.rule, Translated)
-			}
-			return textOrNone(word), nil
-		}
-		t.move(v, at.at, t.row.rule, Exact)
-		return inputValue(v), nil
-	}
-	return f.rest(t, &t.run, at, t.row.rule, func(v *vocabulary) string { return v.Otherwise.CDEvents }), nil
 }
 
 // fillIn makes a placeholder for a required member that identifies something: the id of the event that would know, of the
@@ -143,7 +112,7 @@ func (t *toCDEvents) fillIn(at *place, whose string) value {
 // placeholder is a true identifier in the place of one that is not known.
 func (t *toCDEvents) placeholder(at *place, id string) value {
 	t.move(jsondoc.Value{}, at.at, "the id of the event that would know", OneWay)
-	t.diagnose("filled_in", "%s is required and unknown; it was filled with the id %s of the event that would know", strings.ReplaceAll(at.at[1:], "/", "."), id)
+	t.diagnose(DiagnosticFilledIn, "%s is required and unknown; it was filled with the id %s of the event that would know", strings.ReplaceAll(at.at[1:], "/", "."), id)
 	if at.Member("id").Named() {
 		return value{kind: ofReference, text: urnUUID + id}
 	}
@@ -222,7 +191,7 @@ func (t *toCDEvents) customData() *userData {
 	}
 	for entry := range custom.Children() {
 		if t.ownEntry(entry) {
-			t.lose(entry, "envelope")
+			t.lose(entry, LossEnvelope)
 			continue
 		}
 		key := entry.Get("key").Str()
@@ -239,7 +208,7 @@ func (t *toCDEvents) customData() *userData {
 	}
 	if users.has(carriedEiffel) {
 		// A user's own custom data is never overwritten; the ledger still knows the event.
-		t.diagnose("mark_omitted", "the event's own custom data has the key %q, so that no mark was written", carriedEiffel)
+		t.diagnose(DiagnosticMarkOmitted, "the event's own custom data has the key %q, so that no mark was written", carriedEiffel)
 	}
 	return users
 }
@@ -281,18 +250,8 @@ func (t *toCDEvents) writeCustomData(w *jsondoc.Writer, users *userData) error {
 // standsIn tells whether an entry is one that the bridge wrote beside its mark, for what an Eiffel event does not say
 // itself. These are the first of their keys; another of the same key is a user's.
 func (t *toCDEvents) standsIn(entry jsondoc.Value, key string, users *userData) bool {
-	ours := key == subjectKey || key == t.g.settings.ServiceIDKey && t.in.Type == typeArtD || key == signatureKey && t.name == "artifact.signed"
+	ours := key == subjectKey || key == t.g.settings.ServiceIDKey && t.in.Type == typeArtD || t.g.writesCustom(t.name, key)
 	return ours && t.markID != "" && !users.has(key) && entry.Index() == t.customEntry(key).Index()
-}
-
-// customEntry is the first entry of a key in the event's custom data.
-func (t *toCDEvents) customEntry(key string) jsondoc.Value {
-	for entry := range t.in.doc.Root().At("data", "customData").Children() {
-		if entry.Get("key").Str() == key {
-			return entry
-		}
-	}
-	return jsondoc.Value{}
 }
 
 // marked gives the subject that the mark of a CDEvent says the event is about, else the one that the event names itself.

@@ -17,7 +17,7 @@ func (t *toCDEvents) makeLinks() ([]relation, error) {
 	links := t.in.doc.Root().Get("links")
 	if !t.out.links {
 		for l := range links.Children() {
-			t.lose(l, "not_in_spec")
+			t.lose(l, LossNotInSpec)
 		}
 		return nil, nil
 	}
@@ -31,11 +31,11 @@ func (t *toCDEvents) makeLinks() ([]relation, error) {
 		reason := ""
 		switch {
 		case id == t.in.ID:
-			reason = "link_to_itself"
+			reason = LossLinkToItself
 		case id == "": // in an event of a version that takes any text for a target
-			reason = "link_without_target"
+			reason = LossLinkWithoutTarget
 		case kind == "": // in an event without link rules, or of a newer version
-			reason = "link_without_type"
+			reason = LossLinkWithoutType
 		}
 		if reason != "" {
 			t.lose(l, reason)

@@ -32,6 +32,7 @@ func (g *Engine) translateToEiffel(in Event, s *schema.Schema, from source) (Res
 	defer g.leave(room, &in)
 	t := &room.forth
 	t.name, t.links = nameOf(&in, s), room.links[:0]
+	t.what = t.name
 	t.prepare(g, room, in, from)
 	t.expectReferences()
 	t.recallChoices()
@@ -65,7 +66,7 @@ func (t *toEiffel) translate() (*rowText, error) {
 		}
 	}
 	if t.row.If == rowAnchorExists && t.row.anchorType != typeAnnP {
-		t.diagnose("anchor_exists", "%s %q has an %s already, and those have no later versions; the event is announced", t.subject.Kind, shorten(t.subject.ID, 120), t.row.anchorType)
+		t.diagnose(DiagnosticAnchorExists, "%s %q has an %s already, and those have no later versions; the event is announced", t.subject.Kind, shorten(t.subject.ID, 120), t.row.anchorType)
 	}
 	t.readHead()
 	data, custom, err := t.makeData()
@@ -219,13 +220,13 @@ func (t *toEiffel) readHead() {
 	context, subject := root.Get("context"), root.Get("subject")
 	switch {
 	case t.id == t.in.ID:
-		t.move(context.Get("id"), "/meta/id", "kept, since Eiffel accepts it", Exact)
+		t.move(context.Get("id"), "/meta/id", t.g.rules[ruleIDAccepted], Exact)
 	case t.row.ID == mappings.IDAnchor:
-		t.move(context.Get("id"), "/data/customData/0", "in the mark; meta.id is made from the subject, so that others find it", OneWay)
+		t.move(context.Get("id"), "/data/customData/0", t.g.rules[ruleIDAnchor], OneWay)
 	default:
-		t.move(context.Get("id"), "/data/customData/0", "in the mark; meta.id is made from source, id and type, since Eiffel does not accept the id or knows it as another event", OneWay)
+		t.move(context.Get("id"), "/data/customData/0", t.g.rules[ruleIDMade], OneWay)
 	}
-	t.move(context.Get("source"), "/meta/source/uri", "kept", Exact)
+	t.move(context.Get("source"), "/meta/source/uri", t.g.rules[ruleSourceKept], Exact)
 	kind := Translated
 	if t.row.If != "" {
 		kind = OneWay // the ledger of the other side may judge otherwise
@@ -234,11 +235,11 @@ func (t *toEiffel) readHead() {
 	if t.row.Eiffel == typeActC {
 		t.moveAny(root.At("subject", "content", "outcome"), "/meta/type", t.row.rule, OneWay)
 	}
-	t.moveAny(context.Get("specversion"), "", bySchema, OneWay)
-	t.moveAny(context.Get("version"), "", bySchema, OneWay)
-	t.moveAny(subject.Get("type"), "", "says what the type says", OneWay)
+	t.moveAny(context.Get("specversion"), "", t.g.rules[ruleTypeSchema], OneWay)
+	t.moveAny(context.Get("version"), "", t.g.rules[ruleTypeSchema], OneWay)
+	t.moveAny(subject.Get("type"), "", t.g.rules[ruleTypeSubject], OneWay)
 	if source := subject.Get("source"); source.Str() == t.in.Source {
-		t.moveAny(source, "/meta/source/uri", "kept", Exact)
+		t.moveAny(source, "/meta/source/uri", t.g.rules[ruleSourceKept], Exact)
 	}
 	t.readTimestamp(context.Get("timestamp"))
 }
@@ -254,14 +255,11 @@ func (t *toEiffel) readTimestamp(timestamp jsondoc.Value) {
 			fidelity = Exact
 		}
 	}
-	t.move(timestamp, "/meta/time", "in milliseconds, rounded down", fidelity)
+	t.move(timestamp, "/meta/time", t.g.rules[ruleTimeMillis], fidelity)
 	if precise {
-		t.lose(timestamp, "precision")
+		t.lose(timestamp, LossPrecision)
 	}
 }
-
-// bySchema is the rule for a version.
-const bySchema = "says by which schema the event is read"
 
 // wholeMillis tells whether a timestamp says no more than its milliseconds: nothing but zeros follows the third digit.
 func wholeMillis(timestamp string) bool {

@@ -16,16 +16,17 @@ type entry struct {
 // makeData makes the row's members of data, then the custom data behind the mark.
 func (t *toEiffel) makeData() (data []member, custom []entry, err error) {
 	data = t.room.members[:0]
+	written := false // the last place
 	for i := range t.row.data {
 		f := &t.row.data[i]
-		if !f.place.Named() {
+		if !f.place.Named() || f.again && written {
 			continue
 		}
-		v, err := t.makeField(f, &f.place)
+		v, err := makeField(t, &t.run, f, &f.place, t.subject, t.row.rule)
 		if err != nil {
 			return nil, nil, err
 		}
-		if v.exists() {
+		if written = v.exists(); written {
 			data = append(data, member{f.place.path, v})
 		}
 	}
@@ -36,76 +37,19 @@ func (t *toEiffel) makeData() (data []member, custom []entry, err error) {
 		subject := t.in.doc.Root().Get("subject")
 		for _, v := range [...]jsondoc.Value{subject.Get("id"), subject.Get("source")} {
 			if v.Str() != "" && !t.isUsed(v) {
-				t.move(v, "/meta/id", "the anchor's id follows from the subject", OneWay)
+				t.move(v, "/meta/id", t.g.rules[ruleIDSubject], OneWay)
 			}
 		}
 	}
 	return data, custom, nil
 }
 
-// makeField gives a member's value.
-func (t *toEiffel) makeField(f *field[toEiffel], at *place) (value, error) {
-	if f.Value != nil {
-		raw, err := t.evaluate(f.Value, t.subject, at.at, t.row.rule)
-		if err != nil || raw != nil {
-			return jsonValue(raw), err
-		}
-	}
-	for _, p := range f.from {
-		v := t.in.doc.Root().Follow(p)
-		text := v.Str()
-		if text == "" {
-			continue
-		}
-		if f.vocabulary != nil {
-			word, known := f.vocabulary.eiffel(text)
-			if known {
-				t.move(v, at.at, f.rule, Translated)
-			}
-			return textOrNone(word), nil
-		}
-		if !at.Allows(text) {
-			continue
-		}
-		fidelity := Exact
-		if t.explain && (v.Key() == "uri" || v.Key() == "url") && !isURI(text) {
-			fidelity = OneWay // Eiffel's are free text; those of CDEvents are mostly not
-		}
-		t.move(v, at.at, t.row.rule, fidelity)
-		return inputValue(v), nil
-	}
-	return f.rest(t, &t.run, at, t.row.rule, func(v *vocabulary) string { return v.Otherwise.Eiffel }), nil
-}
-
-// rest gives the value of a field that no member of the input gives: what its judgement says, its constant, or the word of
-// its vocabulary that stands for all others.
-func (f *field[T]) rest(t *T, r *run, at *place, rule string, otherwise func(*vocabulary) string) value {
-	switch {
-	case f.by != nil:
-		v := f.by(t, at)
-		if v.exists() {
-			r.move(jsondoc.Value{}, at.at, f.rule, OneWay)
-		}
-		return v
-	case f.fixed != nil:
-		r.move(jsondoc.Value{}, at.at, rule, OneWay)
-		return jsonValue(f.fixed)
-	case f.vocabulary != nil:
-		return textOrNone(otherwise(f.vocabulary))
-	}
-	return none
-}
-
 // dataJudgements say what a member of data is where no field of the CDEvent gives it.
 var dataJudgements = map[string]func(*toEiffel, *place) value{
-	"heading":            (*toEiffel).heading,
 	"deployment":         (*toEiffel).deploymentDescription,
 	"purl":               (*toEiffel).purl,
 	"locations":          (*toEiffel).locations,
-	"tracker":            (*toEiffel).tracker,
-	"triggers":           (*toEiffel).triggers,
 	"outcomeDescription": (*toEiffel).outcomeDescription,
-	"buildConclusion":    (*toEiffel).buildConclusion,
 }
 
 // customData is the event's custom data behind the carried original or the mark: the row's own entries and, without
@@ -120,7 +64,7 @@ func (t *toEiffel) customData() ([]entry, error) {
 	}
 	for i := range t.row.custom {
 		f := &t.row.custom[i]
-		v, err := t.makeField(f, &place{at: t.entryPointer(len(entries))})
+		v, err := makeField(t, &t.run, f, &place{at: t.entryPointer(len(entries))}, t.subject, t.row.rule)
 		if err != nil {
 			return nil, err
 		}
@@ -137,11 +81,11 @@ func (t *toEiffel) customData() ([]entry, error) {
 	case jsondoc.Object:
 		for v := range custom.Children() {
 			if t.own(v.Key(), v) {
-				t.lose(v, "envelope")
+				t.lose(v, LossEnvelope)
 				continue
 			}
 			if t.tooDeep(v, 4) { // below the event, data, customData and the entry
-				t.lose(v, "too_deep")
+				t.lose(v, LossTooDeep)
 				continue
 			}
 			t.move(v, t.entryPointer(len(entries)), "custom data, one entry per key", Exact)
@@ -152,7 +96,7 @@ func (t *toEiffel) customData() ([]entry, error) {
 		}
 	case jsondoc.String:
 		// CDEvents' own mark needs an object, so that this does not come back as it was.
-		t.lose(custom, "one_way")
+		t.lose(custom, LossOneWay)
 		raw := append([]byte(`{"customData":`), custom.Raw()...)
 		if contentType.Exists() {
 			raw = append(raw, `,"customDataContentType":`...)

@@ -46,7 +46,7 @@ func (t *toEiffel) makeRowLink(l *rowLink) error {
 	case mappings.TargetRunning:
 		to = t.runningTarget(l)
 	case mappings.TargetTested:
-		to.id = t.testedTarget(l.Type)
+		to = t.testedTarget(l.Type)
 	case mappings.TargetValue:
 		text, err := t.evaluateText(l.Value, t.subject, t.linkPointer("/target"), t.row.rule)
 		if err != nil {
@@ -246,7 +246,7 @@ func (t *toEiffel) namesEvent(l *rowLink, id string) bool {
 		return no
 	}) == yes
 	if !names {
-		t.diagnose("wrong_type", "the reference %s%s names an event that a link of type %s may not lead to", urnUUID, id, l.Type)
+		t.diagnose(DiagnosticWrongType, "the reference %s%s names an event that a link of type %s may not lead to", urnUUID, id, l.Type)
 	}
 	return names
 }
@@ -298,7 +298,7 @@ func (t *toEiffel) mergeLinks() {
 		case "PATH":
 			t.mergePath(l, i, inContext)
 		case "END":
-			t.lose(l, "end_link")
+			t.lose(l, LossEndLink)
 		}
 		i++
 	}
@@ -308,7 +308,7 @@ func (t *toEiffel) mergeLinks() {
 func (t *toEiffel) mergeRelation(l jsondoc.Value, index int) {
 	contextID := l.At("target", "contextId")
 	if contextID.Str() == "" {
-		t.lose(l, "link_without_target")
+		t.lose(l, LossLinkWithoutTarget)
 		return
 	}
 	linkType := l.Get("linkKind").Str()
@@ -343,11 +343,11 @@ func (t *toEiffel) mergeRelation(l jsondoc.Value, index int) {
 func (t *toEiffel) mergePath(l jsondoc.Value, index int, inContext bool) {
 	contextID := l.At("from", "contextId")
 	if contextID.Str() == "" {
-		t.lose(l, "link_without_target")
+		t.lose(l, LossLinkWithoutTarget)
 		return
 	}
 	if inContext {
-		t.lose(l, "has_context")
+		t.lose(l, LossHasContext)
 		return
 	}
 	target, reason := t.linkTarget("path", index, linkCause, contextID.Str(), true)
@@ -364,9 +364,9 @@ func (t *toEiffel) mergePath(l jsondoc.Value, index int, inContext bool) {
 // for leaving it out. Nothing waits for the target of an optional link.
 func (t *toEiffel) linkTarget(name string, number int, linkType, contextID string, path bool) (target, reason string) {
 	if contextID == t.in.ID {
-		return "", "link_to_itself"
+		return "", LossLinkToItself
 	}
-	standard := "-unknown_target"
+	standard := "-" + LossUnknownTarget
 	if schema.IsEiffelID(contextID) {
 		standard = contextID
 	}
@@ -377,14 +377,14 @@ func (t *toEiffel) linkTarget(name string, number int, linkType, contextID strin
 		target, targetType := t.eiffelOf(contextID)
 		if target == "" {
 			if !schema.IsEiffelID(contextID) {
-				return "-unknown_target"
+				return "-" + LossUnknownTarget
 			}
 			if s := t.illegal(linkType, contextID, "", path); s != "" {
 				return "-" + s
 			}
 			text := append(t.kept.Room(usualText), "no event with the context id "...)
 			text = append(strconv.AppendQuote(text, contextID), " is known; the "...)
-			t.note("unknown_target", t.kept.Keep(append(append(text, linkType...), " link points to that id itself"...)))
+			t.note(DiagnosticUnknownTarget, t.kept.Keep(append(append(text, linkType...), " link points to that id itself"...)))
 			return contextID
 		}
 		if s := t.illegal(linkType, target, targetType, path); s != "" {
@@ -393,8 +393,8 @@ func (t *toEiffel) linkTarget(name string, number int, linkType, contextID strin
 		return target
 	})
 	if left, ok := strings.CutPrefix(choice, "-"); ok {
-		if left == "unknown_target" {
-			t.diagnose("unknown_target", "no event with the context id %q is known, and Eiffel does not accept it as an id: no link", shorten(contextID, 120))
+		if left == LossUnknownTarget {
+			t.diagnose(DiagnosticUnknownTarget, "no event with the context id %q is known, and Eiffel does not accept it as an id: no link", shorten(contextID, 120))
 		}
 		return "", left
 	}
@@ -438,7 +438,7 @@ func (t *toEiffel) eiffelOf(contextID string) (id, eiffelType string) {
 // illegal says why the event may not have a link of that type to that target; empty if it may.
 func (t *toEiffel) illegal(linkType, target, targetType string, path bool) string {
 	if target == t.id {
-		return "link_to_itself"
+		return LossLinkToItself
 	}
 	var rule *schema.LinkRule
 	rules := t.row.schema.LinkRules()
@@ -448,17 +448,17 @@ func (t *toEiffel) illegal(linkType, target, targetType string, path bool) strin
 		}
 	}
 	if rule == nil {
-		return "illegal_link_type"
+		return LossIllegalLinkType
 	}
 	if targetType != "" && rule.Targets != nil && !slices.Contains(rule.Targets, targetType) {
-		return "illegal_link_target"
+		return LossIllegalLinkTarget
 	}
 	same, single := t.have.find(t.links, ledger.EiffelLink{Type: linkType, Target: target}, path)
 	switch {
 	case same >= 0 && (single < 0 || same <= single || rule.Multiple):
-		return "duplicate_link"
+		return LossDuplicateLink
 	case single >= 0 && !rule.Multiple:
-		return "single_link"
+		return LossSingleLink
 	}
 	return ""
 }

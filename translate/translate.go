@@ -12,6 +12,8 @@
 // The contract is the project's mapping document; sections named in comments are its sections.
 package translate
 
+//go:generate go run ./internal/codes
+
 import (
 	"fmt"
 	"strings"
@@ -108,13 +110,13 @@ type Missing struct {
 // Loss is a part of the input that has no counterpart in the output.
 type Loss struct {
 	Pointer string `json:"pointer"` // in the input event (RFC 6901)
-	Reason  string `json:"reason"`
+	Reason  string `json:"reason"`  // a Loss constant
 	Carried bool   `json:"carried"` // it is in the carried original
 }
 
 // Diagnostic is something that a user should know about a translation that succeeded.
 type Diagnostic struct {
-	Code    string `json:"code"`
+	Code    string `json:"code"` // a Diagnostic constant
 	Message string `json:"message"`
 }
 
@@ -146,24 +148,6 @@ type EventError struct {
 	Pointer string // JSON pointer to what is wrong; empty for the whole event
 	Message string
 }
-
-// The codes of an [EventError]; dead letters carry them as their reason.
-const (
-	CodeNotJSON        = "not_json"          // broken JSON, or JSON that breaks a decoding rule
-	CodeNotEvent       = "not_an_event"      // JSON, but neither a CDEvent nor an Eiffel event
-	CodeUnknownType    = "unknown_type"      // an event type that no supported version of the protocol has
-	CodeUnknownVersion = "unknown_version"   // a version of the type that is not known and not newer than the known
-	CodeInvalid        = "invalid"           // breaks the schema of its type and version
-	CodeTime           = "time_out_of_range" // the time cannot be written in the other protocol
-	CodeNotInSpec      = "not_in_spec"       // the output version of CDEvents has no such event
-	CodeNotInEdition   = "not_in_edition"    // the output edition of Eiffel has no such event
-	CodeNoMapping      = "no_mapping"        // the type has no counterpart, and the settings refuse such events
-	CodeMapping        = "mapping"           // an expression of an overlay cannot be evaluated for the event
-	CodeUnresolved     = "unresolved"        // a reference is unknown and the policy is to fail
-	CodeIDTooLong      = "id_too_long"       // something is identified by more than 1 KB of text
-	CodeTooCostly      = "too_costly"        // the event takes far more work than others of its size
-	CodeInvalidOutput  = "invalid_output"    // the translation itself broke a rule of the output's schema
-)
 
 // Error names the event, the pointer and the rule.
 func (e *EventError) Error() string {

@@ -90,8 +90,13 @@ func textMember(s string, path ...string) member {
 }
 
 // writeMembers writes members into the open object, in their order; those that share their first name stand together in an
-// object of that name, where the first of them stands.
+// object of that name, where the first of them stands, or in an array if the next name is an index.
 func writeMembers(w *jsondoc.Writer, members []member) error {
+	return writeWithin(w, members, true)
+}
+
+// writeWithin writes members into what is open, an object or else an array.
+func writeWithin(w *jsondoc.Writer, members []member, object bool) error {
 	for i, m := range members {
 		name := m.path[0]
 		if begunBefore(members[:i], name) {
@@ -100,7 +105,9 @@ func writeMembers(w *jsondoc.Writer, members []member) error {
 			}
 			continue
 		}
-		w.Name(name)
+		if object {
+			w.Name(name)
+		}
 		if len(m.path) == 1 {
 			if err := m.write(w); err != nil {
 				return err
@@ -113,8 +120,13 @@ func writeMembers(w *jsondoc.Writer, members []member) error {
 				inner = append(inner, member{other.path[1:], other.value})
 			}
 		}
-		w.Object()
-		if err := writeMembers(w, inner); err != nil {
+		elements := inner[0].path[0] == "0"
+		if elements {
+			w.Array()
+		} else {
+			w.Object()
+		}
+		if err := writeWithin(w, inner, !elements); err != nil {
 			return err
 		}
 		w.Close()

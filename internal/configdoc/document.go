@@ -17,6 +17,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/daemon"
 	cloudeventshttp "github.com/eiffelbridge/eiffelbridge/daemon/transports/cloudevents_http"
+	"github.com/eiffelbridge/eiffelbridge/internal/secret"
 	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
 )
 
@@ -284,9 +285,9 @@ func kindOf(t reflect.Type) string {
 	switch {
 	case t == reflect.TypeFor[time.Duration]() || t == reflect.TypeFor[*time.Duration]():
 		return "duration"
-	case t == reflect.TypeFor[strictyaml.Secret]():
+	case t == reflect.TypeFor[secret.Secret]():
 		return "text, a secret"
-	case t == reflect.TypeFor[strictyaml.Secrets]():
+	case t == reflect.TypeFor[[]secret.Secret]():
 		return "text or list of text, secrets"
 	}
 	switch t.Kind() {
@@ -303,7 +304,7 @@ func kindOf(t reflect.Type) string {
 	case reflect.Interface:
 		return "any"
 	case reflect.Map:
-		if t == reflect.TypeFor[cloudeventshttp.Headers]() || t.Elem() == reflect.TypeFor[strictyaml.Secret]() {
+		if t == reflect.TypeFor[cloudeventshttp.Headers]() || t.Elem() == reflect.TypeFor[secret.Secret]() {
 			return "mapping of names to text, secrets"
 		}
 		return "mapping of names to " + kindOf(t.Elem())
@@ -329,7 +330,7 @@ func valueOf(v reflect.Value) string {
 		}
 		return "`" + v.String() + "`"
 	case reflect.Slice:
-		if v.Type() == reflect.TypeFor[strictyaml.Secrets]() {
+		if v.Type() == reflect.TypeFor[[]secret.Secret]() {
 			return "none"
 		}
 		var items []string

@@ -7,23 +7,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"sync"
-
-	"github.com/goccy/go-yaml"
 
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 )
 
-//go:embed judgements.yaml
-var judgementsFile []byte
-
 // The places in which the catalogue names a judgement; the same name may mean different things in different places.
 const (
-	If      = "if"      // ToEiffel.If
-	Data    = "data"    // Field.By of ToEiffel.Data and ToEiffel.Custom
-	Choose  = "choose"  // ToCDEvents.Choose
-	Subject = "subject" // ToCDEvents.Subject
-	Content = "content" // Field.By of ToCDEvents.Content
+	If          = "if"          // ToEiffel.If
+	Data        = "data"        // Field.By of ToEiffel.Data and ToEiffel.Custom
+	Choose      = "choose"      // ToCDEvents.Choose
+	Subject     = "subject"     // ToCDEvents.Subject
+	Environment = "environment" // ToCDEvents.Environment
+	Content     = "content"     // Field.By of ToCDEvents.Content
 )
 
 // Judgement names a judgement.
@@ -32,33 +27,24 @@ type Judgement struct {
 	Name  string
 }
 
-var explanations = sync.OnceValues(func() (map[string]map[string]string, error) {
-	var all map[string]map[string]string
-	if err := yaml.UnmarshalWithOptions(judgementsFile, &all, yaml.Strict()); err != nil {
-		return nil, fmt.Errorf("read judgements.yaml: %w", err)
-	}
-	return all, nil
-})
-
-// Explanations are what all judgements decide, in Markdown; links in it begin at docs/mappings/<protocol>.
-func Explanations() (map[Judgement]string, error) {
-	all, err := explanations()
-	if err != nil {
-		return nil, err
-	}
+// Explanations are what all judgements of a catalogue decide, in Markdown; links in it begin at docs/mappings/<protocol>.
+func Explanations(c *mappings.Catalogue) map[Judgement]string {
 	out := map[Judgement]string{}
-	for place, texts := range all {
+	for place, texts := range map[string]map[string]string{
+		If: c.Judgements.If, Data: c.Judgements.Data, Choose: c.Judgements.Choose, Subject: c.Judgements.Subject,
+		Environment: c.Judgements.Environment, Content: c.Judgements.Content,
+	} {
 		for name, text := range texts {
 			out[Judgement{place, name}] = text
 		}
 	}
-	return out, nil
+	return out
 }
 
 // Explain says what a judgement decides; without an explanation it gives the name alone.
-func Explain(place, name string) string {
-	if all, err := explanations(); err == nil && all[place][name] != "" {
-		return all[place][name]
+func Explain(c *mappings.Catalogue, place, name string) string {
+	if text := Explanations(c)[Judgement{place, name}]; text != "" {
+		return text
 	}
 	return "Judgement `" + name + "`."
 }
@@ -86,6 +72,7 @@ func Judgements(c *mappings.Catalogue) []Judgement {
 		r := &c.ToCDEvents[i]
 		add(Choose, r.Choose)
 		add(Subject, r.Subject)
+		add(Environment, r.Environment)
 		for _, f := range r.Content {
 			add(Content, f.By)
 		}
@@ -220,6 +207,9 @@ func Field(f mappings.Field, to, from string) string {
 	if f.By != "" {
 		sources = append(sources, f.By+"()")
 	}
+	if f.Text != "" {
+		sources = append(sources, Constant(f.Text))
+	}
 	if f.Value != nil {
 		sources = append(sources, f.Value.String())
 	}
@@ -229,6 +219,9 @@ func Field(f mappings.Field, to, from string) string {
 	text := Dotted(trimBase(f.To, to)) + " = " + strings.Join(sources, " or ")
 	if f.Vocabulary != "" {
 		text += " in the words of " + f.Vocabulary
+	}
+	if f.Needs != "" {
+		text += " if there is " + Dotted(trimBase(f.Needs, from))
 	}
 	if f.Fill != "" {
 		text += " or the id of " + fillName(f.Fill)

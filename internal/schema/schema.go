@@ -243,6 +243,11 @@ func CDEventType(specVersion, subject, predicate string) (fullType string, ok bo
 	return "", false
 }
 
+// KnowsCDEvent tells whether any version of CDEvents has an event of that subject and predicate.
+func KnowsCDEvent(subject, predicate string) bool {
+	return len(cdevents.get().byVerb[subject+"."+predicate]) > 0
+}
+
 // EiffelTypes are the Eiffel event types, sorted.
 func EiffelTypes() []string { return slices.Clone(eiffel.get().types) }
 

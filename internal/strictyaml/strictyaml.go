@@ -1,12 +1,11 @@
 // Package strictyaml reads configurations: YAML into structs, with environment variables in scalar values, and every
 // problem named by line and key instead of the first one only. Unknown keys are problems; anchors, aliases and tags are
-// not taken.
+// not taken. For a list of texts a single one may stand.
 package strictyaml
 
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"reflect"
 	"slices"
 	"strconv"
@@ -39,40 +38,12 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// Secret is text that no log, error or dump shows.
-type Secret string
-
-const hidden = "[hidden]"
-
-// String shows nothing.
-func (s Secret) String() string {
-	if s == "" {
-		return ""
-	}
-	return hidden
-}
-
-// GoString shows nothing.
-func (s Secret) GoString() string { return strconv.Quote(s.String()) }
-
-// LogValue shows nothing.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
-
-// MarshalText shows nothing.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
 // Text is a text of which it matters where it stands: one in a language of its own, whose errors have places too.
 type Text struct {
 	Value        string
 	Line, Column int  // of its first character, from 1; 0 where that is not known
 	Lines        bool // each line of the value is a line of the document (a literal block, |)
 }
-
-// Words are a list of texts, for which a single one may stand.
-type Words []string
-
-// Secrets are a list of secrets, for which a single one may stand.
-type Secrets []Secret
 
 // defaulter is what a pointer to a struct may implement, so that the struct has defaults although it is nil unless its key is written.
 type defaulter interface{ SetDefaults() }
@@ -83,6 +54,15 @@ type Document struct {
 	lookup   func(name string) (string, bool) // nil: there are no variables, and $ is a character as any other
 	problems []Problem
 	places   map[string][2]int
+	texts    map[reflect.Type]func(key string, t Text) any
+}
+
+// TextsAs says what becomes of a text where the struct has the interface T.
+func TextsAs[T any](d *Document, as func(key string, t Text) T) {
+	if d.texts == nil {
+		d.texts = map[reflect.Type]func(string, Text) any{}
+	}
+	d.texts[reflect.TypeFor[T]()] = func(key string, t Text) any { return as(key, t) }
 }
 
 // Section is a part of a document that is decoded later, when it is known into what.
@@ -350,8 +330,6 @@ var (
 	durationType = reflect.TypeFor[time.Duration]()
 	sectionType  = reflect.TypeFor[*Section]()
 	textType     = reflect.TypeFor[Text]()
-	wordsType    = reflect.TypeFor[Words]()
-	secretsType  = reflect.TypeFor[Secrets]()
 )
 
 func (d *Document) value(n ast.Node, key string, v reflect.Value) {
@@ -366,7 +344,7 @@ func (d *Document) value(n ast.Node, key string, v reflect.Value) {
 		d.text(n, key, v)
 		return
 	}
-	if _, list := n.(*ast.SequenceNode); (v.Type() == wordsType || v.Type() == secretsType) && !list {
+	if _, list := n.(*ast.SequenceNode); v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.String && !list {
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 		d.scalar(n, key, v.Index(0))
 		return
@@ -375,6 +353,12 @@ func (d *Document) value(n ast.Node, key string, v reflect.Value) {
 	case reflect.Struct:
 		d.mapping(n, key, []reflect.Value{v})
 	case reflect.Interface:
+		if d.texts[v.Type()] != nil {
+			var t Text
+			d.text(n, key, reflect.ValueOf(&t).Elem())
+			v.Set(reflect.ValueOf(d.texts[v.Type()](key, t)))
+			return
+		}
 		if value := d.any(n, key); value != nil {
 			v.Set(reflect.ValueOf(value))
 		}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/secret"
 )
 
 type sample struct {
@@ -13,7 +15,7 @@ type sample struct {
 	Port  int               `yaml:"port"`
 	On    bool              `yaml:"on"`
 	For   time.Duration     `yaml:"for"`
-	Token Secret            `yaml:"token"`
+	Token secret.Secret     `yaml:"token"`
 	List  []string          `yaml:"list"`
 	Map   map[string]string `yaml:"map"`
 	Inner struct {
@@ -95,8 +97,8 @@ func TestVerbatim(t *testing.T) {
 		Quoted Text  `yaml:"quoted"`
 		Block  Text  `yaml:"block"`
 		Folded Text  `yaml:"folded"`
-		One    Words `yaml:"one"`
-		Two    Words `yaml:"two"`
+		One    []string `yaml:"one"`
+		Two    []string `yaml:"two"`
 		Any    any   `yaml:"any"`
 		None   any   `yaml:"none"`
 	}
@@ -165,12 +167,12 @@ func (c *client) SetDefaults() { c.Name = "default" }
 // What two structs have under one key they share key by key; a pointer stays nil unless its key is written.
 func TestShared(t *testing.T) {
 	type in struct {
-		TLS  *server `yaml:"tls"`
-		Keys Secrets `yaml:"keys"`
+		TLS  *server         `yaml:"tls"`
+		Keys []secret.Secret `yaml:"keys"`
 	}
 	type out struct {
-		TLS  *client `yaml:"tls"`
-		Keys Secrets `yaml:"keys"`
+		TLS  *client         `yaml:"tls"`
+		Keys []secret.Secret `yaml:"keys"`
 	}
 	read := func(text string) (a in, b out, problems []Problem) {
 		var whole struct {

@@ -16,6 +16,7 @@ import (
 	"cel.dev/cel-go/common/types/traits"
 	"cel.dev/cel-go/interpreter"
 
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 )
@@ -109,7 +110,15 @@ func (e *expression) Holds(in mappings.Input) (bool, error) {
 }
 
 func (e *expression) evaluate(in mappings.Input) (ref.Val, error) {
-	a := &activation{reader: newReader(), in: in, adapter: e.adapter}
+	event, parsed := in.Event.(jsondoc.Value)
+	if !parsed {
+		doc, err := jsondoc.Parse(in.Event.Raw())
+		if err != nil {
+			return nil, e.fail("cannot read the event: %v", err)
+		}
+		event = doc.Root()
+	}
+	a := &activation{reader: newReader(), in: in, event: event, adapter: e.adapter}
 	v, _, err := e.program.Eval(a)
 	switch {
 	case a.reader.exceeded():
@@ -162,6 +171,7 @@ func runtimeMessage(err error) string {
 type activation struct {
 	reader  *reader
 	in      mappings.Input
+	event   jsondoc.Value
 	adapter types.Adapter
 	subject ref.Val
 }
@@ -170,7 +180,7 @@ type activation struct {
 func (a *activation) ResolveName(name string) (any, bool) {
 	switch name {
 	case varEvent:
-		return a.reader.value(a.in.Event), true
+		return a.reader.value(a.event), true
 	case varSubject:
 		if a.subject == nil {
 			a.subject = a.adapter.NativeToValue(&a.in.Subject)
@@ -190,7 +200,11 @@ type compiler struct {
 }
 
 // compile compiles a text that stands at a key. What is wrong is reported, and the result is nil then.
-func (c *compiler) compile(t strictyaml.Text, key string, w want, see sight) mappings.Expression {
+func (c *compiler) compile(e mappings.Expression, key string, w want, see sight) mappings.Expression {
+	var t strictyaml.Text
+	if p, ok := e.(pending); ok {
+		t = p.text
+	}
 	if strings.TrimSpace(t.Value) == "" {
 		c.report(t.Line, key, "is empty; it is a CEL expression that gives %s", w)
 		return nil

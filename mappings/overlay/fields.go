@@ -3,6 +3,8 @@ package overlay
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,6 +17,8 @@ type fieldsOf struct {
 	out    *shape // nil: anything may be written
 	base   string // pointer of the object that the fields are members of
 	custom bool   // they are entries of data.customData
+	// takes tells whether a field of that place is for the row, where it is one of several that are extended; nil: it is.
+	takes func(to string) bool
 }
 
 // text tells whether what goes to a pointer is a string in all versions.
@@ -58,7 +62,7 @@ func (o *overlay) judgement(key, name string, known []string) {
 var reservedKeys = []string{"cdevents", "subject"}
 
 // fields makes the fields of a row. Those that are to be removed are reported.
-func (o *overlay) fields(key string, list []fieldForm, of fieldsOf) []mappings.Field {
+func (o *overlay) fields(key string, list []mappings.Field, of fieldsOf) []mappings.Field {
 	var out []mappings.Field
 	for i, f := range list {
 		at := fmt.Sprintf("%s[%d]", key, i)
@@ -66,41 +70,96 @@ func (o *overlay) fields(key string, list []fieldForm, of fieldsOf) []mappings.F
 			o.report(at+".remove", "has a meaning only beside extend: true; leave the field out")
 			continue
 		}
-		if field, ok := o.field(at, f, of); ok {
-			if slices.ContainsFunc(out, func(k mappings.Field) bool { return k.To == f.To }) {
-				o.report(at+".to", "%s stands here twice", quoted(f.To))
-			}
+		for _, field := range o.fieldOrIncluded(at, f, of) {
+			o.twice(at, out, field.To)
 			out = append(out, field)
 		}
 	}
 	return out
 }
 
+// fieldOrIncluded makes a field, or the fields that one includes; none if that cannot be.
+func (o *overlay) fieldOrIncluded(at string, f mappings.Field, of fieldsOf) []mappings.Field {
+	if was := former(f, of.base); was != nil {
+		if !o.destination(at, f, of) {
+			return nil
+		}
+		return was
+	}
+	if f.Include == "" {
+		if field, ok := o.field(at, f, of); ok {
+			return []mappings.Field{field}
+		}
+		return nil
+	}
+	if own, ok := o.form.Fields[f.Include]; ok {
+		return o.fields("fields."+f.Include, own, of)
+	}
+	named, ok := o.base.Fields[f.Include]
+	if !ok {
+		known := append(slices.Collect(maps.Keys(o.base.Fields)), slices.Collect(maps.Keys(o.form.Fields))...)
+		slices.Sort(known)
+		o.report(at+".include", "there are no fields %s%s", quoted(f.Include), o.didYouMean(f.Include, known))
+	}
+	return named
+}
+
+// twice reports a field whose place is written already, unless the one right before it may leave that to it.
+func (o *overlay) twice(at string, before []mappings.Field, to string) {
+	i := slices.IndexFunc(before, func(k mappings.Field) bool { return k.To == to })
+	if i < 0 {
+		return
+	}
+	last := before[len(before)-1]
+	mayBeNone := (len(last.From) > 0 || last.Value != nil) && last.By == "" && last.Text == "" && last.Const == nil && last.Vocabulary == ""
+	if last.To == to && (last.Needs != "" || mayBeNone) {
+		return
+	}
+	o.report(at+".to", "%s stands here twice", quoted(to))
+}
+
 // extendFields changes the fields of a row of the base: those of the same place are replaced where they stand, and new ones come behind.
-func (o *overlay) extendFields(key string, base []mappings.Field, list []fieldForm, of fieldsOf) []mappings.Field {
+func (o *overlay) extendFields(key string, base []mappings.Field, list []mappings.Field, of fieldsOf) []mappings.Field {
 	out := slices.Clone(base)
+	var added []mappings.Field
 	for i, f := range list {
 		at := fmt.Sprintf("%s[%d]", key, i)
-		if slices.ContainsFunc(list[:i], func(k fieldForm) bool { return k.To == f.To }) {
+		if of.takes != nil && f.Include == "" && f.To != "" && !of.takes(f.To) {
+			continue // it is another row's
+		}
+		there := func(to string) int {
+			return slices.IndexFunc(out, func(k mappings.Field) bool { return k.To == to })
+		}
+		if slices.ContainsFunc(list[:i], func(k mappings.Field) bool { return k.To == f.To && (k.Remove || f.Remove) }) {
 			o.report(at+".to", "%s stands here twice", quoted(f.To))
 			continue
 		}
-		there := slices.IndexFunc(out, func(k mappings.Field) bool { return k.To == f.To })
 		if f.Remove {
-			if there < 0 {
+			if there(f.To) < 0 {
 				o.report(at+".to", "there is no field %s to remove%s", quoted(f.To), o.didYouMean(f.To, places(base)))
 				continue
 			}
-			out = slices.Delete(out, there, there+1)
+			out = slices.DeleteFunc(out, func(k mappings.Field) bool { return k.To == f.To })
 			continue
 		}
-		field, ok := o.field(at, f, of)
-		switch {
-		case !ok:
-		case there >= 0:
-			out[there] = field
-		default:
-			out = append(out, field)
+		for _, field := range o.fieldOrIncluded(at, f, of) {
+			o.twice(at, added, field.To)
+			again := len(added) > 0 && added[len(added)-1].To == field.To
+			added = append(added, field)
+			first := there(field.To)
+			switch {
+			case first < 0:
+				out = append(out, field)
+			case again: // behind the one before it
+				for first < len(out) && out[first].To == field.To {
+					first++
+				}
+				out = slices.Insert(out, first, field)
+			default:
+				out[first] = field
+				rest := slices.DeleteFunc(out[first+1:], func(k mappings.Field) bool { return k.To == field.To })
+				out = out[:first+1+len(rest)]
+			}
 		}
 	}
 	return out
@@ -115,8 +174,9 @@ func places(list []mappings.Field) []string {
 }
 
 // field makes a field; false if that cannot be.
-func (o *overlay) field(at string, f fieldForm, of fieldsOf) (mappings.Field, bool) {
-	out := mappings.Field{To: f.To, Was: f.Was, From: slices.Clone(f.From), By: f.By, Const: f.Const, Vocabulary: f.Vocabulary, Format: f.Format, Fill: f.Fill}
+func (o *overlay) field(at string, f mappings.Field, of fieldsOf) (mappings.Field, bool) {
+	out := f
+	out.From, out.Value = slices.Clone(f.From), nil
 	if !o.destination(at, f, of) {
 		return out, false
 	}
@@ -125,23 +185,33 @@ func (o *overlay) field(at string, f fieldForm, of fieldsOf) (mappings.Field, bo
 		o.report(at+".const", "is null, which is nothing to write")
 	}
 	switch {
-	case hasValue && (len(f.From) > 0 || f.By != "" || hasConst):
-		o.report(at+".value", "has no place beside from, by and const: an expression computes the whole value")
+	case hasValue && (len(f.From) > 0 || f.By != "" || f.Text != "" || hasConst):
+		o.report(at+".value", "has no place beside from, by, text and const: an expression computes the whole value")
 	case hasValue:
 		w := wantJSON
 		if of.text(f.To) {
 			w = wantText
 		}
 		out.Value = o.compile(f.Value, at+".value", w, sight{shape: of.in})
-	case len(f.From) == 0 && f.By == "" && !hasConst:
-		o.report(at, "says nothing about the value of %s; it needs from, by, const or value", f.To)
+	case len(f.From) == 0 && f.By == "" && f.Text == "" && !hasConst:
+		o.report(at, "says nothing about the value of %s; it needs from, by, text, const or value", f.To)
 	}
 	for i, p := range f.From {
 		key := at + ".from"
 		if line, _ := o.doc.Place(fmt.Sprintf("%s[%d]", key, i)); line > 0 {
 			key = fmt.Sprintf("%s[%d]", key, i)
 		}
-		o.pointer(key, p, of.in)
+		if p != mappings.FromSource && !strings.HasPrefix(p, mappings.FromCustom) {
+			o.pointer(key, p, of.in)
+		}
+	}
+	if f.Needs != "" {
+		o.pointer(at+".needs", f.Needs, of.in)
+	}
+	for _, inside := range braces.FindAllStringSubmatch(f.Text, -1) {
+		if inside[1] != "event" {
+			o.pointer(at+".text", inside[1], of.in)
+		}
 	}
 	if f.Vocabulary != "" {
 		if o.out.Vocabulary(f.Vocabulary) == nil {
@@ -173,8 +243,11 @@ func (o *overlay) field(at string, f fieldForm, of fieldsOf) (mappings.Field, bo
 	return out, true
 }
 
+// braces are what a text has in braces.
+var braces = regexp.MustCompile(`\{([^}]*)\}?`)
+
 // destination checks where a field goes.
-func (o *overlay) destination(at string, f fieldForm, of fieldsOf) bool {
+func (o *overlay) destination(at string, f mappings.Field, of fieldsOf) bool {
 	switch {
 	case f.To == "":
 		o.report(at+".to", "is missing; it is a JSON pointer, as /name")

@@ -170,7 +170,15 @@ func parseYAML(name string, text []byte) (doc *strictyaml.Document, problems []P
 			problems = []Problem{{File: name, Message: fmt.Sprintf("not YAML: the parser gave up on it: %v", r)}}
 		}
 	}()
-	return strictyaml.ParseVerbatim(text), nil
+	doc = strictyaml.ParseVerbatim(text)
+	strictyaml.TextsAs(doc, func(_ string, t strictyaml.Text) mappings.Expression { return pending{text: t} })
+	return doc, nil
+}
+
+// pending is an expression that is read and not compiled yet.
+type pending struct {
+	mappings.Expression
+	text strictyaml.Text
 }
 
 // overlay is one that is being read.
@@ -179,7 +187,8 @@ type overlay struct {
 	file     string
 	base     *mappings.Catalogue
 	doc      *strictyaml.Document
-	form     form
+	form     mappings.Catalogue // as it stands in the file
+	kind     string             // of the subject of the row that is being read
 	problems []Problem
 	out      *mappings.Catalogue
 }
@@ -213,10 +222,16 @@ func (o *overlay) check() {
 		o.report("version", "%d is not known; write version: 1", o.form.Version)
 	}
 	if o.empty() && len(o.doc.Problems()) == 0 {
-		o.report("", "changes nothing; an overlay has some of published_levels, service_id, activities, vocabularies, to_eiffel and to_cdevents")
+		o.report("", "changes nothing; an overlay has some of published_levels, service_id, anchors, activities, vocabularies, to_eiffel and to_cdevents")
 	}
 	c := *o.base
 	o.out = &c
+	for _, key := range []string{"every_event", "link_rules", "notes", "codes", "judgements", "golden"} {
+		if o.doc.Has(key) {
+			o.report(key, "stands in the project's own catalogue alone")
+		}
+	}
+	o.anchors()
 	if o.doc.Has("published_levels") {
 		o.publishedLevels()
 	}
@@ -227,6 +242,7 @@ func (o *overlay) check() {
 	o.vocabularies()
 	o.rowsToEiffel()
 	o.rowsToCDEvents()
+	c.Complete()
 	if o.count() == 0 {
 		// All of this was checked by line; what is left is a fault of this package.
 		if err := c.Validate(); err != nil {
@@ -238,7 +254,7 @@ func (o *overlay) check() {
 func (o *overlay) empty() bool {
 	f := &o.form
 	return !o.doc.Has("published_levels") && !o.doc.Has("service_id") &&
-		f.Activities == nil && f.Vocabularies == nil && f.ToEiffel == nil && f.ToCDEvents == nil
+		f.Anchors == nil && f.Activities == nil && f.Vocabularies == nil && f.ToEiffel == nil && f.ToCDEvents == nil
 }
 
 func (o *overlay) publishedLevels() {
@@ -258,6 +274,34 @@ func (o *overlay) unique(key string, words []string) {
 			o.report(fmt.Sprintf("%s[%d]", key, i), "%s stands here twice", quoted(w))
 		}
 	}
+}
+
+// anchors adds the overlay's, or puts them in the place of those of the same event type.
+func (o *overlay) anchors() {
+	list := slices.Clone(o.base.Anchors)
+	for i, a := range o.form.Anchors {
+		key := fmt.Sprintf("anchors[%d]", i)
+		if !o.eiffelType(key+".eiffel", a.Eiffel, true) {
+			continue
+		}
+		if len(a.Subjects) == 0 {
+			o.report(key+".subjects", "is missing; it is the kind of the CDEvents subjects that the event stands for, as environment")
+		}
+		o.unique(key+".subjects", a.Subjects)
+		out := shapeOfEiffel(a.Eiffel)
+		for j, f := range a.Data {
+			at := fmt.Sprintf("%s.data[%d]", key, j)
+			o.destination(at, mappings.Field{To: f.To}, fieldsOf{out: out, base: openData})
+			o.oneOf(at+".is", f.Is, mappings.IsID, mappings.IsName, mappings.IsSource, mappings.IsPurl, mappings.IsCategory)
+		}
+		at := slices.IndexFunc(list, func(b mappings.Anchor) bool { return b.Eiffel == a.Eiffel })
+		if at >= 0 {
+			list[at] = a
+		} else {
+			list = append(list, a)
+		}
+	}
+	o.out.Anchors = list
 }
 
 // activities puts the overlay's before those of the base: the first that fits counts.
@@ -334,7 +378,7 @@ func names(list []mappings.Vocabulary) []string {
 }
 
 // words appends to the words of a vocabulary. A word that has its pair already would never count.
-func (o *overlay) words(key string, words []mappings.Words, more []wordsForm) []mappings.Words {
+func (o *overlay) words(key string, words []mappings.Words, more []mappings.Words) []mappings.Words {
 	for i, f := range more {
 		at := fmt.Sprintf("%s.words[%d]", key, i)
 		if len(f.CDEvents) == 0 || len(f.Eiffel) == 0 {

@@ -16,8 +16,8 @@ import (
 // plan is what the rows of an overlay do to those of one event type.
 type plan struct {
 	key     string // of the first row
-	extend  int    // the index in the form of the row that extends; -1: none
-	changes string // the key of the row that extends or disables; empty: none
+	extend  []int  // the indices in the form of the rows that extend
+	changes string // the key of the first row that extends or disables; empty: none
 	disable bool
 	last    string // the key of a row without a condition, behind which none counts
 }
@@ -28,39 +28,62 @@ type plans struct {
 	o     *overlay
 	order []string
 	of    map[string]*plan
+	named map[string]string // the key of the row that extends, by event type and what names the row that is extended
 }
 
-func (o *overlay) plans() *plans { return &plans{o: o, of: map[string]*plan{}} }
+func (o *overlay) plans() *plans {
+	return &plans{o: o, of: map[string]*plan{}, named: map[string]string{}}
+}
 
-// add takes a row in. unconditional says that it counts for all events of its type.
-func (p *plans) add(key, name string, index int, extend, disable, unconditional bool) {
+// A change is what a row does to those of the base.
+type change struct {
+	extend, disable bool
+	unconditional   bool   // it counts for all events of its type
+	names           string // the row that it extends, empty: all of the type
+}
+
+// add takes a row in.
+func (p *plans) add(key, name string, index int, c change) {
 	if name == "" {
 		return // reported
 	}
 	one := p.of[name]
 	if one == nil {
-		one = &plan{key: key, extend: -1}
+		one = &plan{key: key}
 		p.of[name] = one
 		p.order = append(p.order, name)
 	}
+	other := ""
+	for _, names := range []string{c.names, ""} {
+		if other == "" {
+			other = p.named[name+" "+names]
+		}
+	}
+	if c.names == "" && len(one.extend) > 0 {
+		other = one.changes
+	}
 	switch {
-	case extend && disable:
+	case c.extend && c.disable:
 		p.o.report(key, "disables and extends at once; take one of them out")
-	case disable && one.key != key, one.disable:
+	case c.disable && one.key != key, one.disable:
 		p.o.report(key, "%s has a row %s already, and one of them disables it; a row without a condition is enough to replace ours", quoted(name), one.key)
-	case disable:
+	case c.disable:
 		one.disable, one.changes = true, key
-	case extend && one.extend >= 0:
-		p.o.report(key, "%s is extended by %s already; write both as one", quoted(name), one.changes)
-	case extend && one.last != "":
+	case c.extend && other != "":
+		p.o.report(key, "%s is extended by %s already; write both as one", quoted(name), other)
+	case c.extend && one.last != "":
 		p.o.report(key, "%s is replaced by %s, which leaves nothing to extend", quoted(name), one.last)
-	case extend:
-		one.extend, one.changes = index, key
+	case c.extend:
+		p.named[name+" "+c.names] = key
+		one.extend = append(one.extend, index)
+		if one.changes == "" {
+			one.changes = key
+		}
 	case one.last != "":
 		p.o.report(key, "never counts: %s is for the same type and has no condition; put this one before it, or give that one a when", one.last)
-	case unconditional && one.extend >= 0:
+	case c.unconditional && len(one.extend) > 0:
 		p.o.report(key, "takes the place of our row for %s, which %s extends; take one of them out", quoted(name), one.changes)
-	case unconditional:
+	case c.unconditional:
 		one.last = key
 	}
 }
@@ -109,7 +132,7 @@ func merge[Row any](base []Row, typeOf func(*Row) string, p *plans, added map[st
 		}
 		switch {
 		case one.last != "" || one.disable:
-		case one.extend >= 0:
+		case len(one.extend) > 0:
 			out = append(out, extended(name, base[i]))
 		default:
 			out = append(out, base[i])
@@ -121,15 +144,22 @@ func merge[Row any](base []Row, typeOf func(*Row) string, p *plans, added map[st
 // rowsToEiffel makes the rows of to_eiffel.
 func (o *overlay) rowsToEiffel() {
 	p := o.plans()
-	names := make([]string, len(o.form.ToEiffel))
+	types := make([][]string, len(o.form.ToEiffel))
 	for i := range o.form.ToEiffel {
 		f := &o.form.ToEiffel[i]
 		key := fmt.Sprintf("to_eiffel[%d]", i)
-		names[i] = o.cdeventOfRow(key+".cdevent", f.CDEvent)
-		p.add(key, names[i], i, f.Extend, f.Disable, f.If == "" && !o.doc.Has(key+".when"))
-	}
-	has := func(name string) bool {
-		return slices.ContainsFunc(o.base.ToEiffel, func(r mappings.ToEiffel) bool { return r.CDEvent == name })
+		c := change{extend: f.Extend, disable: f.Disable, unconditional: f.If == "" && !o.doc.Has(key+".when")}
+		if f.Extend {
+			c.names = strings.Trim(f.If+" "+f.Eiffel, " ")
+		}
+		if len(f.CDEvents) == 0 {
+			o.cdeventOfRow(key+".cdevent", "")
+		}
+		for _, text := range f.CDEvents {
+			name := o.cdeventOfRow(key+".cdevent", text)
+			types[i] = append(types[i], name)
+			p.add(key, name, i, c)
+		}
 	}
 	added := map[string][]mappings.ToEiffel{}
 	for i := range o.form.ToEiffel {
@@ -139,19 +169,69 @@ func (o *overlay) rowsToEiffel() {
 		case f.Disable:
 			o.alone(key, "disable", "cdevent", "disable", "about")
 		case f.Extend:
-			o.alone(key, "extend", "cdevent", "extend", "links", "data", "custom", "about")
+			o.alone(key, "extend", "cdevent", "extend", "if", "eiffel", "links", "data", "custom", "about")
 		default:
-			added[names[i]] = append(added[names[i]], o.toEiffel(key, names[i], f))
+			for _, name := range types[i] {
+				added[name] = append(added[name], o.toEiffel(key, name, f))
+			}
 		}
 	}
+	rows := map[string][]*mappings.ToEiffel{} // of the base
+	for i := range o.base.ToEiffel {
+		r := &o.base.ToEiffel[i]
+		rows[r.CDEvent] = append(rows[r.CDEvent], r)
+	}
 	for _, name := range p.order {
-		p.there(name, has(name))
+		p.there(name, len(rows[name]) > 0)
+		for _, i := range p.of[name].extend {
+			o.named(fmt.Sprintf("to_eiffel[%d]", i), name, &o.form.ToEiffel[i], rows[name])
+		}
 	}
 	o.out.ToEiffel = merge(o.base.ToEiffel, func(r *mappings.ToEiffel) string { return r.CDEvent }, p, added,
 		func(name string, row mappings.ToEiffel) mappings.ToEiffel {
-			i := p.of[name].extend
-			return o.extendToEiffel(fmt.Sprintf("to_eiffel[%d]", i), &o.form.ToEiffel[i], row)
+			for _, i := range p.of[name].extend {
+				if f := &o.form.ToEiffel[i]; extends(f, &row) {
+					row = o.extendToEiffel(fmt.Sprintf("to_eiffel[%d]", i), f, row, rows[name])
+				}
+			}
+			return row
 		})
+}
+
+// extends tells whether a row that extends means a row of the base: the one that its if and its eiffel name.
+func extends(f, row *mappings.ToEiffel) bool {
+	return (f.If == "" || f.If == row.If) && (f.Eiffel == "" || f.Eiffel == row.Eiffel)
+}
+
+// named reports a row that extends and names none of the rows that there are.
+func (o *overlay) named(key, name string, f *mappings.ToEiffel, rows []*mappings.ToEiffel) {
+	if len(rows) == 0 || slices.ContainsFunc(rows, func(r *mappings.ToEiffel) bool { return extends(f, r) }) {
+		return
+	}
+	var have []string
+	for _, r := range rows {
+		text := "eiffel: " + r.Eiffel
+		if r.If != "" {
+			text = "if: " + r.If + ", " + text
+		}
+		have = append(have, text)
+	}
+	o.report(key, "no row for %s is meant by that; there are those with %s", quoted(name), strings.Join(have, ", and with "))
+}
+
+// takes tells whether a change is for a row of several that a row extends: if it names none, those are changed whose output has the
+// place, and the last one if none has it, so that this is reported.
+func takes(f, row *mappings.ToEiffel, rows []*mappings.ToEiffel, has func(*shape) bool) bool {
+	if has(shapeOfEiffel(row.Eiffel)) {
+		return true
+	}
+	for _, r := range rows {
+		if extends(f, r) && has(shapeOfEiffel(r.Eiffel)) {
+			return false
+		}
+	}
+	last := rows[len(rows)-1]
+	return row.If == last.If && row.Eiffel == last.Eiffel
 }
 
 // alone reports keys that a row of its kind has no use for.
@@ -204,8 +284,9 @@ func (o *overlay) cdeventOfRow(key, text string) string {
 }
 
 // toEiffel makes a row of its own.
-func (o *overlay) toEiffel(key, name string, f *toEiffelForm) mappings.ToEiffel {
+func (o *overlay) toEiffel(key, name string, f *mappings.ToEiffel) mappings.ToEiffel {
 	in := shapeOfCDEvent(name)
+	o.kind, _, _ = strings.Cut(name, ".")
 	row := mappings.ToEiffel{CDEvent: name, If: f.If, Eiffel: f.Eiffel, ID: f.ID, Learns: f.Learns, About: f.About, Origin: o.origin(key)}
 	if o.doc.Has(key + ".when") {
 		row.When = o.compile(f.When, key+".when", wantBool, sight{shape: in})
@@ -250,26 +331,38 @@ func (o *overlay) complete(key string, row *mappings.ToEiffel, out *shape) {
 	}
 }
 
-// extendToEiffel changes a row of the base.
-func (o *overlay) extendToEiffel(key string, f *toEiffelForm, row mappings.ToEiffel) mappings.ToEiffel {
+// extendToEiffel changes a row of the base, one of those of its type.
+func (o *overlay) extendToEiffel(key string, f *mappings.ToEiffel, row mappings.ToEiffel, rows []*mappings.ToEiffel) mappings.ToEiffel {
+	o.kind, _, _ = strings.Cut(row.CDEvent, ".")
 	in, out := shapeOfCDEvent(row.CDEvent), shapeOfEiffel(row.Eiffel)
 	if len(f.Links)+len(f.Data)+len(f.Custom) == 0 && f.About == "" {
 		o.report(key, "extends nothing; it needs some of links, data, custom and about")
 	}
 	before := o.count()
-	links := o.links(key, f.Links, in, out, true)
+	changed := slices.Clone(f.Links)
+	for i := range changed {
+		l := &changed[i]
+		if !takes(f, &row, rows, func(s *shape) bool {
+			return slices.ContainsFunc(s.links(), func(r schema.LinkRule) bool { return r.Type == l.Type })
+		}) {
+			*l = mappings.Link{Type: l.Type, Remove: true} // it is another row's
+		}
+	}
+	links := o.links(key, changed, in, out, true)
 	row.Links = slices.DeleteFunc(slices.Clone(row.Links), func(l mappings.Link) bool {
-		return slices.ContainsFunc(f.Links, func(n linkForm) bool { return n.Type == l.Type })
+		return slices.ContainsFunc(f.Links, func(n mappings.Link) bool { return n.Type == l.Type })
 	})
 	row.Links = append(row.Links, links...)
 	for i, l := range f.Links {
-		if l.Remove && !slices.ContainsFunc(o.base.ToEiffel, func(r mappings.ToEiffel) bool {
-			return r.CDEvent == row.CDEvent && slices.ContainsFunc(r.Links, func(k mappings.Link) bool { return k.Type == l.Type })
+		if l.Remove && !slices.ContainsFunc(rows, func(r *mappings.ToEiffel) bool {
+			return slices.ContainsFunc(r.Links, func(k mappings.Link) bool { return k.Type == l.Type })
 		}) {
 			o.report(fmt.Sprintf("%s.links[%d]", key, i), "there is no link of type %s to remove", quoted(l.Type))
 		}
 	}
-	row.Data = o.extendFields(key+".data", row.Data, f.Data, fieldsOf{in: in, out: out, base: openData})
+	row.Data = o.extendFields(key+".data", row.Data, f.Data, fieldsOf{in: in, out: out, base: openData, takes: func(to string) bool {
+		return takes(f, &row, rows, func(s *shape) bool { return s.has(openData + to) })
+	}})
 	row.Custom = o.extendFields(key+".custom", row.Custom, f.Custom, fieldsOf{in: in, custom: true})
 	if f.About != "" {
 		row.About = f.About
@@ -318,11 +411,11 @@ func (o *overlay) eiffelType(key, name string, write bool) bool {
 }
 
 // links makes the links of a row. Those that are to be removed are left out.
-func (o *overlay) links(key string, list []linkForm, in, out *shape, extending bool) []mappings.Link {
+func (o *overlay) links(key string, list []mappings.Link, in, out *shape, extending bool) []mappings.Link {
 	return o.linksAt(key+".links", list, in, out, extending)
 }
 
-func (o *overlay) linksAt(key string, list []linkForm, in, out *shape, extending bool) []mappings.Link {
+func (o *overlay) linksAt(key string, list []mappings.Link, in, out *shape, extending bool) []mappings.Link {
 	var links []mappings.Link
 	rules := out.links()
 	for i, f := range list {
@@ -347,15 +440,19 @@ func (o *overlay) linksAt(key string, list []linkForm, in, out *shape, extending
 			continue
 		}
 		links = append(links, o.link(at, f, in, out, rules[rule]))
-		if !rules[rule].Multiple && slices.ContainsFunc(list[:i], func(l linkForm) bool { return l.Type == f.Type && !l.Remove }) {
+		if !rules[rule].Multiple && slices.ContainsFunc(list[:i], func(l mappings.Link) bool { return l.Type == f.Type && !l.Remove }) {
 			o.report(at+".type", "is a second link of type %s; %s may have one", f.Type, out.name)
 		}
 	}
 	return links
 }
 
-func (o *overlay) link(at string, f linkForm, in, out *shape, rule schema.LinkRule) mappings.Link {
-	l := mappings.Link{Type: f.Type, Target: f.Target, Anchor: f.Anchor, Or: f.Or, Subject: f.Subject, Reference: f.Reference, Required: f.Required}
+func (o *overlay) link(at string, f mappings.Link, in, out *shape, rule schema.LinkRule) mappings.Link {
+	l := f
+	l.With, l.Value = nil, nil
+	if l.Subject == "" && l.Reference == mappings.OwnSubject && l.Target == mappings.TargetAnchor {
+		l.Subject = o.kind
+	}
 	hasValue := o.doc.Has(at + ".value")
 	if l.Target == "" && hasValue {
 		l.Target = mappings.TargetValue
@@ -430,14 +527,20 @@ func (o *overlay) pointer(key, pointer string, in *shape) {
 // rowsToCDEvents makes the rows of to_cdevents.
 func (o *overlay) rowsToCDEvents() {
 	p := o.plans()
+	types := make([][]string, len(o.form.ToCDEvents))
 	for i := range o.form.ToCDEvents {
 		f := &o.form.ToCDEvents[i]
 		key := fmt.Sprintf("to_cdevents[%d]", i)
-		name := f.Eiffel
-		if name != mappings.Any && !o.eiffelType(key+".eiffel", name, false) {
-			name = ""
+		if len(f.Eiffels) == 0 {
+			o.eiffelType(key+".eiffel", "", false)
 		}
-		p.add(key, name, i, f.Extend, f.Disable, !o.doc.Has(key+".when"))
+		for _, name := range f.Eiffels {
+			if name != mappings.Any && !o.eiffelType(key+".eiffel", name, false) {
+				name = ""
+			}
+			types[i] = append(types[i], name)
+			p.add(key, name, i, change{extend: f.Extend, disable: f.Disable, unconditional: !o.doc.Has(key + ".when")})
+		}
 	}
 	has := func(name string) bool {
 		return slices.ContainsFunc(o.base.ToCDEvents, func(r mappings.ToCDEvents) bool { return r.Eiffel == name })
@@ -452,7 +555,9 @@ func (o *overlay) rowsToCDEvents() {
 		case f.Extend:
 			o.alone(key, "extend", "eiffel", "extend", "subject_id", "links", "content", "about")
 		default:
-			added[f.Eiffel] = append(added[f.Eiffel], o.toCDEvents(key, f))
+			for _, name := range types[i] {
+				added[name] = append(added[name], o.toCDEvents(key, name, f))
+			}
 		}
 	}
 	for _, name := range p.order {
@@ -460,12 +565,13 @@ func (o *overlay) rowsToCDEvents() {
 	}
 	o.out.ToCDEvents = merge(o.base.ToCDEvents, func(r *mappings.ToCDEvents) string { return r.Eiffel }, p, added,
 		func(name string, row mappings.ToCDEvents) mappings.ToCDEvents {
-			i := p.of[name].extend
-			return o.extendToCDEvents(fmt.Sprintf("to_cdevents[%d]", i), &o.form.ToCDEvents[i], row)
+			for _, i := range p.of[name].extend {
+				row = o.extendToCDEvents(fmt.Sprintf("to_cdevents[%d]", i), &o.form.ToCDEvents[i], row)
+			}
+			return row
 		})
 }
 
-// toCDEvents makes a row of its own.
 // used are the judgements of one kind that the rows of the base catalogue use: there are no others.
 func (o *overlay) used(judgement func(*mappings.ToCDEvents) string) []string {
 	var names []string
@@ -478,9 +584,13 @@ func (o *overlay) used(judgement func(*mappings.ToCDEvents) string) []string {
 	return names
 }
 
-func (o *overlay) toCDEvents(key string, f *toCDEventsForm) mappings.ToCDEvents {
-	in := shapeOfEiffel(f.Eiffel)
-	row := mappings.ToCDEvents{Eiffel: f.Eiffel, Choose: f.Choose, Subject: f.Subject, Learns: f.Learns, About: f.About, Origin: o.origin(key)}
+// toCDEvents makes a row of its own.
+func (o *overlay) toCDEvents(key, eiffelType string, f *mappings.ToCDEvents) mappings.ToCDEvents {
+	in := shapeOfEiffel(eiffelType)
+	row := mappings.ToCDEvents{
+		Eiffel: eiffelType, Choose: f.Choose, ChooseLink: f.ChooseLink, Subject: f.Subject, SubjectFrom: f.SubjectFrom, Environment: f.Environment,
+		Learns: f.Learns, About: f.About, Origin: o.origin(key),
+	}
 	if o.doc.Has(key + ".when") {
 		row.When = o.compile(f.When, key+".when", wantBool, sight{shape: in})
 	}
@@ -502,16 +612,27 @@ func (o *overlay) toCDEvents(key string, f *toCDEventsForm) mappings.ToCDEvents 
 		}
 	}
 	switch {
-	case len(f.CDEvent) > 1 && f.Choose == "":
+	case len(f.CDEvent) > 1 && f.Choose == "" && f.ChooseLink == "":
 		o.report(key+".choose", "is missing: there are %d CDEvents to choose from; a row each with a when will do as well", len(f.CDEvent))
+	case f.Choose != "" && f.ChooseLink != "":
+		o.report(key+".choose_link", "has no place beside choose: take one of them out")
+	case f.ChooseLink != "" && len(f.CDEvent) != 2:
+		o.report(key+".choose_link", "decides among two CDEvents: the second where the event has such a link")
 	case len(f.CDEvent) == 1 && f.Choose != "":
 		o.report(key+".choose", "has no meaning: there is one CDEvent")
 	}
-	if f.Subject != "" {
-		o.judgement(key+".subject", f.Subject, o.used(func(r *mappings.ToCDEvents) string { return r.Subject }))
+	formerRow(&row)
+	if row.Subject != "" {
+		o.judgement(key+".subject", row.Subject, o.used(func(r *mappings.ToCDEvents) string { return r.Subject }))
 	}
-	if f.Choose != "" {
-		o.judgement(key+".choose", f.Choose, o.used(func(r *mappings.ToCDEvents) string { return r.Choose }))
+	if row.Environment != "" {
+		o.judgement(key+".environment", row.Environment, o.used(func(r *mappings.ToCDEvents) string { return r.Environment }))
+	}
+	if s := f.SubjectFrom; s != nil {
+		o.subjectFrom(key, s, f.Subject, in)
+	}
+	if row.Choose != "" {
+		o.judgement(key+".choose", row.Choose, o.used(func(r *mappings.ToCDEvents) string { return r.Choose }))
 	}
 	if o.doc.Has(key + ".subject_id") {
 		row.SubjectID = o.compile(f.SubjectID, key+".subject_id", wantText, sight{shape: in})
@@ -526,6 +647,30 @@ func (o *overlay) toCDEvents(key string, f *toCDEventsForm) mappings.ToCDEvents 
 		o.completeContent(key, &row)
 	}
 	return row
+}
+
+// subjectFrom checks where the subject of a row stands.
+func (o *overlay) subjectFrom(key string, s *mappings.SubjectFrom, judgement string, in *shape) {
+	at := key + ".subject_from"
+	switch {
+	case judgement != "":
+		o.report(at, "has no place beside subject: take one of them out")
+	case s.Kind == "":
+		o.report(at+".kind", "is missing; it is the kind of the subject, as testcaserun")
+	case s.Link != "" && s.Within != "":
+		o.report(at+".within", "has no place beside link: take one of them out")
+	}
+	for i, link := range [...]string{s.Link, s.Within} {
+		if link != "" && !slices.ContainsFunc(in.links(), func(r schema.LinkRule) bool { return r.Type == link }) {
+			o.report(at+"."+[...]string{"link", "within"}[i], "no version of %s has links of type %s", in.name, quoted(link))
+		}
+	}
+	for _, p := range s.ID {
+		o.pointer(at+".id", p, in)
+	}
+	for _, p := range s.Source {
+		o.pointer(at+".source", p, in)
+	}
 }
 
 // completeContent reports what the CDEvents of a row would lack always.
@@ -601,7 +746,7 @@ func (o *overlay) targets(names []string) *shape {
 }
 
 // extendToCDEvents changes a row of the base.
-func (o *overlay) extendToCDEvents(key string, f *toCDEventsForm, row mappings.ToCDEvents) mappings.ToCDEvents {
+func (o *overlay) extendToCDEvents(key string, f *mappings.ToCDEvents, row mappings.ToCDEvents) mappings.ToCDEvents {
 	in := shapeOfEiffel(row.Eiffel)
 	hasID := o.doc.Has(key + ".subject_id")
 	if len(f.Links)+len(f.Content) == 0 && f.About == "" && !hasID {
@@ -612,7 +757,7 @@ func (o *overlay) extendToCDEvents(key string, f *toCDEventsForm, row mappings.T
 	}
 	links := o.relations(key, f.Links, in, true)
 	row.Links = slices.DeleteFunc(slices.Clone(row.Links), func(l mappings.Relation) bool {
-		return slices.ContainsFunc(f.Links, func(n relationForm) bool { return n.Kind == l.Kind })
+		return slices.ContainsFunc(f.Links, func(n mappings.Relation) bool { return n.Kind == l.Kind })
 	})
 	row.Links = append(row.Links, links...)
 	row.Content = o.extendFields(key+".content", row.Content, f.Content, fieldsOf{in: in, out: o.targets(row.CDEvent), base: openContent})
@@ -624,7 +769,7 @@ func (o *overlay) extendToCDEvents(key string, f *toCDEventsForm, row mappings.T
 }
 
 // relations makes the links of linkType RELATION that a row adds.
-func (o *overlay) relations(key string, list []relationForm, in *shape, extending bool) []mappings.Relation {
+func (o *overlay) relations(key string, list []mappings.Relation, in *shape, extending bool) []mappings.Relation {
 	var out []mappings.Relation
 	for i, f := range list {
 		at := fmt.Sprintf("%s.links[%d]", key, i)

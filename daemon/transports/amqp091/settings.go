@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
+	"github.com/eiffelbridge/eiffelbridge/internal/secret"
 )
 
 // The formats of a sink. A source reads all of them, message by message.
@@ -60,7 +60,7 @@ type Settings struct {
 	Username string `yaml:"username"`
 
 	// Password is the user's. It is never printed. PasswordFile may stand in its place.
-	Password strictyaml.Secret `yaml:"password"`
+	Password secret.Secret `yaml:"password"`
 
 	// PasswordFile is a file with the password in it, which is read for each connection; the end of its line is cut. So a
 	// password that is changed at the broker and in the file needs no restart.

@@ -14,7 +14,7 @@ import (
 	cdeventswebhook "github.com/eiffelbridge/eiffelbridge/daemon/transports/cdevents_webhook"
 	cloudeventshttp "github.com/eiffelbridge/eiffelbridge/daemon/transports/cloudevents_http"
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/internal/certtest"
-	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
+	"github.com/eiffelbridge/eiffelbridge/internal/secret"
 )
 
 // What may not send reaches no translator; translators see no token, and a new token makes no new event.
@@ -24,8 +24,8 @@ func TestSecurity(t *testing.T) {
 	s := serve(t, func(s *cdeventswebhook.Settings) {
 		s.MaxHeader, s.MaxConnections = 2048, 2
 		s.TLS = &cloudeventshttp.ServerTLS{CertFile: cert, KeyFile: key}
-		s.Bearer = &cloudeventshttp.Bearer{Token: strictyaml.Secrets{"old", "new"}, Header: "Authorization"}
-		s.HMAC = &cloudeventshttp.HMAC{Secret: strictyaml.Secrets{"secret"}}
+		s.Bearer = &cloudeventshttp.Bearer{Token: []secret.Secret{"old", "new"}, Header: "Authorization"}
+		s.HMAC = &cloudeventshttp.HMAC{Secret: []secret.Secret{"secret"}}
 		s.HMAC.SetDefaults()
 	}, accepted)
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: ca.Client(t, nil), DisableKeepAlives: true}, Timeout: 20 * time.Second}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	cloudeventshttp "github.com/eiffelbridge/eiffelbridge/daemon/transports/cloudevents_http"
-	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
+	"github.com/eiffelbridge/eiffelbridge/internal/secret"
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 )
 
@@ -78,7 +78,7 @@ type Translator struct {
 	// Dev runs the binary without a checksum, for whoever is writing it.
 	Dev bool `yaml:"dev"`
 	// Env is the whole environment of the translator: of the relay's own it gets nothing.
-	Env map[string]strictyaml.Secret `yaml:"env"`
+	Env map[string]secret.Secret `yaml:"env"`
 }
 
 // DefaultSettings listens on the loopback interface only.

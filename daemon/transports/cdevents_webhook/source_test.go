@@ -24,7 +24,7 @@ import (
 
 	transportconformance "github.com/eiffelbridge/eiffelbridge/conformance/transport"
 	cdeventswebhook "github.com/eiffelbridge/eiffelbridge/daemon/transports/cdevents_webhook"
-	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
+	"github.com/eiffelbridge/eiffelbridge/internal/secret"
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 )
@@ -280,7 +280,7 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv("AMQP_URL", "amqp://user:secret@broker/")
 	s := serve(t, func(s *cdeventswebhook.Settings) {
 		one := s.Translators["test"]
-		one.Env = map[string]strictyaml.Secret{"TEAM": "shop"}
+		one.Env = map[string]secret.Secret{"TEAM": "shop"}
 		s.Translators["test"] = one
 	}, accepted)
 	if got := s.post(t, "environment", "{}"); got.status != 202 {

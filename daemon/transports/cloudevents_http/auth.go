@@ -13,13 +13,13 @@ import (
 	"strings"
 
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/internal/filevalue"
-	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
+	"github.com/eiffelbridge/eiffelbridge/internal/secret"
 )
 
 // Bearer says which token the requests to a [Source] must have (RFC 6750). One that has none of them is answered with 401.
 type Bearer struct {
 	// Token is the token, or a list of tokens of which any will do, so that one can be replaced by another.
-	Token strictyaml.Secrets `yaml:"token"`
+	Token []secret.Secret `yaml:"token"`
 	// TokenFile is a file with tokens, one on each line, which count as well. It is read anew when it changes.
 	TokenFile string `yaml:"token_file"`
 	// Header is where the token stands: in Authorization behind the word Bearer, in any other by itself, as GitLab has it.
@@ -54,7 +54,7 @@ func (b *Bearer) validate() error {
 type HMAC struct {
 	// Secret is the secret, or a list of secrets of which any will do, so that one can be replaced by another. The first one
 	// signs.
-	Secret strictyaml.Secrets `yaml:"secret"`
+	Secret []secret.Secret `yaml:"secret"`
 	// SecretFile is a file with secrets, one on each line, which count behind those in Secret. It is read anew when it changes.
 	SecretFile string `yaml:"secret_file"`
 	// Header is the header that the signature stands in.
@@ -84,7 +84,7 @@ func (h *HMAC) validate() error {
 }
 
 // validateSecrets finds a check that would never or always succeed: one without a secret is a slip, and must not let everybody in.
-func validateSecrets(key string, secrets strictyaml.Secrets, file string) error {
+func validateSecrets(key string, secrets []secret.Secret, file string) error {
 	if len(secrets) == 0 && file == "" {
 		return fmt.Errorf("%s: is missing; write it or %s_file", key, key[strings.LastIndexByte(key, '.')+1:])
 	}
@@ -107,7 +107,7 @@ func checkSecret(secret string) error {
 }
 
 // secretsOf are the secrets of the configuration and those of the file, made into what is compared.
-func secretsOf[T any](key string, secrets strictyaml.Secrets, file string, log *slog.Logger, use func(secret string) T) (*filevalue.Value[[]T], error) {
+func secretsOf[T any](key string, secrets []secret.Secret, file string, log *slog.Logger, use func(secret string) T) (*filevalue.Value[[]T], error) {
 	var files []filevalue.File
 	if file != "" {
 		files = append(files, filevalue.File{Key: key + "_file", Path: file})
@@ -295,7 +295,7 @@ func (s SourceSettings) SinkFor(target string) (SinkSettings, error) {
 			return out, fmt.Errorf("bearer.token_file: %w", err)
 		}
 		for _, line := range filevalue.Lines(content) {
-			tokens = append(tokens, strictyaml.Secret(line))
+			tokens = append(tokens, secret.Secret(line))
 		}
 		if len(tokens) == 0 {
 			return out, fmt.Errorf("bearer.token_file: %s has no token", s.Bearer.TokenFile)

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/internal/filevalue"
-	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
+	"github.com/eiffelbridge/eiffelbridge/internal/secret"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 )
 
@@ -25,7 +25,7 @@ type OAuth2 struct {
 	// ClientID is the name of the client there.
 	ClientID string `yaml:"client_id"`
 	// ClientSecret is its secret. It is sent as basic authentication, or in the body to an endpoint that does not take that.
-	ClientSecret strictyaml.Secret `yaml:"client_secret"`
+	ClientSecret secret.Secret `yaml:"client_secret"`
 	// ClientSecretFile is a file that has the secret, in place of ClientSecret. It is read anew when it changes.
 	ClientSecretFile string `yaml:"client_secret_file"`
 	// Scopes are asked for.

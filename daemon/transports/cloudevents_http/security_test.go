@@ -18,7 +18,7 @@ import (
 
 	cloudeventshttp "github.com/eiffelbridge/eiffelbridge/daemon/transports/cloudevents_http"
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/internal/certtest"
-	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
+	"github.com/eiffelbridge/eiffelbridge/internal/secret"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 )
 
@@ -138,7 +138,7 @@ func TestBearer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, func(s *cloudeventshttp.SourceSettings) {
-				s.Bearer = &cloudeventshttp.Bearer{Token: strictyaml.Secrets{"first", "second"}, TokenFile: path}
+				s.Bearer = &cloudeventshttp.Bearer{Token: []secret.Secret{"first", "second"}, TokenFile: path}
 				s.Bearer.SetDefaults()
 				if c.change != nil {
 					c.change(s.Bearer)
@@ -255,7 +255,7 @@ func TestHMAC(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, func(s *cloudeventshttp.SourceSettings) {
 				s.MaxBody = 4096
-				s.HMAC = &cloudeventshttp.HMAC{Secret: strictyaml.Secrets{"first", githubSecret},
+				s.HMAC = &cloudeventshttp.HMAC{Secret: []secret.Secret{"first", githubSecret},
 					SecretFile: certtest.File(t, t.TempDir(), "secrets", []byte(strings.Repeat("long", 20)+"\n"))}
 				s.HMAC.SetDefaults()
 				if c.change != nil {
@@ -407,19 +407,19 @@ func TestSecuritySettings(t *testing.T) {
 		key    string
 	}{
 		"no token":    {withBearer(cloudeventshttp.Bearer{Header: "Authorization"}), "bearer.token: is missing"},
-		"empty token": {withBearer(cloudeventshttp.Bearer{Header: "Authorization", Token: strictyaml.Secrets{"topsecret", ""}}), "bearer.token: is empty"},
-		"spaces":      {withBearer(cloudeventshttp.Bearer{Header: "Authorization", Token: strictyaml.Secrets{" topsecret"}}), "bearer.token: begins"},
-		"no header":   {withBearer(cloudeventshttp.Bearer{Token: strictyaml.Secrets{"topsecret"}}), "bearer.header:"},
-		"meaning":     {withBearer(cloudeventshttp.Bearer{Token: strictyaml.Secrets{"topsecret"}, Header: "ce-id"}), "bearer.header: Ce-Id"},
+		"empty token": {withBearer(cloudeventshttp.Bearer{Header: "Authorization", Token: []secret.Secret{"topsecret", ""}}), "bearer.token: is empty"},
+		"spaces":      {withBearer(cloudeventshttp.Bearer{Header: "Authorization", Token: []secret.Secret{" topsecret"}}), "bearer.token: begins"},
+		"no header":   {withBearer(cloudeventshttp.Bearer{Token: []secret.Secret{"topsecret"}}), "bearer.header:"},
+		"meaning":     {withBearer(cloudeventshttp.Bearer{Token: []secret.Secret{"topsecret"}, Header: "ce-id"}), "bearer.header: Ce-Id"},
 		"one header": {func(s *cloudeventshttp.SourceSettings) {
-			s.Bearer = &cloudeventshttp.Bearer{Token: strictyaml.Secrets{"topsecret"}, Header: "X-A"}
-			s.HMAC = &cloudeventshttp.HMAC{Secret: strictyaml.Secrets{"topsecret"}, Header: "x-a"}
+			s.Bearer = &cloudeventshttp.Bearer{Token: []secret.Secret{"topsecret"}, Header: "X-A"}
+			s.HMAC = &cloudeventshttp.HMAC{Secret: []secret.Secret{"topsecret"}, Header: "x-a"}
 		}, "hmac.header: the token"},
 		"token file missing": {withBearer(cloudeventshttp.Bearer{Header: "Authorization", TokenFile: missing}), "bearer.token_file: open"},
 		"token file empty":   {withBearer(cloudeventshttp.Bearer{Header: "Authorization", TokenFile: empty}), "bearer.token_file: " + empty + " has no line"},
 		"no secret":          {withHMAC(cloudeventshttp.HMAC{Header: "A"}), "hmac.secret: is missing"},
-		"bad header":         {withHMAC(cloudeventshttp.HMAC{Header: "ce-id", Secret: strictyaml.Secrets{"topsecret"}}), "hmac.header: Ce-Id"},
-		"bad prefix":         {withHMAC(cloudeventshttp.HMAC{Header: "A", Prefix: "a\n", Secret: strictyaml.Secrets{"topsecret"}}), "hmac.prefix:"},
+		"bad header":         {withHMAC(cloudeventshttp.HMAC{Header: "ce-id", Secret: []secret.Secret{"topsecret"}}), "hmac.header: Ce-Id"},
+		"bad prefix":         {withHMAC(cloudeventshttp.HMAC{Header: "A", Prefix: "a\n", Secret: []secret.Secret{"topsecret"}}), "hmac.prefix:"},
 		"secret file empty":  {withHMAC(cloudeventshttp.HMAC{Header: "A", SecretFile: empty}), "hmac.secret_file:"},
 		"no certificate":     {withTLS(cloudeventshttp.ServerTLS{KeyFile: key}), "tls.cert_file: is missing"},
 		"no key":             {withTLS(cloudeventshttp.ServerTLS{CertFile: cert}), "tls.key_file: is missing"},
@@ -440,8 +440,8 @@ func TestSecuritySettings(t *testing.T) {
 		})
 	}
 	settings := cloudeventshttp.DefaultSourceSettings()
-	settings.Bearer = &cloudeventshttp.Bearer{Token: strictyaml.Secrets{"topsecret"}}
-	settings.HMAC = &cloudeventshttp.HMAC{Secret: strictyaml.Secrets{"topsecret"}}
+	settings.Bearer = &cloudeventshttp.Bearer{Token: []secret.Secret{"topsecret"}}
+	settings.HMAC = &cloudeventshttp.HMAC{Secret: []secret.Secret{"topsecret"}}
 	var logged bytes.Buffer
 	slog.New(slog.NewTextHandler(&logged, nil)).Info("x", "settings", settings, "bearer", settings.Bearer, "hmac", *settings.HMAC)
 	if text := fmt.Sprintf("%v %+v %v %+v %#v %s", settings, settings, settings.Bearer, *settings.HMAC, *settings.HMAC, logged.String()); strings.Contains(text, "topsecret") {

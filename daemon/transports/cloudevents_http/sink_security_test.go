@@ -17,7 +17,7 @@ import (
 
 	cloudeventshttp "github.com/eiffelbridge/eiffelbridge/daemon/transports/cloudevents_http"
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/internal/certtest"
-	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
+	"github.com/eiffelbridge/eiffelbridge/internal/secret"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 )
 
@@ -398,15 +398,15 @@ func TestSinkToSource(t *testing.T) {
 	ownCert, ownKey := certtest.Pair(t, folder, clients, "client")
 	s := serve(t, func(s *cloudeventshttp.SourceSettings) {
 		s.TLS = &cloudeventshttp.ServerTLS{CertFile: cert, KeyFile: key, ClientCAFile: certtest.File(t, folder, "clients.crt", clients.PEM)}
-		s.Bearer = &cloudeventshttp.Bearer{Token: strictyaml.Secrets{"token"}, Header: "Authorization"}
-		s.HMAC = &cloudeventshttp.HMAC{Secret: strictyaml.Secrets{"old", "new"}, Header: "X-Signature", Prefix: "v1="}
+		s.Bearer = &cloudeventshttp.Bearer{Token: []secret.Secret{"token"}, Header: "Authorization"}
+		s.HMAC = &cloudeventshttp.HMAC{Secret: []secret.Secret{"old", "new"}, Header: "X-Signature", Prefix: "v1="}
 	}, accepted)
 	for _, mode := range []cloudeventshttp.Mode{cloudeventshttp.Binary, cloudeventshttp.Structured} {
 		settings := func(s *cloudeventshttp.SinkSettings) {
 			s.Mode = mode
 			s.TLS = &cloudeventshttp.ClientTLS{CAFile: certtest.File(t, folder, "ca.crt", ca.PEM), CertFile: ownCert, KeyFile: ownKey}
 			s.Headers = cloudeventshttp.Headers{"Authorization": "Bearer token"}
-			s.HMAC = &cloudeventshttp.HMAC{Secret: strictyaml.Secrets{"new", "other"}, Header: "x-signature", Prefix: "v1="}
+			s.HMAC = &cloudeventshttp.HMAC{Secret: []secret.Secret{"new", "other"}, Header: "x-signature", Prefix: "v1="}
 		}
 		target := "https://" + s.source.Addr().String() + "/"
 		if err := publish(t, newSink(t, target, settings), event); err != nil {
@@ -421,7 +421,7 @@ func TestSinkToSource(t *testing.T) {
 		}
 		for name, change := range map[string]func(*cloudeventshttp.SinkSettings){
 			"token":     func(s *cloudeventshttp.SinkSettings) { s.Headers = nil },
-			"signature": func(s *cloudeventshttp.SinkSettings) { s.HMAC.Secret = strictyaml.Secrets{"other", "new"} },
+			"signature": func(s *cloudeventshttp.SinkSettings) { s.HMAC.Secret = []secret.Secret{"other", "new"} },
 		} {
 			bad := newSink(t, target, func(s *cloudeventshttp.SinkSettings) { settings(s); change(s) })
 			if err := publish(t, bad, event); err == nil || transport.IsPermanent(err) || !strings.Contains(err.Error(), "answered 401") || !strings.Contains(err.Error(), name) {
@@ -558,7 +558,7 @@ func TestSinkSecuritySettings(t *testing.T) {
 			s.Headers = cloudeventshttp.Headers{"authorization": "topsecret"}
 		},
 		"headers: X-Signature is set by hmac": func(s *cloudeventshttp.SinkSettings) {
-			s.HMAC = &cloudeventshttp.HMAC{Secret: strictyaml.Secrets{"topsecret"}, Header: "x-signature"}
+			s.HMAC = &cloudeventshttp.HMAC{Secret: []secret.Secret{"topsecret"}, Header: "x-signature"}
 			s.Headers = cloudeventshttp.Headers{"X-Signature": "topsecret"}
 		},
 		"header_files: X-A is set by headers": func(s *cloudeventshttp.SinkSettings) {

@@ -10,31 +10,6 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
-// knownFaults are what the translation does not do as it should, each with the smallest input. An entry says what is wrong,
-// as an error. One that finds nothing wrong any more belongs into the test that its comment names.
-var knownFaults = map[string]func(t *testing.T) error{
-	// TestExtendedRow: of a type with two rows, only one has the member.
-	"build.queued cannot be extended":         cannotBeExtended("build.queued", "/executionType", "AUTOMATED"),
-	"pipelinerun.queued cannot be extended":   cannotBeExtended("pipelinerun.queued", "/executionType", "AUTOMATED"),
-	"testcaserun.queued cannot be extended":   cannotBeExtended("testcaserun.queued", "/executionType", "AUTOMATED"),
-	"testsuiterun.queued cannot be extended":  cannotBeExtended("testsuiterun.queued", "/executionType", "AUTOMATED"),
-	"testsuiterun.started cannot be extended": cannotBeExtended("testsuiterun.started", "/name", "n"),
-	"pipelinerun.finished cannot be extended": cannotBeExtended("pipelinerun.finished", "/outcome/description", "d"),
-	"taskrun.finished cannot be extended":     cannotBeExtended("taskrun.finished", "/outcome/description", "d"),
-}
-
-func TestKnownFaults(t *testing.T) {
-	for name, find := range knownFaults {
-		t.Run(name, func(t *testing.T) {
-			err := find(t)
-			if err == nil {
-				t.Fatal("is no fault any more: remove it from knownFaults, and let the test that its comment names find it")
-			}
-			t.Log(err)
-		})
-	}
-}
-
 // TestMadeUpCompositionsComeToNothing: what was made up for any version of a type, or for the row of an overlay, translates
 // back into nothing.
 func TestMadeUpCompositionsComeToNothing(t *testing.T) {
@@ -86,13 +61,4 @@ func compositionComesBack(t *testing.T, catalogue *mappings.Catalogue, version s
 		t.Fatal("no composition was made up")
 	}
 	return nil
-}
-
-// cannotBeExtended has an overlay that extends a type by a member of its Eiffel event's data.
-func cannotBeExtended(name, to, value string) func(t *testing.T) error {
-	constant := "const: '" + value + "'"
-	return func(*testing.T) error {
-		_, err := overlay.Parse(nil, "overlay.yaml", fmt.Appendf(nil, "version: 1\nto_eiffel:\n  - {cdevent: %s, extend: true, data: [{to: %s, %s}]}\n", name, to, constant))
-		return err
-	}
 }

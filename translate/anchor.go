@@ -1,0 +1,207 @@
+package translate
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/mappings"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
+)
+
+// anchor is a type of the Eiffel events that stand for subjects, bound.
+type anchor struct {
+	*mappings.Anchor
+	eiffelOutput
+	fields []anchorField
+	names  map[string]*field[toEiffel] // the name that the row of a kind of subject writes
+}
+
+// anchorField is a member of an anchor that is made up, bound.
+type anchorField struct {
+	*mappings.AnchorField
+	place
+	path jsondoc.Path // of the place in an event
+	from []jsondoc.Path
+}
+
+func (g *Engine) planAnchors(c *mappings.Catalogue) error {
+	g.anchors = map[string]*anchor{}
+	for i := range c.Anchors {
+		a := &anchor{Anchor: &c.Anchors[i], names: map[string]*field[toEiffel]{}}
+		if g.eiffel[a.Eiffel] == nil {
+			return fmt.Errorf("anchors: there is no Eiffel event type %q", a.Eiffel)
+		}
+		if len(a.Subjects) > 1 && a.Eiffel != typeActT {
+			return fmt.Errorf("anchors, %s: only what an %s stands for is told apart; name one kind of subject", a.Eiffel, typeActT)
+		}
+		a.eiffelOutput = *g.eiffel[a.Eiffel]
+		for j := range a.Data {
+			f := anchorField{AnchorField: &a.Data[j], place: newPlace(a.schema, "/data", a.Data[j].To)}
+			var err error
+			if f.path, err = newPath("/data" + f.To); err != nil {
+				return fmt.Errorf("anchors, %s: %w", a.Eiffel, err)
+			}
+			if f.from, err = planPaths(f.From); err != nil {
+				return fmt.Errorf("anchors, %s: %w", a.Eiffel, err)
+			}
+			a.fields = append(a.fields, f)
+		}
+		g.anchors[a.Eiffel] = a
+	}
+	return nil
+}
+
+// nameAnchor has anchors that are made up for the subjects of a row's type bear the name that the row writes.
+func (g *Engine) nameAnchor(row *rowToEiffel) {
+	a := g.anchors[row.Eiffel]
+	if a == nil {
+		return
+	}
+	for i := range a.fields {
+		for j := range row.data {
+			if a.fields[i].Is == mappings.IsName && row.data[j].To == a.fields[i].To {
+				a.names[kindOf(row.CDEvent)] = &row.data[j]
+				return
+			}
+		}
+	}
+}
+
+// synthesizable tells what is wrong with a required link whose target cannot be made up.
+func (a *anchor) synthesizable(l *mappings.Link) error {
+	if a == nil || a.Data == nil {
+		return fmt.Errorf("it cannot be required: no %s can be synthesized from a reference", l.Anchor)
+	}
+	if a.schema == nil {
+		return nil // the edition does not have it
+	}
+	for _, rule := range a.schema.LinkRules() {
+		if rule.Required && !slices.ContainsFunc(l.With, func(w mappings.Link) bool { return w.Type == rule.Type }) {
+			if a.Eiffel == typeTCT {
+				return fmt.Errorf("a synthesized %s needs, in `with`, a link to what is tested", l.Anchor)
+			}
+			return fmt.Errorf("a synthesized %s needs, in `with`, a link of type %s", l.Anchor, rule.Type)
+		}
+	}
+	_, required := a.schema.Members("/data")
+	for _, name := range required {
+		if !slices.ContainsFunc(a.fields, func(f anchorField) bool { return f.place.path[0] == name }) {
+			return fmt.Errorf("it cannot be required: the catalogue does not say what the data.%s of a synthesized %s is", name, l.Anchor)
+		}
+	}
+	return nil
+}
+
+// makeAnchorData makes the data of an anchor that is made up for a subject, and gives the name that it has besides its id; "" if it has
+// none of its own.
+func (t *toEiffel) makeAnchorData(l *rowLink, k ledger.SubjectKey, art *artifact) (data []member, name string) {
+	for i := range l.anchor.fields {
+		f := &l.anchor.fields[i]
+		v := none
+		switch f.Is {
+		case mappings.IsID:
+			v = textValue(k.ID)
+		case mappings.IsSource:
+			v = textValue(k.Source)
+		case mappings.IsPurl:
+			v = textValue(art.purl)
+		case mappings.IsCategory:
+			if category := t.g.category(k.Kind); category != "" {
+				v = jsonValue(append(jsondoc.AppendString([]byte{'['}, category), ']'))
+			}
+		case mappings.IsName:
+			v = textValue(k.ID)
+			if l.own {
+				if name = t.anchorName(l.anchor, f, k.Kind); name != "" {
+					v = textValue(name)
+				}
+			}
+		}
+		if v.exists() {
+			data = append(data, member{f.place.path, v})
+		}
+	}
+	return data, name
+}
+
+// anchorName is what the event calls its own subject, where the row that makes the subject's anchor would call it so; "" for its id.
+func (t *toEiffel) anchorName(a *anchor, f *anchorField, kind string) string {
+	root := t.in.doc.Root()
+	id := root.At("subject", "id")
+	rule := ""
+	if t.explain {
+		rule = "name of the synthesized " + a.Eiffel
+	}
+	row := a.names[kind]
+	if row == nil {
+		for _, path := range f.from {
+			if v := root.Follow(path); v.Str() != "" {
+				t.move(v, f.at, rule, OneWay)
+				t.moveOf(len(t.events))
+				return v.Str()
+			}
+		}
+		return ""
+	}
+	if row.Value != nil {
+		// It was written for the events that make the anchor; what it cannot make of another is not there.
+		if raw, err := row.Value.JSON(t.input(t.subject)); err == nil && raw != nil {
+			if doc, err := jsondoc.Parse(raw); err == nil {
+				return doc.Root().Str()
+			}
+		}
+	}
+	for i := range row.from {
+		v := root.Follow(row.from[i].path)
+		switch {
+		case row.from[i].path == nil || v.Str() == "" || !f.Allows(v.Str()):
+			continue
+		case v.Index() == id.Index():
+			return ""
+		}
+		t.move(v, f.at, rule, OneWay)
+		t.moveOf(len(t.events))
+		return v.Str()
+	}
+	switch text, isText := row.Const.(string); {
+	case row.text != nil:
+		return t.makeText(row.text, &place{at: f.at}, rule)
+	case isText:
+		return text
+	}
+	return ""
+}
+
+// subjectOfAnchor is the subject for which a synthesized anchor stands: it says little but that.
+func (g *Engine) subjectOfAnchor(in *Event) (ledger.SubjectKey, bool) {
+	a := g.anchors[in.Type]
+	if a == nil || a.Data == nil {
+		return ledger.SubjectKey{}, false
+	}
+	root := in.doc.Root()
+	k := ledger.SubjectKey{Kind: a.Subjects[0], Source: root.At("meta", "source", "uri").Str()}
+	if len(a.Subjects) > 1 {
+		k.Kind, _, _ = g.activityKind(in)
+	}
+	for i := range a.fields {
+		switch a.fields[i].Is {
+		case mappings.IsID, mappings.IsName:
+			k.ID = root.Follow(a.fields[i].path).Str()
+		case mappings.IsPurl:
+			identity := root.Follow(a.fields[i].path).Str()
+			if len(identity) > maxID {
+				return ledger.SubjectKey{}, false
+			}
+			artifact, _ := parseArtifact(identity, g.settings.AllQualifiers)
+			k = artifact.subject()
+		}
+	}
+	for entry := range root.At("data", "customData").Children() {
+		if entry.Get("key").Str() == subjectKey { // it has a name of its own
+			k.ID = entry.At("value", "id").Str()
+			break
+		}
+	}
+	return k, true
+}

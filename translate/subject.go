@@ -1,0 +1,141 @@
+package translate
+
+import (
+	"fmt"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/internal/schema"
+	"github.com/eiffelbridge/eiffelbridge/mappings"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
+)
+
+// planSubject binds where the subject of an Eiffel event stands.
+func planSubject(eiffelType string, from *mappings.SubjectFrom, rule string) (func(*toCDEvents), error) {
+	switch {
+	case from.Link != "":
+		anchor, err := targetType(eiffelType, from.Link)
+		if err != nil {
+			return nil, err
+		}
+		if from.Kind == ledger.KindArtifact {
+			return func(t *toCDEvents) { t.findArtifact(target(t.links, from.Link), from.Wanted) }, nil
+		}
+		return func(t *toCDEvents) {
+			to := target(t.links, from.Link)
+			t.subject = t.subjectOfTarget(to, ledger.SubjectKey{Kind: from.Kind, Source: t.in.Source, ID: to}, from.Wanted, anchor)
+		}, nil
+	case from.Within != "":
+		return func(t *toCDEvents) { t.subjectWithin(from.Within, from.Kind) }, nil
+	}
+	ids, err := planPaths(from.ID)
+	if err != nil {
+		return nil, err
+	}
+	sources, err := planPaths(from.Source)
+	if err != nil {
+		return nil, err
+	}
+	return func(t *toCDEvents) { t.subjectAt(from.Kind, ids, sources, rule) }, nil
+}
+
+func planPaths(pointers []string) (paths []jsondoc.Path, err error) {
+	for _, p := range pointers {
+		path, err := newPath(p)
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}
+
+// targetType is the type of the events to which an Eiffel event's links of a type lead.
+func targetType(eiffelType, linkType string) (string, error) {
+	versions := schema.EiffelVersions(eiffelType)
+	if len(versions) == 0 {
+		return "", fmt.Errorf("there is no Eiffel event type %q", eiffelType)
+	}
+	s, err := schema.ForEiffel(eiffelType, versions[len(versions)-1])
+	if err != nil {
+		return "", err
+	}
+	for _, rule := range s.LinkRules() {
+		if rule.Type == linkType && len(rule.Targets) > 0 {
+			return rule.Targets[0], nil
+		}
+	}
+	return "", fmt.Errorf("an %s has no link %s that leads to events of one type", eiffelType, linkType)
+}
+
+// subjectAt takes the subject from the event itself; without a place for its id it is the event.
+func (t *toCDEvents) subjectAt(kind string, ids, sources []jsondoc.Path, rule string) {
+	k := ledger.SubjectKey{Kind: kind, Source: t.in.Source, ID: t.in.ID}
+	if len(ids) > 0 {
+		k.ID = urnUUID + t.in.ID
+	}
+	if v := t.first(ids); v.Str() != "" {
+		k.ID = v.Str()
+		t.move(v, "/subject/id", rule, Exact)
+	}
+	if v := t.first(sources); v.Str() != "" {
+		k.Source = escapeURI(v.Str())
+		fidelity := Exact
+		if k.Source != v.Str() {
+			fidelity = Translated
+		}
+		t.move(v, "/subject/source", rule, fidelity)
+	}
+	t.subject = t.marked(k)
+}
+
+// first is the first text at one of the places.
+func (t *toCDEvents) first(paths []jsondoc.Path) jsondoc.Value {
+	root := t.in.doc.Root()
+	for _, p := range paths {
+		v := root.Follow(p)
+		t.identifies(v)
+		if v.Str() != "" {
+			return v
+		}
+	}
+	return jsondoc.Value{}
+}
+
+// subjectOfTarget is the subject of an event that this one links to; what the ledger does not know of it is missing, and
+// the subject that is given then stands in.
+func (t *toCDEvents) subjectOfTarget(id string, otherwise ledger.SubjectKey, want, eiffelType string) ledger.SubjectKey {
+	if id == "" { // the first version of an event without link rules
+		otherwise.ID = t.in.ID
+		return t.marked(otherwise)
+	}
+	otherwise = t.marked(otherwise)
+	return t.chooseKind("subject", otherwise, func() ledger.SubjectKey {
+		known := t.eiffelEvent(id)
+		if known == nil {
+			t.miss(ledger.AboutEvent(id), want, "%s %s", eiffelType, id)
+		}
+		if known == nil || known.Subject.Kind == "" {
+			return otherwise
+		}
+		return known.Subject
+	})
+}
+
+// subjectWithin is the event itself, unless the target of a link has a subject of the same kind: both are one then.
+func (t *toCDEvents) subjectWithin(linkType, kind string) {
+	own := t.marked(ledger.SubjectKey{Kind: kind, Source: t.in.Source, ID: t.in.ID})
+	outer := target(t.links, linkType)
+	t.subject = t.chooseSubject("subject", own, func() ledger.SubjectKey {
+		if outer == "" || t.markID != "" {
+			return own
+		}
+		known := t.eiffelEvent(outer)
+		if known == nil {
+			t.miss(ledger.AboutEvent(outer), "/subject/id", "the %s %s of the event", linkType, outer)
+		}
+		if known == nil || known.Subject.Kind != kind {
+			return own
+		}
+		return known.Subject
+	})
+}
