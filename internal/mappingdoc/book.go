@@ -19,7 +19,6 @@ const custom = "custom"
 // book is all that the pages are made from.
 type book struct {
 	catalogue *mappings.Catalogue
-	words     dictionary
 	types     []*eventType // CDEvents first, sorted by name
 }
 
@@ -42,8 +41,8 @@ type eventType struct {
 func (t *eventType) file() string { return t.protocol.String() + "/" + t.name + ".md" }
 
 // document gives the pages by their names below docs/mappings.
-func document(root string) (map[string]string, error) {
-	b, err := readBook(root)
+func document() (map[string]string, error) {
+	b, err := readBook()
 	if err != nil {
 		return nil, err
 	}
@@ -53,20 +52,16 @@ func document(root string) (map[string]string, error) {
 			return nil, fmt.Errorf("the page of %s: %w", t.name, err)
 		}
 	}
-	pages["README.md"] = b.index()
-	return pages, nil
+	pages["README.md"], err = b.index()
+	return pages, err
 }
 
-func readBook(root string) (*book, error) {
+func readBook() (*book, error) {
 	catalogue, err := mappings.Load()
 	if err != nil {
 		return nil, err
 	}
-	words, err := readDictionary(root)
-	if err != nil {
-		return nil, err
-	}
-	b := &book{catalogue: catalogue, words: words}
+	b := &book{catalogue: catalogue}
 	if err := b.addCDEvents(); err != nil {
 		return nil, err
 	}

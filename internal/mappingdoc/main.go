@@ -15,19 +15,18 @@ import (
 
 func main() {
 	out := flag.String("o", "", "write to this `folder`, and remove pages from it that are made no longer")
-	root := flag.String("root", "../..", "`folder` of the module")
 	flag.Parse()
-	if err := run(*root, *out); err != nil {
+	if err := run(*out); err != nil {
 		fmt.Fprintf(os.Stderr, "mappingdoc: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(root, out string) error {
+func run(out string) error {
 	if out == "" {
 		return fmt.Errorf("-o must name the folder to write to")
 	}
-	pages, err := document(root)
+	pages, err := document()
 	if err != nil {
 		return err
 	}

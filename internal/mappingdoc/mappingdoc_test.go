@@ -25,7 +25,7 @@ const (
 )
 
 // documentOnce makes the pages for the tests that only read them.
-var documentOnce = sync.OnceValues(func() (map[string]string, error) { return document(root) })
+var documentOnce = sync.OnceValues(document)
 
 // TestPagesAreCurrent makes every page anew: the examples are executed, and a page of a type that is gone is found.
 func TestPagesAreCurrent(t *testing.T) {
@@ -52,7 +52,7 @@ func TestPagesAreCurrent(t *testing.T) {
 			t.Errorf("docs/mappings/%s is made no longer: %s", name, remedy)
 		}
 	}
-	again, err := document(root)
+	again, err := document()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,14 +65,14 @@ func TestPagesAreCurrent(t *testing.T) {
 func TestRunRemovesStrays(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "mappings")
 	for range 2 {
-		if err := run(root, out); err != nil {
+		if err := run(out); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(filepath.Join(out, "cdevents", "stray.removed.md"), []byte("old"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := run(root, out); err != nil {
+	if err := run(out); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(out, "cdevents", "stray.removed.md")); !os.IsNotExist(err) {
@@ -82,7 +82,7 @@ func TestRunRemovesStrays(t *testing.T) {
 
 // TestEveryTypeHasAPage of the schemas, whatever the catalogue says of it.
 func TestEveryTypeHasAPage(t *testing.T) {
-	b, err := readBook(root)
+	b, err := readBook()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestEveryTypeHasAPage(t *testing.T) {
 
 // TestRowsSayWhatTheTranslationDoes compares what an example becomes with what its page says that it may become.
 func TestRowsSayWhatTheTranslationDoes(t *testing.T) {
-	b, err := readBook(root)
+	b, err := readBook()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,10 +159,6 @@ var alternatives = []string{
 // TestExamplesAreFull wants every example to have all that events of its type and version may have, so that the pages show what
 // becomes of it.
 func TestExamplesAreFull(t *testing.T) {
-	words, err := readDictionary(root)
-	if err != nil {
-		t.Fatal(err)
-	}
 	first, err := events.CDEvents()
 	if err != nil {
 		t.Fatal(err)
@@ -194,7 +190,7 @@ func TestExamplesAreFull(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range words.members(s, base) {
+		for _, m := range members(s, base) {
 			left := slices.ContainsFunc(alternatives, func(a string) bool { return within(m, a) })
 			if !left && m != "/data/customData" && !doc.Root().Pointed(m).Exists() {
 				t.Errorf("%s has no %s", e.File, m)
@@ -325,11 +321,7 @@ func TestEveryMemberOfARowIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	words, err := readDictionary(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &book{catalogue: catalogue, words: words}
+	b := &book{catalogue: catalogue}
 	there, err := schema.ForCDEvent("dev.cdevents.testcaserun.finished.0.3.0", "")
 	if err != nil {
 		t.Fatal(err)
@@ -380,7 +372,10 @@ func TestEveryMemberOfARowIsTold(t *testing.T) {
 			}
 		}
 	}
-	index := b.index()
+	index, err := b.index()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, want := range []string{
 		"| `build` | `build`, `compile` | `*-build` |", "### Vocabulary `outcome`", "| [`testcaserun.finished`](cdevents/testcaserun.finished.md) | 0.1.0 | 0.2.0 | 0.3.0 | native |",
 		"uses 3 judgements and 1 vocabulary",
