@@ -45,9 +45,16 @@ type judgementsView struct {
 
 type judgementView struct{ Name, Says string }
 
-func (b *book) index() (string, error) { return render("index.md.tmpl", b.indexView()) }
+func (b *book) index() (string, error) {
+	v, err := b.indexView()
+	if err != nil {
+		return "", err
+	}
+	return render("index.md.tmpl", v)
+}
 
-func (b *book) indexView() indexView {
+func (b *book) indexView() (indexView, error) {
+	catalogue, err := mappingtext.Markdown(b.catalogue)
 	return indexView{
 		CDEvents:       b.matrixView(translate.CDEvents, schema.OutputSpecs()),
 		Eiffel:         b.matrixView(translate.Eiffel, schema.Editions()),
@@ -57,8 +64,8 @@ func (b *book) indexView() indexView {
 		Judgements:     b.judgementsViews(),
 		Activities:     b.catalogue.Activities,
 		Vocabularies:   b.catalogue.Vocabularies,
-		Catalogue:      mappingtext.Markdown(b.catalogue),
-	}
+		Catalogue:      catalogue,
+	}, err
 }
 
 func (b *book) matrixView(protocol translate.Protocol, versions []string) matrixView {

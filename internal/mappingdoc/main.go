@@ -1,6 +1,7 @@
 // Command mappingdoc writes docs/mappings: a page for every event type of either protocol that says what it becomes in the
 // other, and an index with what all of them share. It is made from the catalogue (package mappings), the schemas' tables and the
-// translation itself, which is run on the stories of examples/events. Only what is not in the catalogue as data is written here.
+// translation itself, which is run on the stories of examples/events. What the pages say beside it
+// stands in templates.
 package main
 
 //go:generate go run . -o ../../docs/mappings

@@ -93,7 +93,10 @@ func TestRows(t *testing.T) {
 }
 
 func TestMarkdown(t *testing.T) {
-	text := mappingtext.Markdown(parse(t))
+	text, err := mappingtext.Markdown(parse(t))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, want := range []string{
 		"| `build.finished`<br>if `canceled()` | `EiffelActivityCanceledEvent` |  | Was a \\| canceled. |",
 		"| every other Eiffel event | a custom event |  |  |",
@@ -110,8 +113,8 @@ func TestSummary(t *testing.T) {
 		"`build.queued` → `ActivityTriggered` | `ActivityFinished` → `build.finished`, `pipelinerun.finished`, a custom event |\n" +
 		"| **Artifacts** |  | `CompositionDefined`, `ArtifactReused` → a custom event |\n" +
 		"| **All others** | every other CDEvent → `AnnouncementPublished` | every other Eiffel event → a custom event |\n"
-	if got := mappingtext.Summary(parse(t)); got != want {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
+	if got, err := mappingtext.Summary(parse(t)); err != nil || got != want {
+		t.Errorf("%v, got\n%s\nwant\n%s", err, got, want)
 	}
 }
 

@@ -1,40 +1,36 @@
 package mappingtext
 
 import (
-	"fmt"
+	"cmp"
+	"embed"
 	"slices"
 	"strings"
+	"sync"
+	"text/template"
 
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 )
 
-// Markdown is the whole catalogue as two tables, a row each.
-func Markdown(c *mappings.Catalogue) string {
-	var b strings.Builder
-	table := func(title string, toEiffel bool, from, to string) {
-		fmt.Fprintf(&b, "**%s**\n\n| %s | %s | Links and fields | Notes |\n|---|---|---|---|\n", title, from, to)
-		for _, r := range Rows(c) {
-			if r.ToEiffel != toEiffel {
-				continue
-			}
-			var fields []string
-			for _, f := range r.Fields {
-				fields = append(fields, Code(f))
-			}
-			name := names(r.From)
-			if r.Condition != "" {
-				name += "<br>if " + Code(r.Condition)
-			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", name, names(r.To), strings.Join(fields, "<br>"), Cell(r.About))
-		}
+//go:embed *.tmpl
+var templateFiles embed.FS
+
+// templates are parsed when they are first used, since most commands use none.
+var templates = sync.OnceValues(func() (*template.Template, error) {
+	return template.New("").Funcs(template.FuncMap{"cell": Cell, "code": Code, "names": names, "types": bySubject}).ParseFS(templateFiles, "*.tmpl")
+})
+
+func render(name string, view any) (string, error) {
+	t, err := templates()
+	if err != nil {
+		return "", err
 	}
-	table("CDEvents to Eiffel", true, "CDEvent", "Eiffel event")
-	b.WriteString("\n")
-	table("Eiffel to CDEvents", false, "Eiffel event", "CDEvent")
-	b.WriteString("\n`name()` is a judgement: what it decides needs more than one field. The first that is there counts of what `or` joins; " +
-		"of several rows of one type, the first whose condition holds.\n")
-	return b.String()
+	var b strings.Builder
+	err = t.ExecuteTemplate(&b, name, view)
+	return b.String(), err
 }
+
+// Markdown is the whole catalogue as two tables, a row each.
+func Markdown(c *mappings.Catalogue) (string, error) { return render("catalogue.md.tmpl", Rows(c)) }
 
 // names marks event types, not words.
 func names(text string) string {
@@ -97,78 +93,62 @@ const announced = "EiffelAnnouncementPublishedEvent"
 // others is the last line of the summary.
 const others = "All others"
 
+// summaryView is a line of the summary: a family, and what becomes what in it.
+type summaryView struct {
+	Name                 string
+	ToEiffel, ToCDEvents []summaryEntry
+}
+
+type summaryEntry struct {
+	From []string // event types that become the same
+	To   string   // in Markdown
+}
+
 // Summary is the catalogue as a table of a few lines, by family: what becomes what, without fields and links. Types of a family
 // that become the same stand together.
-func Summary(c *mappings.Catalogue) string {
-	var there, back summary
+func Summary(c *mappings.Catalogue) (string, error) {
+	return render("summary.md.tmpl", summaryViews(c))
+}
+
+func summaryViews(c *mappings.Catalogue) []summaryView {
+	there, back := map[string][]summaryEntry{}, map[string][]summaryEntry{}
 	for i := range c.ToEiffel {
 		r := &c.ToEiffel[i]
 		if r.Eiffel == announced && (r.If != "" || r.When != nil) {
 			continue // an exception, for what has no later version in Eiffel; the type's last row says what it becomes
 		}
 		subject, _, _ := strings.Cut(r.CDEvent, ".")
-		there.add(FamilyOf(subject), anyName(r.CDEvent, "every other CDEvent"), names(ShortEiffel(r.Eiffel)))
+		add(there, subject, anyName(r.CDEvent, "every other CDEvent"), names(ShortEiffel(r.Eiffel)))
 	}
 	for i := range c.ToCDEvents {
 		r := &c.ToCDEvents[i]
-		if len(r.CDEvent) == 0 {
-			back.add("", anyName(r.Eiffel, "every other Eiffel event"), "a custom event")
-			continue
+		subject, to := "", "a custom event"
+		if len(r.CDEvent) > 0 {
+			subject, _, _ = strings.Cut(strings.TrimPrefix(r.CDEvent[0], "eiffel-"), ".")
+			to = bySubject(r.CDEvent)
 		}
-		subject, _, _ := strings.Cut(strings.TrimPrefix(r.CDEvent[0], "eiffel-"), ".")
-		back.add(FamilyOf(subject), ShortEiffel(r.Eiffel), bySubject(r.CDEvent))
+		add(back, subject, ShortEiffel(anyName(r.Eiffel, "every other Eiffel event")), to)
 	}
-	var b strings.Builder
-	b.WriteString("| | CDEvents to Eiffel | Eiffel to CDEvents |\n|---|---|---|\n")
-	for _, name := range append(familyNames(), others) {
-		forth, home := there.lines(name), back.lines(name)
-		if len(forth) > 0 || len(home) > 0 {
-			fmt.Fprintf(&b, "| **%s** | %s | %s |\n", name, strings.Join(forth, "<br>"), strings.Join(home, "<br>"))
-		}
-	}
-	return b.String()
-}
-
-// summary is one direction of the summary, in the catalogue's order.
-type summary struct{ entries []summaryEntry }
-
-type summaryEntry struct {
-	family string
-	from   []string // event types that become the same
-	to     string
-}
-
-func (s *summary) add(family, from, to string) {
-	if family == "" {
-		family = others
-	}
-	for i := range s.entries {
-		if e := &s.entries[i]; e.family == family && e.to == to {
-			if !slices.Contains(e.from, from) {
-				e.from = append(e.from, from)
-			}
-			return
-		}
-	}
-	s.entries = append(s.entries, summaryEntry{family, []string{from}, to})
-}
-
-func (s *summary) lines(family string) []string {
-	var out []string
-	for _, e := range s.entries {
-		if e.family == family {
-			out = append(out, bySubject(e.from)+" → "+e.to)
+	var out []summaryView
+	for _, f := range append(slices.Clone(families), family{name: others}) {
+		if v := (summaryView{f.name, there[f.name], back[f.name]}); v.ToEiffel != nil || v.ToCDEvents != nil {
+			out = append(out, v)
 		}
 	}
 	return out
 }
 
-func familyNames() []string {
-	var out []string
-	for _, f := range families {
-		out = append(out, f.name)
+// add notes what a type of a subject becomes, by family, in the catalogue's order.
+func add(entries map[string][]summaryEntry, subject, from, to string) {
+	name := cmp.Or(FamilyOf(subject), others)
+	list := entries[name]
+	i := slices.IndexFunc(list, func(e summaryEntry) bool { return e.To == to })
+	switch {
+	case i < 0:
+		entries[name] = append(list, summaryEntry{[]string{from}, to})
+	case !slices.Contains(list[i].From, from):
+		list[i].From = append(list[i].From, from)
 	}
-	return out
 }
 
 // bySubject writes event types; CDEvents of one subject stand together: `service.deployed`, `.upgraded`.

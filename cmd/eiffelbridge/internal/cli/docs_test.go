@@ -48,7 +48,10 @@ func TestReadmeMappingsAreCurrent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := mappingtext.Summary(catalogue)
+	want, err := mappingtext.Summary(catalogue)
+	if err != nil {
+		t.Fatal(err)
+	}
 	text, err := os.ReadFile(readmeFile)
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,7 @@ package cli
 
 import (
 	"encoding/json"
-	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -48,7 +48,10 @@ with mappings of your own over it.`,
 				Vocabularies []mappings.Vocabulary `json:"vocabularies,omitempty"`
 			}{catalogue.ToEiffel, catalogue.ToCDEvents, catalogue.Activities, catalogue.Vocabularies})
 		case "markdown":
-			_, err := fmt.Fprint(c.out, mappingtext.Markdown(catalogue))
+			text, err := mappingtext.Markdown(catalogue)
+			if err == nil {
+				_, err = io.WriteString(c.out, text)
+			}
 			return err
 		}
 		var there, back [][]cell
