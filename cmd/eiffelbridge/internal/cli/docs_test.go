@@ -111,6 +111,6 @@ func TestMappingsFormats(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !strings.Contains(string(document), markdown) {
-		t.Error("docs/mappings/README.md does not have what mappings --format markdown prints: go generate ./internal/mappingdoc")
+		t.Error("docs/mappings/README.md does not have what mappings --format markdown prints: go generate ./internal/docgen/mappings")
 	}
 }

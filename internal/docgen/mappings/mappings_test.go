@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	root   = "../.."
+	root   = "../../.."
 	folder = root + "/docs/mappings"
 )
 
@@ -37,7 +37,7 @@ func TestPagesAreCurrent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const remedy = "go generate ./internal/mappingdoc"
+	const remedy = "go generate ./internal/docgen/mappings"
 	for _, name := range slices.Sorted(maps.Keys(pages)) {
 		text, ok := there[name]
 		switch {

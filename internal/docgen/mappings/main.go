@@ -1,10 +1,10 @@
-// Command mappingdoc writes docs/mappings: a page for every event type of either protocol that says what it becomes in the
+// Command mappings writes docs/mappings: a page for every event type of either protocol that says what it becomes in the
 // other, and an index with what all of them share. It is made from the catalogue (package mappings), the schemas' tables and the
 // translation itself, which is run on the stories of examples/events. What the pages say beside it
 // stands in templates.
 package main
 
-//go:generate go run . -o ../../docs/mappings
+//go:generate go run . -o ../../../docs/mappings
 
 import (
 	"flag"
@@ -18,7 +18,7 @@ func main() {
 	out := flag.String("o", "", "write to this `folder`, and remove pages from it that are made no longer")
 	flag.Parse()
 	if err := run(*out); err != nil {
-		fmt.Fprintf(os.Stderr, "mappingdoc: %v\n", err)
+		fmt.Fprintf(os.Stderr, "mappings: %v\n", err)
 		os.Exit(1)
 	}
 }
