@@ -1,6 +1,8 @@
-// Package pluginconformance certifies plugin binaries: that a plugin starts, answers, is told apart from other programs, and ends
-// as the plugin protocol (package pluginv1) says, and that what a mapping makes obeys the laws of translators.
-package pluginconformance
+// Package plugin certifies plugin binaries: that a plugin starts, answers, is told apart from other programs, and ends as the
+// plugin protocol (package pluginv1) says, and that what a mapping makes obeys the laws of translators.
+//
+// [Test] runs the binary and gives a [Report]. In a test, package plugintest does so and makes each check a subtest.
+package plugin
 
 import (
 	"bytes"
@@ -15,7 +17,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"google.golang.org/grpc"
@@ -24,7 +25,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	translatorconformance "github.com/eiffelbridge/eiffelbridge/conformance/translator"
+	"github.com/eiffelbridge/eiffelbridge/conformance/translator"
 	"github.com/eiffelbridge/eiffelbridge/internal/pluginwire"
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/plugins/pluginv1"
@@ -99,24 +100,15 @@ func (r *Report) Failed() int {
 	return n
 }
 
-// Run tests a plugin; each check is a subtest.
-func Run(t *testing.T, o Options) {
-	t.Helper()
-	report, err := Test(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range report.Results {
-		if r.Skipped != "" {
-			t.Logf("%s: not made: %s", r.Check, r.Skipped)
-			continue
+// Err joins what failed, an error for each check; nil if nothing did.
+func (r *Report) Err() error {
+	var errs []error
+	for _, result := range r.Results {
+		if result.Err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", result.Check, result.Err))
 		}
-		t.Run(r.Check, func(t *testing.T) {
-			if r.Err != nil {
-				t.Error(r.Err)
-			}
-		})
 	}
+	return errors.Join(errs...)
 }
 
 // skipError says why a check is not made.
@@ -238,7 +230,7 @@ func checkStart(ctx context.Context, t *trial) error {
 // findEvents gathers what the plugin is asked about.
 func (t *trial) findEvents() error {
 	t.events = t.options.Events
-	known := translatorconformance.TypeNames()
+	known := translator.TypeNames()
 	var types []string
 	for _, name := range t.description.GetTypes() {
 		if slices.Contains(known, name) {
@@ -249,7 +241,7 @@ func (t *trial) findEvents() error {
 		types = []string{"service.deployed", "EiffelArtifactDeployedEvent"} // something, at least
 	}
 	if len(types) > 0 {
-		cases, err := translatorconformance.Generate(translatorconformance.Selection{Types: types, Random: 2, Seed: 1})
+		cases, err := translator.Generate(translator.Selection{Types: types, Random: 2, Seed: 1})
 		if err != nil {
 			return err
 		}
@@ -617,24 +609,24 @@ func checkLaws(ctx context.Context, t *trial) error {
 
 // obeys holds a chain to laws of translators.
 func (t *trial) obeys(ctx context.Context, chain *host.Chain, laws ...string) error {
-	var cases []translatorconformance.Case
+	var cases []translator.Case
 	for i, e := range t.events {
 		in, err := translate.Decode(e)
 		if err != nil || len(in.Validate()) > 0 {
 			continue
 		}
-		cases = append(cases, translatorconformance.Case{Name: fmt.Sprintf("event %d", i), Events: [][]byte{e}})
+		cases = append(cases, translator.Case{Name: fmt.Sprintf("event %d", i), Events: [][]byte{e}})
 	}
 	if len(cases) == 0 {
 		return skipError("there is no valid event to try")
 	}
 	standard := translate.DefaultSettings()
-	report, err := translatorconformance.Test(ctx, func(s translate.Settings) (translate.Translator, error) {
+	report, err := translator.Test(ctx, func(s translate.Settings) (translate.Translator, error) {
 		if s.Edition != "" && s.Edition != standard.Edition || s.Spec != "" && s.Spec != standard.Spec || s.Carry != standard.Carry {
 			return nil, errors.New("a plugin has no settings")
 		}
 		return chain, nil
-	}, translatorconformance.Options{Cases: cases, Laws: laws, MaxFindings: 3})
+	}, translator.Options{Cases: cases, Laws: laws, MaxFindings: 3})
 	if err != nil {
 		return err
 	}

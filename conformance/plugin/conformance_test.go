@@ -1,4 +1,4 @@
-package pluginconformance_test
+package plugin_test
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 
-	pluginconformance "github.com/eiffelbridge/eiffelbridge/conformance/plugin"
+	"github.com/eiffelbridge/eiffelbridge/conformance/plugin"
 	"github.com/eiffelbridge/eiffelbridge/internal/pluginwire"
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/plugins/pluginv1"
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	if what == "" {
 		os.Exit(m.Run())
 	}
-	if err := plugin(what); err != nil {
+	if err := serve(what); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -63,7 +63,7 @@ var faults = map[string][]string{
 	"nameless":    {"start"},
 }
 
-func plugin(what string) error {
+func serve(what string) error {
 	options := sdk.MappingOptions{Name: "test", Version: "1", Translator: mapping{what}}
 	switch what {
 	case "cookie":
@@ -240,7 +240,7 @@ func TestFaults(t *testing.T) {
 			if name == "hangs" {
 				patience = 5 * time.Second
 			}
-			report, err := pluginconformance.Test(t.Context(), pluginconformance.Options{
+			report, err := plugin.Test(t.Context(), plugin.Options{
 				Path: path, Env: map[string]string{"TEST_PLUGIN": name, "LOCK": filepath.Join(t.TempDir(), "lock")}, Events: [][]byte{event}, Patience: patience,
 			})
 			if err != nil {
@@ -255,6 +255,13 @@ func TestFaults(t *testing.T) {
 			}
 			if !slices.Equal(got, want) {
 				t.Errorf("failed %v, want %v\n%s", got, want, strings.Join(text, "\n"))
+			}
+			joined := ""
+			if err := report.Err(); err != nil {
+				joined = err.Error()
+			}
+			if joined != strings.Join(text, "\n") {
+				t.Errorf("Err is\n%s\nwant\n%s", joined, strings.Join(text, "\n"))
 			}
 		})
 	}

@@ -1,19 +1,19 @@
-// Package translatorconformance certifies translators: that what they write is valid, that nothing is lost on the way there
-// and back, that the same event always gives the same, and that they account for every field, as package translate promises.
+// Package translator certifies translators: that what they write is valid, that nothing is lost on the way there and back, that
+// the same event always gives the same, and that they account for every field, as package translate promises.
 //
-// The author of a translator hands in its constructor and calls [Run] in a test. [Test] does the same without a *testing.T, for
-// commands, and gives a [Report]. The events are written by the kit, of every type and version of both protocols ([Generate]);
-// the author may add others:
+// The author of a translator hands its constructor to [Test] and looks at the [Report], or at its Err. In a test, package
+// translatortest does so and makes each law a subtest. The kit writes the events itself, of every type and version of both
+// protocols ([Generate]); the author may add others:
 //
 //	func TestConformance(t *testing.T) {
-//		cases, err := translatorconformance.Generate(translatorconformance.Selection{Types: []string{"service.deployed"}})
+//		cases, err := translator.Generate(translator.Selection{Types: []string{"service.deployed"}})
 //		if err != nil {
 //			t.Fatal(err)
 //		}
-//		cases = append(cases, translatorconformance.Case{Name: "example", Events: [][]byte{example}})
-//		translatorconformance.Run(t, newTranslator, translatorconformance.Options{Cases: cases})
+//		cases = append(cases, translator.Case{Name: "example", Events: [][]byte{example}})
+//		translatortest.Run(t, newTranslator, translator.Options{Cases: cases})
 //	}
-package translatorconformance
+package translator
 
 import (
 	"context"
@@ -23,7 +23,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"testing"
 
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
@@ -128,7 +127,7 @@ type Report struct {
 // Failed tells whether there is anything that should not be.
 func (r *Report) Failed() bool { return len(r.Findings) > 0 || len(r.Stale) > 0 }
 
-// Err joins what should not be; nil if there is nothing.
+// Err joins what should not be, an error each; nil if there is nothing.
 func (r *Report) Err() error {
 	var errs []error
 	for _, f := range r.Findings {
@@ -138,38 +137,6 @@ func (r *Report) Err() error {
 		errs = append(errs, fmt.Errorf("%s: holds, but is listed as a known failure (%s): take it off the list", name, r.Stale[name]))
 	}
 	return errors.Join(errs...)
-}
-
-// Run tests a translator; each law is a subtest.
-func Run(t *testing.T, newTranslator Constructor, o Options) {
-	t.Helper()
-	report, err := Test(t.Context(), newTranslator, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, law := range Laws() {
-		t.Run(law.Name, func(t *testing.T) {
-			for _, f := range report.Findings {
-				if f.Law == law.Name {
-					t.Errorf("%s\n%s", f, f.Input)
-				}
-			}
-			checked, skipped := 0, 0
-			for _, typ := range report.Types {
-				checked, skipped = checked+typ.Laws[law.Name].Checked, skipped+typ.Laws[law.Name].Skipped
-			}
-			t.Logf("%d events checked, %d skipped", checked, skipped)
-			if checked == 0 && skipped > 0 {
-				t.Skip("the law was applied to no event")
-			}
-		})
-	}
-	for _, s := range report.Skipped {
-		t.Logf("%s: %d events skipped: %s", s.Law, s.Events, s.Reason)
-	}
-	for name, reason := range report.Stale {
-		t.Errorf("%s: holds, but is listed as a known failure (%s): take it off the list", name, reason)
-	}
 }
 
 // Test tests a translator. The error says that there was no test: the constructor refused the defaults, a case has an event

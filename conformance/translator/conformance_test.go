@@ -1,4 +1,4 @@
-package translatorconformance_test
+package translator_test
 
 import (
 	"bytes"
@@ -12,7 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	translatorconformance "github.com/eiffelbridge/eiffelbridge/conformance/translator"
+	"github.com/eiffelbridge/eiffelbridge/conformance/translator"
+	"github.com/eiffelbridge/eiffelbridge/conformance/translator/translatortest"
 	"github.com/eiffelbridge/eiffelbridge/internal/testkit/specs"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
@@ -22,8 +23,8 @@ import (
 func ours(s translate.Settings) (translate.Translator, error) { return translate.New(s) }
 
 // once are events that broke a law once, whatever the seed.
-func once() []translatorconformance.Case {
-	var out []translatorconformance.Case
+func once() []translator.Case {
+	var out []translator.Case
 	for name, text := range map[string]string{
 		"a task run of a pipeline run by its URN": `{"context":{"specversion":"0.5.1","id":"e","source":"/s","type":"dev.cdevents.taskrun.started.0.3.0",
 			"timestamp":"2026-03-01T09:00:00Z"},"subject":{"id":"t","content":{"pipelineRun":{"id":"urn:uuid:1fff848e-d8bb-4d3a-8520-00022ce7bbd0"}}}}`,
@@ -33,26 +34,26 @@ func once() []translatorconformance.Case {
 			"data":{"name":""},"links":[]}`,
 		"an issue without data": `{"meta":{"id":"00000000-0000-4000-8000-000000000001","type":"EiffelIssueDefinedEvent","version":"3.2.0","time":1}}`,
 	} {
-		out = append(out, translatorconformance.Case{Name: name, Events: [][]byte{[]byte(text)}})
+		out = append(out, translator.Case{Name: name, Events: [][]byte{[]byte(text)}})
 	}
 	return out
 }
 
 func TestOurs(t *testing.T) {
-	cases, err := translatorconformance.Generate(translatorconformance.Selection{Random: randomCases})
+	cases, err := translator.Generate(translator.Selection{Random: randomCases})
 	if err != nil {
 		t.Fatal(err)
 	}
 	cases = append(append(cases, once()...), examples(t)...)
-	translatorconformance.Run(t, ours, translatorconformance.Options{Cases: cases})
+	translatortest.Run(t, ours, translator.Options{Cases: cases})
 }
 
 // examples are those of the specifications, or those of this repository.
-func examples(t testing.TB) []translatorconformance.Case {
+func examples(t testing.TB) []translator.Case {
 	t.Helper()
-	var out []translatorconformance.Case
+	var out []translator.Case
 	for _, e := range specs.Examples(t) {
-		out = append(out, translatorconformance.Case{Name: e.Name, Events: [][]byte{e.JSON}})
+		out = append(out, translator.Case{Name: e.Name, Events: [][]byte{e.JSON}})
 	}
 	return out
 }
@@ -418,21 +419,21 @@ func faults(t testing.TB) []fault {
 }
 
 // cases are few, of types that our translator maps.
-func cases(t testing.TB) []translatorconformance.Case {
+func cases(t testing.TB) []translator.Case {
 	t.Helper()
-	all, err := translatorconformance.Generate(translatorconformance.Selection{Random: 2, Types: []string{
+	all, err := translator.Generate(translator.Selection{Random: 2, Types: []string{
 		"dev.cdevents.environment.created.0.3.0", "dev.cdevents.environment.modified.0.3.0", "dev.cdevents.service.deployed.0.3.0", published,
 		"EiffelEnvironmentDefinedEvent", "EiffelArtifactDeployedEvent",
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	two := translatorconformance.Case{Name: "two deployments"}
+	two := translator.Case{Name: "two deployments"}
 	for _, version := range []string{"1.0.0", "1.1.0"} {
 		two.Events = append(two.Events, deployment("shop", version))
 	}
 	// Of the versions of the Eiffel types, one is enough.
-	return slices.DeleteFunc(append(all, two), func(c translatorconformance.Case) bool {
+	return slices.DeleteFunc(append(all, two), func(c translator.Case) bool {
 		return strings.HasPrefix(c.Name, "Eiffel") && !strings.HasPrefix(c.Name, deployed+" 0.1.0")
 	})
 }
@@ -445,10 +446,10 @@ type finding struct {
 }
 
 // findings are what a run finds.
-func findings(t testing.TB, newTranslator translatorconformance.Constructor, o translatorconformance.Options) map[finding]bool {
+func findings(t testing.TB, newTranslator translator.Constructor, o translator.Options) map[finding]bool {
 	t.Helper()
 	o.MaxFindings = 1 << 20
-	r, err := translatorconformance.Test(t.Context(), newTranslator, o)
+	r, err := translator.Test(t.Context(), newTranslator, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -462,7 +463,7 @@ func findings(t testing.TB, newTranslator translatorconformance.Constructor, o t
 // TestEachLawIsCaught: each fault is found by the law that it breaks, and by no other than those that it must break too. What the law
 // finds of our own translator does not count.
 func TestEachLawIsCaught(t *testing.T) {
-	o := translatorconformance.Options{Cases: cases(t)}
+	o := translator.Options{Cases: cases(t)}
 	good := findings(t, ours, o)
 	broken := map[string]bool{}
 	for i, f := range faults(t) {
@@ -497,7 +498,7 @@ func TestEachLawIsCaught(t *testing.T) {
 			}
 		})
 	}
-	for _, law := range translatorconformance.Laws() {
+	for _, law := range translator.Laws() {
 		if !broken[law.Name] {
 			t.Errorf("no fault breaks the law %s", law.Name)
 		}
@@ -505,18 +506,18 @@ func TestEachLawIsCaught(t *testing.T) {
 }
 
 // few makes a small test of one type.
-func few(t testing.TB, typ string) translatorconformance.Options {
+func few(t testing.TB, typ string) translator.Options {
 	t.Helper()
-	out, err := translatorconformance.Generate(translatorconformance.Selection{Random: 1, Types: []string{typ}})
+	out, err := translator.Generate(translator.Selection{Random: 1, Types: []string{typ}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return translatorconformance.Options{Cases: out}
+	return translator.Options{Cases: out}
 }
 
-func test(t testing.TB, newTranslator translatorconformance.Constructor, o translatorconformance.Options) *translatorconformance.Report {
+func test(t testing.TB, newTranslator translator.Constructor, o translator.Options) *translator.Report {
 	t.Helper()
-	r, err := translatorconformance.Test(t.Context(), newTranslator, o)
+	r, err := translator.Test(t.Context(), newTranslator, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -558,7 +559,7 @@ func TestNoMapping(t *testing.T) {
 			}
 		}
 	}
-	if !slices.ContainsFunc(r.Skipped, func(s translatorconformance.Skipped) bool {
+	if !slices.ContainsFunc(r.Skipped, func(s translator.Skipped) bool {
 		return s.Law == "output" && s.Reason == "not translated: no_mapping" && s.Events > 0
 	}) {
 		t.Errorf("skipped: %+v", r.Skipped)
@@ -586,14 +587,14 @@ func TestRefusedSettings(t *testing.T) {
 		if n := r.Types[0].Laws[law]; n.Checked != 0 || n.Skipped != r.Events {
 			t.Errorf("%s: %+v", law, n)
 		}
-		if !slices.ContainsFunc(r.Skipped, func(s translatorconformance.Skipped) bool {
+		if !slices.ContainsFunc(r.Skipped, func(s translator.Skipped) bool {
 			return s.Law == law && strings.HasSuffix(s.Reason, "only the defaults") && s.Events == r.Events
 		}) {
 			t.Errorf("skipped: %+v", r.Skipped)
 		}
 	}
 	refuse := func(translate.Settings) (translate.Translator, error) { return nil, errors.New("closed today") }
-	if _, err := translatorconformance.Test(t.Context(), refuse, o); err == nil || !strings.Contains(err.Error(), "closed today") {
+	if _, err := translator.Test(t.Context(), refuse, o); err == nil || !strings.Contains(err.Error(), "closed today") {
 		t.Errorf("without any translator: %v", err)
 	}
 }
@@ -633,52 +634,52 @@ func TestOptions(t *testing.T) {
 	eiffel := []byte(`{"meta":{"id":"00000000-0000-4000-8000-000000000001","type":"EiffelFlowContextDefinedEvent","version":"3.2.0","time":1},"data":{},"links":[]}`)
 	for _, c := range []struct {
 		name string
-		o    translatorconformance.Options
+		o    translator.Options
 		want string
 	}{
-		{"an unknown law", translatorconformance.Options{Laws: []string{"gravity"}}, `there is no law "gravity"; there are output, links`},
-		{"a known failure of an unknown law", translatorconformance.Options{KnownFailures: map[string]string{"gravity x": ""}}, `there is no law "gravity"`},
-		{"no event", translatorconformance.Options{Cases: []translatorconformance.Case{{Name: "mine", Events: [][]byte{[]byte(`{}`)}}}}, "case mine, event 0: "},
-		{"an invalid event", translatorconformance.Options{Cases: []translatorconformance.Case{{Name: "mine", Events: [][]byte{event, bytes.Replace(event, []byte(`"prod"`), []byte(`""`), 1)}}}},
+		{"an unknown law", translator.Options{Laws: []string{"gravity"}}, `there is no law "gravity"; there are output, links`},
+		{"a known failure of an unknown law", translator.Options{KnownFailures: map[string]string{"gravity x": ""}}, `there is no law "gravity"`},
+		{"no event", translator.Options{Cases: []translator.Case{{Name: "mine", Events: [][]byte{[]byte(`{}`)}}}}, "case mine, event 0: "},
+		{"an invalid event", translator.Options{Cases: []translator.Case{{Name: "mine", Events: [][]byte{event, bytes.Replace(event, []byte(`"prod"`), []byte(`""`), 1)}}}},
 			"case mine, event 1: event e"},
-		{"both protocols", translatorconformance.Options{Cases: []translatorconformance.Case{{Name: "mine", Events: [][]byte{event, eiffel}}}}, "case mine, event 1: an event of eiffel in a case of cdevents"},
+		{"both protocols", translator.Options{Cases: []translator.Case{{Name: "mine", Events: [][]byte{event, eiffel}}}}, "case mine, event 1: an event of eiffel in a case of cdevents"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if _, err := translatorconformance.Test(t.Context(), ours, c.o); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := translator.Test(t.Context(), ours, c.o); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v, want %s", err, c.want)
 			}
 		})
 	}
-	if _, err := translatorconformance.Generate(translatorconformance.Selection{Types: []string{"service.deployed", "service.vanished"}}); err == nil ||
+	if _, err := translator.Generate(translator.Selection{Types: []string{"service.deployed", "service.vanished"}}); err == nil ||
 		!strings.Contains(err.Error(), `"service.vanished"`) {
 		t.Errorf("an unknown type: %v", err)
 	}
-	r := test(t, ours, translatorconformance.Options{Cases: []translatorconformance.Case{{Name: "mine", Events: [][]byte{event}}}, Laws: []string{"round_trip"}})
+	r := test(t, ours, translator.Options{Cases: []translator.Case{{Name: "mine", Events: [][]byte{event}}}, Laws: []string{"round_trip"}})
 	if len(r.Types) != 1 || r.Types[0].Type != "environment.deleted" || r.Types[0].Laws["round_trip"].Checked != 1 || len(r.Types[0].Laws) != 1 || r.Failed() {
 		t.Errorf("%+v", r)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := translatorconformance.Test(ended, ours, translatorconformance.Options{}); !errors.Is(err, context.Canceled) {
+	if _, err := translator.Test(ended, ours, translator.Options{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("after the end: %v", err)
 	}
 }
 
 // TestGenerate: every type is there in every version, alone and in flows, and the same seed gives the same.
 func TestGenerate(t *testing.T) {
-	a, err := translatorconformance.Generate(translatorconformance.Selection{Random: 1, Seed: 7})
+	a, err := translator.Generate(translator.Selection{Random: 1, Seed: 7})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, _ := translatorconformance.Generate(translatorconformance.Selection{Random: 1, Seed: 7})
-	other, _ := translatorconformance.Generate(translatorconformance.Selection{Random: 1, Seed: 8})
+	b, _ := translator.Generate(translator.Selection{Random: 1, Seed: 7})
+	other, _ := translator.Generate(translator.Selection{Random: 1, Seed: 8})
 	if !reflect.DeepEqual(a, b) {
 		t.Error("the same seed gives other cases")
 	}
 	if reflect.DeepEqual(a, other) {
 		t.Error("another seed gives the same cases")
 	}
-	none, _ := translatorconformance.Generate(translatorconformance.Selection{Random: -1})
+	none, _ := translator.Generate(translator.Selection{Random: -1})
 	names, flows := map[string]bool{}, 0
 	for _, c := range a {
 		names[c.Name] = true
@@ -689,7 +690,7 @@ func TestGenerate(t *testing.T) {
 	if len(names) != len(a) || flows != 11 || len(a)-flows != len(none)/2*3 || len(none)/2 < 350 {
 		t.Errorf("%d cases, %d names, %d flows; %d without random ones", len(a), len(names), flows, len(none))
 	}
-	if n := len(translatorconformance.TypeNames()); n < 70 {
+	if n := len(translator.TypeNames()); n < 70 {
 		t.Errorf("%d types", n)
 	}
 }

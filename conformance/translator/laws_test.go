@@ -1,4 +1,4 @@
-package translatorconformance_test
+package translator_test
 
 import (
 	"flag"
@@ -7,7 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	translatorconformance "github.com/eiffelbridge/eiffelbridge/conformance/translator"
+	"github.com/eiffelbridge/eiffelbridge/conformance/translator"
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/internal/schema/generate"
 )
@@ -37,13 +37,13 @@ func TestLaws(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) {
 				w := generate.NewWriter(rapidChooser{rt})
-				c := translatorconformance.Case{Name: "random stream"}
+				c := translator.Case{Name: "random stream"}
 				for range rapid.IntRange(1, 6).Draw(rt, "events") {
 					s := rapid.SampledFrom(schemas).Draw(rt, "schema")
 					mode := rapid.SampledFrom([]generate.Mode{generate.Minimal, generate.Full, generate.Random, generate.Random}).Draw(rt, "mode")
 					c.Events = append(c.Events, w.Event(s, mode))
 				}
-				report, err := translatorconformance.Test(t.Context(), ours, translatorconformance.Options{Cases: []translatorconformance.Case{c}})
+				report, err := translator.Test(t.Context(), ours, translator.Options{Cases: []translator.Case{c}})
 				if err != nil {
 					rt.Fatal(err)
 				}

@@ -1,4 +1,4 @@
-package translatorconformance
+package translator
 
 import (
 	"cmp"

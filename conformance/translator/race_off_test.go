@@ -1,6 +1,6 @@
 //go:build !race
 
-package translatorconformance_test
+package translator_test
 
 const (
 	randomCases = 3

@@ -1,6 +1,6 @@
 //go:build race
 
-package translatorconformance_test
+package translator_test
 
 // The race detector makes everything ten times as slow and has nothing to find here, since the kit runs on one goroutine.
 // `make test` runs the tests without it as well.

@@ -1,8 +1,8 @@
 // Package transportconformance certifies transport drivers: that a source loses nothing and a sink answers for everything, as the
-// interfaces of package transport promise.
+// interfaces of package transport promise. It is not called transport itself, since every harness needs both packages.
 //
-// A driver's author writes a harness, which makes the driver and plays the far side, and runs [RunSource] or [RunSink] in a test.
-// [TestSource] and [TestSink] do the same without a *testing.T, for commands.
+// A driver's author writes a harness, which makes the driver and plays the far side, and hands it to [TestSource] or [TestSink].
+// In a test, package transporttest does so and makes each check a subtest.
 package transportconformance
 
 import (
@@ -10,8 +10,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
@@ -19,6 +19,8 @@ import (
 
 // Options adjust a run to a driver. The zero value is right for most.
 type Options struct {
+	// Checks are the names of the checks to run; nil means all ([SourceChecks], [SinkChecks]).
+	Checks []string
 	// Patience is how long the kit waits for what must happen, per check; 0 means 10 s.
 	Patience time.Duration
 	// Quiet is how long the kit watches for what must not happen; 0 means 100 ms.
@@ -72,26 +74,31 @@ func one[H harness](ctx context.Context, c check[H], newHarness func(context.Con
 	return err
 }
 
+func names[H any](checks []check[H]) []string {
+	out := make([]string, len(checks))
+	for i, c := range checks {
+		out[i] = c.name
+	}
+	return out
+}
+
 func all[H harness](ctx context.Context, checks []check[H], newHarness func(context.Context) (H, error), o Options) error {
 	o = o.withDefaults()
 	var errs []error
+	for _, name := range o.Checks {
+		if known := names(checks); !slices.Contains(known, name) {
+			errs = append(errs, fmt.Errorf("there is no check %q; there are %s", name, strings.Join(known, ", ")))
+		}
+	}
 	for _, c := range checks {
+		if o.Checks != nil && !slices.Contains(o.Checks, c.name) {
+			continue
+		}
 		if err := one(ctx, c, newHarness, o); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", c.name, err))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func run[H harness](t *testing.T, checks []check[H], newHarness func(context.Context) (H, error), o Options) {
-	o = o.withDefaults()
-	for _, c := range checks {
-		t.Run(c.name, func(t *testing.T) {
-			if err := one(t.Context(), c, newHarness, o); err != nil {
-				t.Error(err)
-			}
-		})
-	}
 }
 
 // Messages makes n messages whose data provoke drivers: numbers that lose digits, text that needs escapes, members out of

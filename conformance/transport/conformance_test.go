@@ -259,3 +259,30 @@ func TestKitJudgesSinks(t *testing.T) {
 		})
 	}
 }
+
+func TestChecksAreChosenByName(t *testing.T) {
+	newHarness := func(context.Context) (transportconformance.SinkHarness, error) {
+		return memorySinkHarness{&memorySink{fault: "loses"}}, nil
+	}
+	for _, c := range []struct {
+		checks []string
+		fails  string
+	}{
+		{[]string{"close_before_publish_and_publish_after_close"}, ""},
+		{[]string{}, ""},
+		{[]string{"publishes_each_message_byte_equal"}, "publishes_each_message_byte_equal: "},
+		{[]string{"gravity"}, `there is no check "gravity"; there are publishes_each_message_byte_equal, `},
+	} {
+		o := impatient
+		o.Checks = c.checks
+		err := transportconformance.TestSink(t.Context(), newHarness, o)
+		if c.fails == "" && err != nil || c.fails != "" && (err == nil || !strings.HasPrefix(err.Error(), c.fails)) {
+			t.Errorf("%q: %v, want %q", c.checks, err, c.fails)
+		}
+	}
+	for _, checks := range [][]string{transportconformance.SourceChecks(), transportconformance.SinkChecks()} {
+		if len(checks) < 10 {
+			t.Errorf("only the checks %q", checks)
+		}
+	}
+}

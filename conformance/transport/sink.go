@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
@@ -28,12 +27,10 @@ type SinkHarness interface {
 // until the returned function is called.
 type Staller interface{ Stall() (resume func()) }
 
-// RunSink runs every check as a subtest.
-func RunSink(t *testing.T, newHarness func(context.Context) (SinkHarness, error), o Options) {
-	run(t, sinkChecks, newHarness, o)
-}
+// SinkChecks are the names of the checks of a sink, in the order in which they run.
+func SinkChecks() []string { return names(sinkChecks) }
 
-// TestSink runs every check and joins what failed.
+// TestSink runs the checks and joins what failed, an error for each check.
 func TestSink(ctx context.Context, newHarness func(context.Context) (SinkHarness, error), o Options) error {
 	return all(ctx, sinkChecks, newHarness, o)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
@@ -41,12 +40,10 @@ type SourceTraits struct {
 // connection can be made anew at once.
 type Breaker interface{ Break() error }
 
-// RunSource runs every check as a subtest.
-func RunSource(t *testing.T, newHarness func(context.Context) (SourceHarness, error), o Options) {
-	run(t, sourceChecks, newHarness, o)
-}
+// SourceChecks are the names of the checks of a source, in the order in which they run.
+func SourceChecks() []string { return names(sourceChecks) }
 
-// TestSource runs every check and joins what failed.
+// TestSource runs the checks and joins what failed, an error for each check.
 func TestSource(ctx context.Context, newHarness func(context.Context) (SourceHarness, error), o Options) error {
 	return all(ctx, sourceChecks, newHarness, o)
 }

@@ -10,7 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	pluginconformance "github.com/eiffelbridge/eiffelbridge/conformance/plugin"
+	"github.com/eiffelbridge/eiffelbridge/conformance/plugin"
+	"github.com/eiffelbridge/eiffelbridge/conformance/plugin/plugintest"
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
@@ -60,12 +61,12 @@ func rollout(t *testing.T) []byte {
 
 func TestDeploytool(t *testing.T) {
 	path := build(t, "deploytool")
-	pluginconformance.Run(t, pluginconformance.Options{Path: path, Events: [][]byte{rollout(t)}})
+	plugintest.Run(t, plugin.Options{Path: path, Events: [][]byte{rollout(t)}})
 }
 
 func TestDecorator(t *testing.T) {
 	path := build(t, "decorator")
-	pluginconformance.Run(t, pluginconformance.Options{Path: path, Config: json.RawMessage(`{"tag":"x"}`)})
+	plugintest.Run(t, plugin.Options{Path: path, Config: json.RawMessage(`{"tag":"x"}`)})
 }
 
 // TestDeploytoolMetrics reads what the plugin counts.

@@ -14,6 +14,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	transportconformance "github.com/eiffelbridge/eiffelbridge/conformance/transport"
+	"github.com/eiffelbridge/eiffelbridge/conformance/transport/transporttest"
 	"github.com/eiffelbridge/eiffelbridge/internal/rabbittest"
 	"github.com/eiffelbridge/eiffelbridge/internal/transportplugin/plugintest"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
@@ -222,7 +223,7 @@ func testConformance(t *testing.T, way *plugintest.Way, formats []string, kill f
 	options := transportconformance.Options{Patience: patience}
 	for _, format := range formats {
 		t.Run("sink/"+format, func(t *testing.T) {
-			transportconformance.RunSink(t, func(context.Context) (transportconformance.SinkHarness, error) {
+			transporttest.RunSink(t, func(context.Context) (transportconformance.SinkHarness, error) {
 				f, err := newFarSide(server, format)
 				if err != nil {
 					return nil, err
@@ -233,7 +234,7 @@ func testConformance(t *testing.T, way *plugintest.Way, formats []string, kill f
 			}, options)
 		})
 		t.Run("source/"+format, func(t *testing.T) {
-			transportconformance.RunSource(t, func(context.Context) (transportconformance.SourceHarness, error) {
+			transporttest.RunSource(t, func(context.Context) (transportconformance.SourceHarness, error) {
 				f, err := newFarSide(server, format)
 				if err != nil {
 					return nil, err

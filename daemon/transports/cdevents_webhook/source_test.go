@@ -23,6 +23,7 @@ import (
 	"time"
 
 	transportconformance "github.com/eiffelbridge/eiffelbridge/conformance/transport"
+	"github.com/eiffelbridge/eiffelbridge/conformance/transport/transporttest"
 	cdeventswebhook "github.com/eiffelbridge/eiffelbridge/daemon/transports/cdevents_webhook"
 	"github.com/eiffelbridge/eiffelbridge/internal/secret"
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
@@ -152,7 +153,7 @@ func (h *sourceHarness) Close() error {
 }
 
 func TestSourceConformance(t *testing.T) {
-	transportconformance.RunSource(t, newSourceHarness, transportconformance.Options{})
+	transporttest.RunSource(t, newSourceHarness, transportconformance.Options{})
 }
 
 // served is a source that receives, and what it has handed over.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	transportconformance "github.com/eiffelbridge/eiffelbridge/conformance/transport"
+	"github.com/eiffelbridge/eiffelbridge/conformance/transport/transporttest"
 	cloudeventshttp "github.com/eiffelbridge/eiffelbridge/daemon/transports/cloudevents_http"
 	"github.com/eiffelbridge/eiffelbridge/internal/cloudeventsjson"
 	"github.com/eiffelbridge/eiffelbridge/internal/transportplugin/plugintest"
@@ -222,11 +223,11 @@ func (h *sourceHarness) Close() error {
 }
 
 func TestSourceConformance(t *testing.T) {
-	transportconformance.RunSource(t, newSourceHarness(false, plugintest.Direct(), nil), transportconformance.Options{})
+	transporttest.RunSource(t, newSourceHarness(false, plugintest.Direct(), nil), transportconformance.Options{})
 }
 
 func TestBatchedSourceConformance(t *testing.T) {
-	transportconformance.RunSource(t, newSourceHarness(true, plugintest.Direct(), nil), transportconformance.Options{})
+	transporttest.RunSource(t, newSourceHarness(true, plugintest.Direct(), nil), transportconformance.Options{})
 }
 
 // sinkHarness is a receiver that only knows the standard library and the specification.
@@ -309,7 +310,7 @@ func (h *sinkHarness) Close() error {
 func TestSinkConformance(t *testing.T) {
 	for _, mode := range []cloudeventshttp.Mode{cloudeventshttp.Binary, cloudeventshttp.Structured} {
 		t.Run(string(mode), func(t *testing.T) {
-			transportconformance.RunSink(t, newSinkHarness(mode, plugintest.Direct(), nil), transportconformance.Options{})
+			transporttest.RunSink(t, newSinkHarness(mode, plugintest.Direct(), nil), transportconformance.Options{})
 		})
 	}
 }
@@ -320,16 +321,16 @@ func TestConformanceAsPlugin(t *testing.T) {
 	for _, way := range plugintest.Plugins(t) {
 		t.Run(way.Name, func(t *testing.T) {
 			t.Run("source", func(t *testing.T) {
-				transportconformance.RunSource(t, newSourceHarness(false, way, nil), transportconformance.Options{})
+				transporttest.RunSource(t, newSourceHarness(false, way, nil), transportconformance.Options{})
 			})
 			t.Run("source/batched", func(t *testing.T) {
-				transportconformance.RunSource(t, newSourceHarness(true, way, way.Kill), transportconformance.Options{})
+				transporttest.RunSource(t, newSourceHarness(true, way, way.Kill), transportconformance.Options{})
 			})
 			t.Run("sink", func(t *testing.T) {
-				transportconformance.RunSink(t, newSinkHarness(cloudeventshttp.Binary, way, nil), transportconformance.Options{})
+				transporttest.RunSink(t, newSinkHarness(cloudeventshttp.Binary, way, nil), transportconformance.Options{})
 			})
 			t.Run("sink/structured", func(t *testing.T) {
-				transportconformance.RunSink(t, newSinkHarness(cloudeventshttp.Structured, way, way.Kill), transportconformance.Options{})
+				transporttest.RunSink(t, newSinkHarness(cloudeventshttp.Structured, way, way.Kill), transportconformance.Options{})
 			})
 			if way.Name == "process" {
 				t.Run("security", func(t *testing.T) { testSecurity(t, way) })

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	transportconformance "github.com/eiffelbridge/eiffelbridge/conformance/transport"
+	"github.com/eiffelbridge/eiffelbridge/conformance/transport/transporttest"
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/internal/jsonlines"
 	"github.com/eiffelbridge/eiffelbridge/internal/cloudeventsjson"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
@@ -70,11 +71,11 @@ func (h *sourceHarness) Traits() transportconformance.SourceTraits {
 func (h *sourceHarness) Close() error { return h.source.Close() }
 
 func TestSourceConformance(t *testing.T) {
-	transportconformance.RunSource(t, newSourceHarness(t, false), transportconformance.Options{})
+	transporttest.RunSource(t, newSourceHarness(t, false), transportconformance.Options{})
 }
 
 func TestFollowConformance(t *testing.T) {
-	transportconformance.RunSource(t, newSourceHarness(t, true), transportconformance.Options{})
+	transporttest.RunSource(t, newSourceHarness(t, true), transportconformance.Options{})
 }
 
 type sinkHarness struct {
@@ -108,7 +109,7 @@ func messages(text []byte) []transport.Message {
 func (h *sinkHarness) Close() error { return h.sink.Close(context.Background()) }
 
 func TestSinkConformance(t *testing.T) {
-	transportconformance.RunSink(t, newSinkHarness(t), transportconformance.Options{})
+	transporttest.RunSink(t, newSinkHarness(t), transportconformance.Options{})
 }
 
 // faultyDisk is a real file on a disk that fills up and whose operations fail on demand.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	transportconformance "github.com/eiffelbridge/eiffelbridge/conformance/transport"
+	"github.com/eiffelbridge/eiffelbridge/conformance/transport/transporttest"
 	"github.com/eiffelbridge/eiffelbridge/internal/transportplugin/plugintest"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 )
@@ -38,7 +39,7 @@ func TestConformanceAsPlugin(t *testing.T) {
 		for _, follow := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/source/follow_%v", way.Name, follow), func(t *testing.T) {
 				newHarness := newSourceHarness(t, follow)
-				transportconformance.RunSource(t, func(ctx context.Context) (transportconformance.SourceHarness, error) {
+				transporttest.RunSource(t, func(ctx context.Context) (transportconformance.SourceHarness, error) {
 					h, err := newHarness(ctx)
 					if err != nil {
 						return nil, err
@@ -56,7 +57,7 @@ func TestConformanceAsPlugin(t *testing.T) {
 		}
 		t.Run(way.Name+"/sink", func(t *testing.T) {
 			newHarness := newSinkHarness(t)
-			transportconformance.RunSink(t, func(ctx context.Context) (transportconformance.SinkHarness, error) {
+			transporttest.RunSink(t, func(ctx context.Context) (transportconformance.SinkHarness, error) {
 				h, err := newHarness(ctx)
 				if err != nil {
 					return nil, err

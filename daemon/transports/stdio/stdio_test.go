@@ -13,6 +13,7 @@ import (
 	"time"
 
 	transportconformance "github.com/eiffelbridge/eiffelbridge/conformance/transport"
+	"github.com/eiffelbridge/eiffelbridge/conformance/transport/transporttest"
 	"github.com/eiffelbridge/eiffelbridge/daemon/transports/stdio"
 	"github.com/eiffelbridge/eiffelbridge/internal/cloudeventsjson"
 	"github.com/eiffelbridge/eiffelbridge/internal/transportplugin/plugintest"
@@ -68,7 +69,7 @@ func (h *sourceHarness) Close() error {
 }
 
 func TestSourceConformance(t *testing.T) {
-	transportconformance.RunSource(t, newSourceHarness(plugintest.Direct()), transportconformance.Options{})
+	transporttest.RunSource(t, newSourceHarness(plugintest.Direct()), transportconformance.Options{})
 }
 
 // sinkHarness collects what is written, and can hold writes up.
@@ -120,7 +121,7 @@ func messages(text string) []transport.Message {
 func (h *sinkHarness) Close() error { return h.sink.Close(context.Background()) }
 
 func TestSinkConformance(t *testing.T) {
-	transportconformance.RunSink(t, newSinkHarness(plugintest.Direct()), transportconformance.Options{})
+	transporttest.RunSink(t, newSinkHarness(plugintest.Direct()), transportconformance.Options{})
 }
 
 // receive delivers all of r, accepting everything.
@@ -307,9 +308,9 @@ func BenchmarkSink(b *testing.B) {
 // its own.
 func TestConformanceAsPlugin(t *testing.T) {
 	t.Run("source", func(t *testing.T) {
-		transportconformance.RunSource(t, newSourceHarness(plugintest.InMemory()), transportconformance.Options{})
+		transporttest.RunSource(t, newSourceHarness(plugintest.InMemory()), transportconformance.Options{})
 	})
 	t.Run("sink", func(t *testing.T) {
-		transportconformance.RunSink(t, newSinkHarness(plugintest.InMemory()), transportconformance.Options{})
+		transporttest.RunSink(t, newSinkHarness(plugintest.InMemory()), transportconformance.Options{})
 	})
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/listeners"
 
 	transportconformance "github.com/eiffelbridge/eiffelbridge/conformance/transport"
+	"github.com/eiffelbridge/eiffelbridge/conformance/transport/transporttest"
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/plugins/transport"
 )
@@ -177,7 +178,7 @@ func (h *sinkHarness) Close() error {
 
 func conform(t *testing.T, w way) {
 	t.Run("source", func(t *testing.T) {
-		transportconformance.RunSource(t, func(ctx context.Context) (transportconformance.SourceHarness, error) {
+		transporttest.RunSource(t, func(ctx context.Context) (transportconformance.SourceHarness, error) {
 			f, err := newFarSide(ctx, w)
 			if err != nil {
 				return nil, err
@@ -187,7 +188,7 @@ func conform(t *testing.T, w way) {
 		}, transportconformance.Options{})
 	})
 	t.Run("sink", func(t *testing.T) {
-		transportconformance.RunSink(t, func(ctx context.Context) (transportconformance.SinkHarness, error) {
+		transporttest.RunSink(t, func(ctx context.Context) (transportconformance.SinkHarness, error) {
 			f, err := newFarSide(ctx, w)
 			if err != nil {
 				return nil, err

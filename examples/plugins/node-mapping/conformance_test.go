@@ -5,8 +5,10 @@ import (
 	"path/filepath"
 	"testing"
 
-	pluginconformance "github.com/eiffelbridge/eiffelbridge/conformance/plugin"
-	translatorconformance "github.com/eiffelbridge/eiffelbridge/conformance/translator"
+	"github.com/eiffelbridge/eiffelbridge/conformance/plugin"
+	"github.com/eiffelbridge/eiffelbridge/conformance/plugin/plugintest"
+	"github.com/eiffelbridge/eiffelbridge/conformance/translator"
+	"github.com/eiffelbridge/eiffelbridge/conformance/translator/translatortest"
 	"github.com/eiffelbridge/eiffelbridge/plugins/host"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
@@ -33,13 +35,13 @@ func TestConformance(t *testing.T) {
 		}
 		return host.NewChain(base, refusing, []host.Link{{Plugin: plugin, Mode: host.ModeOverride}}), nil
 	}
-	cases := []translatorconformance.Case{
+	cases := []translator.Case{
 		{Name: "sign-offs", Events: [][]byte{
 			[]byte(signoff("fc3a0611-66b1-46a6-ac1c-51f6f144ac87", granted, "")),
 			[]byte(signoff("no UUID", `{"artifact":"`+artifact+`","approved":false}`, `,"customData":{"n":0.10}`)),
 		}},
 	}
-	translatorconformance.Run(t, constructor, translatorconformance.Options{
+	translatortest.Run(t, constructor, translator.Options{
 		Cases: cases,
 		// Semantics is about events that are carried by nobody, which this plugin does not write.
 		Laws:          []string{"output", "links", "order", "determinism", "input", "idempotence", "round_trip", "accounting"},
@@ -50,7 +52,7 @@ func TestConformance(t *testing.T) {
 // TestPluginConformance is the kit that plugins in Go pass as well.
 func TestPluginConformance(t *testing.T) {
 	s := settings(t)
-	pluginconformance.Run(t, pluginconformance.Options{
+	plugintest.Run(t, plugin.Options{
 		Path: s.Path, Args: []string{filepath.Join(s.Dir, "plugin.js")}, Config: []byte(`{"returning":"restore"}`),
 		Events: [][]byte{
 			[]byte(signoff("fc3a0611-66b1-46a6-ac1c-51f6f144ac87", granted, "")),

@@ -60,7 +60,7 @@ func except(from []string, without ...string) []string {
 	return slices.DeleteFunc(slices.Clone(from), func(s string) bool { return slices.Contains(without, s) })
 }
 
-// The house. The library of expressions brings a logger that nobody calls; strictyaml lets secrets keep out of logs.
+// The house. The library of expressions brings a logger that nobody calls; secrets keep out of logs.
 var rules = map[string]rule{
 	// The translation.
 	"translate":         {may: []string{"mappings", "translate/ledger", "translate/version"}, modules: []string{"github.com/package-url/packageurl-go"}, not: pure, never: impure},
@@ -104,22 +104,28 @@ var rules = map[string]rule{
 	"daemon/transports/builtin": {may: []string{"daemon/transports/..."}, never: slow},
 
 	// Above all.
-	"conformance/...":      {may: []string{"conformance/...", "daemon/ledgers", "plugins/...", "translate", "translate/ledger"}, not: []string{"testing"}, never: slow},
-	"cmd/...":              {may: []string{"..."}, never: slow},
-	"examples/...":         {may: []string{"conformance/...", "daemon", "daemon/config", "daemon/ledgers/...", "daemon/settings", "daemon/transports/...", "mappings/...", "plugins/...", "translate/..."}},
-	"internal/testkit/...": {may: []string{"..."}},
-	"internal/docgen/...":  {may: []string{"..."}, never: slow},
-	"scripts/...":          {},
-	"internal/arena":       {not: except(pure, "unsafe"), never: impure},
-	"internal/jsondoc":     {not: except(pure, "unsafe"), never: impure},
-	"internal/schema":      {not: except(pure, "embed", "unsafe"), never: impure},
-	"internal/smallmap":    {not: pure, never: impure},
-	"internal/table":       {not: except(pure, "hash/maphash"), never: impure},
-	"internal/uuid":        {not: pure, never: impure},
-	"internal/schema/...":  {},
-	"internal/strictyaml":  {not: except(pure, "log/slog"), never: except(impure, "log", "log/slog")},
-	"internal/mappingtext": {may: []string{"mappings"}, never: impure},
-	"internal/pluginwire":  {may: []string{"plugins/pluginv1", "translate", "translate/ledger"}, never: slow},
+	"conformance/...": {may: []string{"conformance/...", "daemon/ledgers", "plugins/...", "translate", "translate/ledger"}, not: []string{"testing"}, never: slow},
+	// What runs a kit in a test, and imports testing.
+	"conformance/plugin/plugintest":         {may: []string{"conformance/plugin"}, never: slow},
+	"conformance/translator/translatortest": {may: []string{"conformance/translator"}, never: slow},
+	"conformance/transport/transporttest":   {may: []string{"conformance/transport"}, never: slow},
+	"cmd/...":                               {may: []string{"..."}, never: slow},
+	"examples/...":                          {may: []string{"conformance/...", "daemon", "daemon/config", "daemon/ledgers/...", "daemon/settings", "daemon/transports/...", "mappings/...", "plugins/...", "translate/..."}},
+	"internal/testkit/...":                  {may: []string{"..."}},
+	"internal/docgen/...":                   {may: []string{"..."}, never: slow},
+	"scripts/...":                           {},
+	"internal/arena":                        {not: except(pure, "unsafe"), never: impure},
+	"internal/jsondoc":                      {not: except(pure, "unsafe"), never: impure},
+	"internal/schema":                       {not: except(pure, "embed", "unsafe"), never: impure},
+	"internal/smallmap":                     {not: pure, never: impure},
+	"internal/table":                        {not: except(pure, "hash/maphash"), never: impure},
+	"internal/uuid":                         {not: pure, never: impure},
+	"internal/schema/...":                   {},
+	"internal/secret":                       {not: except(pure, "log/slog"), never: except(impure, "log", "log/slog")},
+	"internal/strictyaml":                   {not: pure, never: impure},
+	"translate/internal/codes":              {may: []string{"mappings"}},
+	"internal/mappingtext":                  {may: []string{"mappings"}, never: impure},
+	"internal/pluginwire":                   {may: []string{"plugins/pluginv1", "translate", "translate/ledger"}, never: slow},
 }
 
 // planned are the rooms that nobody has built yet.
@@ -171,10 +177,6 @@ var exceptions = map[edge]string{
 	{"daemon/transports/cdevents_webhook", "plugins/webhookv1"}:                  "it speaks their protocol",
 	{"daemon/transports/cdevents_webhook", "translate"}:                          "it reads what they give",
 	{"daemon/transports/cdevents_webhook/testtranslator", "plugins/webhookv1"}:   "it is a translator for the driver's tests",
-
-	{"conformance/plugin", "testing"}:     "the kit and its test entry point are one package",
-	{"conformance/translator", "testing"}: "the kit and its test entry point are one package",
-	{"conformance/transport", "testing"}:  "the kit and its test entry point are one package",
 }
 
 // root is the folder of the module.

@@ -8,13 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	translatorconformance "github.com/eiffelbridge/eiffelbridge/conformance/translator"
+	"github.com/eiffelbridge/eiffelbridge/conformance/translator"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
 func (c *command) conformanceVerb() *cobra.Command {
 	var laws strings.Builder
-	for _, law := range translatorconformance.Laws() {
+	for _, law := range translator.Laws() {
 		for i, line := range wrap(law.About, width-15) {
 			name := ""
 			if i == 0 {
@@ -48,13 +48,13 @@ those that the kit writes for the types that the plugin names.`,
 	completeFiles(cmd)
 	var pluginConfig string
 	cmd.Flags().StringVar(&pluginConfig, "plugin-config", "", "`FILE` with the configuration of the plugin, JSON")
-	var selection translatorconformance.Selection
+	var selection translator.Selection
 	cmd.Flags().Uint64Var(&selection.Seed, "seed", 1, "`N` chooses the random events")
 	cmd.Flags().IntVar(&selection.Random, "cases", 3, "`N` random events of each type and version, and as many streams")
 	cmd.Flags().StringArrayVar(&selection.Types, "type", nil, "event `TYPE` to test, such as service.deployed; may be given more than once (default all)")
 	// Asked for only when someone completes: reading all schemas takes longer than most verbs.
 	if err := cmd.RegisterFlagCompletionFunc("type", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return translatorconformance.TypeNames(), cobra.ShellCompDirectiveNoFileComp
+		return translator.TypeNames(), cobra.ShellCompDirectiveNoFileComp
 	}); err != nil {
 		panic(err) // as in complete
 	}
@@ -77,7 +77,7 @@ those that the kit writes for the types that the plugin names.`,
 			err = writeIndented(c.out, struct {
 				Version string `json:"version"`
 				Seed    uint64 `json:"seed"`
-				*translatorconformance.Report
+				*translator.Report
 			}{c.env.Version, selection.Seed, report})
 		} else {
 			err = printConformance(c.painter(*colour), report)
@@ -92,7 +92,7 @@ those that the kit writes for the types that the plugin names.`,
 			}
 		}
 		fmt.Fprintf(c.err, "%s of %s in %s, %s: %s\n", count(report.Events, "event"), count(len(report.Types), "type"), count(report.Cases, "case"),
-			count(len(translatorconformance.Laws()), "law"), brokenText(failed))
+			count(len(translator.Laws()), "law"), brokenText(failed))
 		if report.Failed() {
 			return errFailed
 		}
@@ -112,26 +112,26 @@ func brokenText(n int) string {
 }
 
 // certify runs the kit on this program's own translation.
-func (c *command) certify(ctx context.Context, selection translatorconformance.Selection) (*translatorconformance.Report, error) {
+func (c *command) certify(ctx context.Context, selection translator.Selection) (*translator.Report, error) {
 	if selection.Random == 0 {
 		selection.Random = -1
 	}
-	cases, err := translatorconformance.Generate(selection)
+	cases, err := translator.Generate(selection)
 	if err != nil {
 		return nil, &usageError{fmt.Errorf("--type: %w", err)}
 	}
-	report, err := translatorconformance.Test(ctx, func(s translate.Settings) (translate.Translator, error) {
+	report, err := translator.Test(ctx, func(s translate.Settings) (translate.Translator, error) {
 		s.Version = c.serializerVersion()
 		return translate.New(s)
-	}, translatorconformance.Options{Cases: cases})
+	}, translator.Options{Cases: cases})
 	if err != nil && ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	return report, err
 }
 
-func printConformance(p *painter, report *translatorconformance.Report) error {
-	laws := translatorconformance.Laws()
+func printConformance(p *painter, report *translator.Report) error {
+	laws := translator.Laws()
 	header := []cell{{"type", bold}, {"versions", bold}, {"events", bold}}
 	for i := range laws {
 		header = append(header, cell{strconv.Itoa(i + 1), bold})
@@ -171,7 +171,7 @@ func printConformance(p *painter, report *translatorconformance.Report) error {
 }
 
 // printFindings writes one finding of each law, rule and type.
-func (p *painter) printFindings(findings []translatorconformance.Finding) {
+func (p *painter) printFindings(findings []translator.Finding) {
 	type kind struct{ law, rule, typ string }
 	seen := map[kind]bool{}
 	for _, f := range findings {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	translatorconformance "github.com/eiffelbridge/eiffelbridge/conformance/translator"
+	"github.com/eiffelbridge/eiffelbridge/conformance/translator"
 )
 
 // Every type is certified by every law, and the exit code says whether all hold.
@@ -16,7 +16,7 @@ func TestConformanceOfAllTypes(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	code := Main(context.Background(), Environment{Args: []string{"conformance", "--cases", "0", "--format", "json"}, Stdin: strings.NewReader(""),
 		Stdout: &stdout, Stderr: &stderr, LookupEnv: os.LookupEnv, Version: "v1.2.3"})
-	var report translatorconformance.Report
+	var report translator.Report
 	if err := json.Unmarshal(stdout.Bytes(), &report); err != nil {
 		t.Fatalf("%v\n%s", err, stderr.String())
 	}
@@ -27,11 +27,11 @@ func TestConformanceOfAllTypes(t *testing.T) {
 	if code != want {
 		t.Errorf("exit code %d with %d findings: %s", code, len(report.Findings), stderr.String())
 	}
-	if len(report.Types) != len(translatorconformance.TypeNames()) {
-		t.Errorf("%d types, want %d", len(report.Types), len(translatorconformance.TypeNames()))
+	if len(report.Types) != len(translator.TypeNames()) {
+		t.Errorf("%d types, want %d", len(report.Types), len(translator.TypeNames()))
 	}
 	for _, typ := range report.Types {
-		for _, law := range translatorconformance.Laws() {
+		for _, law := range translator.Laws() {
 			if n := typ.Laws[law.Name]; n.Checked+n.Skipped != typ.Events || typ.Events < 2 {
 				t.Errorf("%s, %s: %+v of %d events", typ.Type, law.Name, n, typ.Events)
 			}
@@ -43,7 +43,7 @@ func TestConformanceCompletesTypes(t *testing.T) {
 	var stdout bytes.Buffer
 	Main(context.Background(), Environment{Args: []string{"__complete", "conformance", "--type", ""}, Stdin: strings.NewReader(""),
 		Stdout: &stdout, Stderr: &bytes.Buffer{}, LookupEnv: os.LookupEnv})
-	for _, name := range translatorconformance.TypeNames() {
+	for _, name := range translator.TypeNames() {
 		if !strings.Contains(stdout.String(), name+"\n") {
 			t.Errorf("%s is not proposed", name)
 		}

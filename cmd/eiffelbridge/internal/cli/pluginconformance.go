@@ -8,14 +8,14 @@ import (
 	"strings"
 	"time"
 
-	pluginconformance "github.com/eiffelbridge/eiffelbridge/conformance/plugin"
+	"github.com/eiffelbridge/eiffelbridge/conformance/plugin"
 )
 
 // certifyPlugin runs the kit on a plugin binary, with the events of files besides the kit's own.
-func (c *command) certifyPlugin(ctx context.Context, plugin, config string, files []string, machine bool, p *painter) error {
-	o := pluginconformance.Options{Path: plugin, Logger: slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError + 4}))}
-	if !strings.ContainsAny(plugin, `/\`) {
-		o.Path = "." + string(filepath.Separator) + plugin
+func (c *command) certifyPlugin(ctx context.Context, path, config string, files []string, machine bool, p *painter) error {
+	o := plugin.Options{Path: path, Logger: slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError + 4}))}
+	if !strings.ContainsAny(path, `/\`) {
+		o.Path = "." + string(filepath.Separator) + path
 	}
 	var err error
 	if o.Config, err = readPluginConfig(config); err != nil {
@@ -36,7 +36,7 @@ func (c *command) certifyPlugin(ctx context.Context, plugin, config string, file
 			return err
 		}
 	}
-	report, err := pluginconformance.Test(ctx, o)
+	report, err := plugin.Test(ctx, o)
 	if err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -49,7 +49,7 @@ func (c *command) certifyPlugin(ctx context.Context, plugin, config string, file
 		}
 	} else {
 		about := map[string]string{}
-		for _, check := range pluginconformance.Checks() {
+		for _, check := range plugin.Checks() {
 			about[check.Name] = check.About
 		}
 		var rows [][]cell
@@ -74,10 +74,10 @@ func (c *command) certifyPlugin(ctx context.Context, plugin, config string, file
 		verdict = count(failed, "check") + " failed"
 	}
 	if d := report.Description; d != nil {
-		fmt.Fprintf(c.err, "%s: %s %s, a %s plugin, started in %s: %s\n", plugin, oneLine(d.GetName()), oneLine(d.GetVersion()), kindName(d.GetKind()),
+		fmt.Fprintf(c.err, "%s: %s %s, a %s plugin, started in %s: %s\n", path, oneLine(d.GetName()), oneLine(d.GetVersion()), kindName(d.GetKind()),
 			report.Start.Round(100*time.Microsecond), verdict)
 	} else {
-		fmt.Fprintf(c.err, "%s: %s\n", plugin, verdict)
+		fmt.Fprintf(c.err, "%s: %s\n", path, verdict)
 	}
 	if failed > 0 {
 		return errFailed
