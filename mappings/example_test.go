@@ -74,8 +74,5 @@ func ExampleParse_unknownKey() {
 	_, err := mappings.Parse([]byte("version: 1\nto_eifel: []\n"))
 	fmt.Println(err)
 	// Output:
-	// read the catalogue: [2:1] unknown field "to_eifel"
-	//    1 | version: 1
-	// >  2 | to_eifel: []
-	//        ^
+	// read the catalogue: line 2: to_eifel: is not a known key; did you mean to_eiffel?
 }

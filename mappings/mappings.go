@@ -178,6 +178,21 @@ type Link struct {
 	Remove bool       `yaml:"remove" json:"-"` // in an overlay that extends: the links of the type are taken away
 }
 
+// Reads are JSON pointers to the members of the event by which the link, and those With it, find their targets.
+func (l *Link) Reads() []string {
+	var out []string
+	if l.Reference != "" && l.Reference != OwnSubject {
+		out = append(out, l.Reference)
+	}
+	if l.Target == TargetRunning || l.Target == TargetTested {
+		out = append(out, "/subject/content/environment")
+	}
+	for i := range l.With {
+		out = append(out, l.With[i].Reads()...)
+	}
+	return out
+}
+
 // Relation is a link of linkType RELATION that a row of an overlay adds to a CDEvent.
 type Relation struct {
 	Kind   string     `yaml:"kind" json:"kind"`

@@ -113,8 +113,8 @@ func (t *toEiffel) makeAnchorData(l *rowLink, k ledger.SubjectKey, art *artifact
 		case mappings.IsName:
 			v = textValue(k.ID)
 			if l.own {
-				if name = t.anchorName(l.anchor, f, k.Kind); name != "" {
-					v = textValue(name)
+				if own, ok := t.anchorName(l.anchor, f, k.Kind); ok {
+					name, v = own, textValue(own)
 				}
 			}
 		}
@@ -125,52 +125,53 @@ func (t *toEiffel) makeAnchorData(l *rowLink, k ledger.SubjectKey, art *artifact
 	return data, name
 }
 
-// anchorName is what the event calls its own subject, where the row that makes the subject's anchor would call it so; "" for its id.
-func (t *toEiffel) anchorName(a *anchor, f *anchorField, kind string) string {
+// anchorName is what the event calls its own subject, where the row that makes the subject's anchor would call it so; false if that is
+// its id.
+func (t *toEiffel) anchorName(a *anchor, f *anchorField, kind string) (string, bool) {
 	root := t.in.doc.Root()
 	id := root.At("subject", "id")
+	row := a.names[kind]
+	from := f.from
+	if row != nil {
+		from = nil
+		for i := range row.from {
+			from = append(from, row.from[i].path)
+		}
+	}
 	rule := ""
 	if t.explain {
 		rule = "name of the synthesized " + a.Eiffel
 	}
-	row := a.names[kind]
-	if row == nil {
-		for _, path := range f.from {
-			if v := root.Follow(path); v.Str() != "" {
-				t.move(v, f.at, rule, OneWay)
-				t.moveOf(len(t.events))
-				return v.Str()
-			}
-		}
-		return ""
-	}
-	if row.Value != nil {
+	if row != nil && row.Value != nil {
 		// It was written for the events that make the anchor; what it cannot make of another is not there.
 		if raw, err := row.Value.JSON(t.input(t.subject)); err == nil && raw != nil {
 			if doc, err := jsondoc.Parse(raw); err == nil {
-				return doc.Root().Str()
+				name := doc.Root().Str()
+				return name, name != "" && name != id.Str()
 			}
 		}
 	}
-	for i := range row.from {
-		v := root.Follow(row.from[i].path)
+	for _, path := range from {
+		v := root.Follow(path)
 		switch {
-		case row.from[i].path == nil || v.Str() == "" || !f.Allows(v.Str()):
+		case path == nil || v.Str() == "" || !f.Allows(v.Str()):
 			continue
 		case v.Index() == id.Index():
-			return ""
+			return "", false
 		}
 		t.move(v, f.at, rule, OneWay)
 		t.moveOf(len(t.events))
-		return v.Str()
+		return v.Str(), true
 	}
-	switch text, isText := row.Const.(string); {
-	case row.text != nil:
-		return t.makeText(row.text, &place{at: f.at}, rule)
-	case isText:
-		return text
+	if row != nil && row.text != nil {
+		before := len(t.moves)
+		name := t.makeText(row.text, &place{at: f.at}, rule)
+		for i := range t.moves[before:] {
+			t.moves[before+i].Out = len(t.events)
+		}
+		return name, name != id.Str()
 	}
-	return ""
+	return "", false
 }
 
 // subjectOfAnchor is the subject for which a synthesized anchor stands: it says little but that.

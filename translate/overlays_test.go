@@ -141,20 +141,21 @@ to_eiffel:
 
 // TestExtendedRowOfSeveral: of a type with several rows, those are extended whose event has the member, or the one that is named.
 func TestExtendedRowOfSeveral(t *testing.T) {
-	for name, field := range map[string]string{
-		"build.queued":         "/executionType, const: AUTOMATED",
-		"pipelinerun.queued":   "/executionType, const: AUTOMATED",
-		"testcaserun.queued":   "/executionType, const: AUTOMATED",
-		"testsuiterun.queued":  "/executionType, const: AUTOMATED",
-		"testsuiterun.started": "/name, const: AUTOMATED",
-		"pipelinerun.finished": "/outcome/description, const: AUTOMATED",
-		"taskrun.finished":     "/outcome/description, const: AUTOMATED",
-		"incident.detected":    "/heading, const: AUTOMATED",
+	const test = `{"environment":{"id":"lab"},"testCase":{"id":"c"}}`
+	const suite = `{"environment":{"id":"lab"},"testSuite":{"id":"s"}}`
+	for _, c := range []struct{ name, content, to string }{
+		{"build.queued", `{}`, "/executionType"},
+		{"pipelinerun.queued", `{}`, "/executionType"},
+		{"testcaserun.queued", test, "/executionType"},
+		{"testsuiterun.queued", suite, "/executionType"},
+		{"testsuiterun.started", suite, "/name"},
+		{"pipelinerun.finished", `{"outcome":"success"}`, "/outcome/description"},
+		{"taskrun.finished", `{"outcome":"success"}`, "/outcome/description"},
+		{"incident.detected", `{"environment":{"id":"lab"}}`, "/heading"},
 	} {
-		p := withOverlay(t, "version: 1\nto_eiffel:\n  - {cdevent: "+name+", extend: true, data: [{to: "+field+"}]}\n", translate.Settings{})
-		to, _, _ := strings.Cut(field, ",")
-		if got := textAt(t, last(t, p.play(name+" a {}")), "/data"+to); got != "AUTOMATED" {
-			t.Errorf("%s: %s is %q", name, to, got)
+		p := withOverlay(t, "version: 1\nto_eiffel:\n  - {cdevent: "+c.name+", extend: true, data: [{to: "+c.to+", const: AUTOMATED}]}\n", translate.Settings{})
+		if got := textAt(t, last(t, p.play(c.name+" a "+c.content)), "/data"+c.to); got != "AUTOMATED" {
+			t.Errorf("%s: %s is %q", c.name, c.to, got)
 		}
 	}
 	for _, row := range []string{"if: anchor_exists", "eiffel: EiffelAnnouncementPublishedEvent"} {
@@ -197,8 +198,8 @@ to_eiffel:
       - {to: /name, text: "run {/subject/id}"}
 `
 	for _, c := range []struct{ real, needs, to, name string }{
-		{`testsuiterun.started run {"testSuite":{"name":"Smoke"}}`, `testsuiterun.finished run {"outcome":"success","testSuite":{"name":"Smoke"}}`, "/data/name", "run"},
-		{`testcaserun.queued run {"testCase":{"id":"c"}}`, `testcaserun.finished run {"outcome":"success","testCase":{"id":"c"}}`, "/data/testCase/id", "case run"},
+		{`testsuiterun.started run {"environment":{"id":"lab"},"testSuite":{"id":"s","name":"Smoke"}}`, `testsuiterun.finished run {"outcome":"success","environment":{"id":"lab"},"testSuite":{"id":"s","name":"Smoke"}}`, "/data/name", "run"},
+		{`testcaserun.queued run {"environment":{"id":"lab"},"testCase":{"id":"c"}}`, `testcaserun.finished run {"outcome":"success","environment":{"id":"lab"},"testCase":{"id":"c"}}`, "/data/testCase/id", "case run"},
 		{`pipelinerun.queued run {"pipelineName":"p"}`, `pipelinerun.started run {"pipelineName":"p","uri":"https://ci.example.com/1"}`, "/data/name", "run run"},
 	} {
 		real := last(t, withOverlay(t, own, translate.Settings{}).play(c.real))
@@ -258,11 +259,12 @@ func TestTestedEnvironmentIsAccounted(t *testing.T) {
 		"a service runs": {`service.deployed shop {"environment":{"id":"lab","source":"/k8s"},"artifactId":"pkg:oci/shop@sha256:aa"}`},
 	} {
 		p := newPlayer(t, translate.Settings{Explain: true, Carry: translate.CarryNone})
-		for _, text := range before {
-			p.play(text)
+		for _, line := range before {
+			p.play(line)
 		}
+		text := p.event(queued)
 		for _, round := range []string{"first", "again"} {
-			r := through(t, p.s, p.event(queued))
+			r := through(t, p.s, text)
 			moved := map[string]bool{}
 			for _, m := range r.Moves {
 				moved[m.From] = true

@@ -121,7 +121,8 @@ func (t *toCDEvents) subjectOfTarget(id string, otherwise ledger.SubjectKey, wan
 	})
 }
 
-// subjectWithin is the event itself, unless the target of a link has a subject of the same kind: both are one then.
+// subjectWithin is the event itself, unless a link leads to an event of another type that is about a subject of the same kind: both are
+// one then.
 func (t *toCDEvents) subjectWithin(linkType, kind string) {
 	own := t.marked(ledger.SubjectKey{Kind: kind, Source: t.in.Source, ID: t.in.ID})
 	outer := target(t.links, linkType)
@@ -133,7 +134,7 @@ func (t *toCDEvents) subjectWithin(linkType, kind string) {
 		if known == nil {
 			t.miss(ledger.AboutEvent(outer), "/subject/id", "the %s %s of the event", linkType, outer)
 		}
-		if known == nil || known.Subject.Kind != kind {
+		if known == nil || known.Subject.Kind != kind || known.Type == t.in.Type { // one within another of its type is none of that
 			return own
 		}
 		return known.Subject

@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/eiffelbridge/eiffelbridge/mappings"
@@ -202,13 +203,16 @@ func Link(l mappings.Link) string {
 func Field(f mappings.Field, to, from string) string {
 	var sources []string
 	for _, p := range f.From {
+		if key, custom := strings.CutPrefix(p, mappings.FromCustom); custom {
+			p = "/customData." + key
+		}
 		sources = append(sources, Dotted(trimBase(p, from)))
 	}
 	if f.By != "" {
 		sources = append(sources, f.By+"()")
 	}
 	if f.Text != "" {
-		sources = append(sources, Constant(f.Text))
+		sources = append(sources, Template(f.Text))
 	}
 	if f.Value != nil {
 		sources = append(sources, f.Value.String())
@@ -228,6 +232,18 @@ func Field(f mappings.Field, to, from string) string {
 	}
 	return text
 }
+
+// Template writes the text of a field as people do: <subject> <predicate>: <subject.id>.
+func Template(text string) string {
+	return braces.ReplaceAllStringFunc(text, func(part string) string {
+		if part == "{event}" {
+			return "<subject> <predicate>"
+		}
+		return "<" + Dotted(part[1:len(part)-1]) + ">"
+	})
+}
+
+var braces = regexp.MustCompile(`\{[^}]*\}`)
 
 func trimBase(pointer, base string) string {
 	if rest, ok := strings.CutPrefix(pointer, base+"/"); ok {

@@ -126,7 +126,7 @@ func TestJudgements(t *testing.T) {
 	if got := mappingtext.Judgements(parse(t)); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if text := mappingtext.Explain(mappingtext.Data, "described"); text != "Judgement `described`." {
+	if text := mappingtext.Explain(parse(t), mappingtext.Data, "described"); text != "Judgement `described`." {
 		t.Errorf("a judgement without an explanation is explained as %q", text)
 	}
 }

@@ -93,14 +93,14 @@ func TestProblems(t *testing.T) {
 
 func TestVerbatim(t *testing.T) {
 	var s struct {
-		Plain  Text  `yaml:"plain"`
-		Quoted Text  `yaml:"quoted"`
-		Block  Text  `yaml:"block"`
-		Folded Text  `yaml:"folded"`
+		Plain  Text     `yaml:"plain"`
+		Quoted Text     `yaml:"quoted"`
+		Block  Text     `yaml:"block"`
+		Folded Text     `yaml:"folded"`
 		One    []string `yaml:"one"`
 		Two    []string `yaml:"two"`
-		Any    any   `yaml:"any"`
-		None   any   `yaml:"none"`
+		Any    any      `yaml:"any"`
+		None   any      `yaml:"none"`
 	}
 	d := ParseVerbatim([]byte(`# a remark
 plain: event.x + '${HOME}'

@@ -225,12 +225,16 @@ func takes(f, row *mappings.ToEiffel, rows []*mappings.ToEiffel, has func(*shape
 	if has(shapeOfEiffel(row.Eiffel)) {
 		return true
 	}
+	var last *mappings.ToEiffel
 	for _, r := range rows {
-		if extends(f, r) && has(shapeOfEiffel(r.Eiffel)) {
+		if !extends(f, r) {
+			continue
+		}
+		if has(shapeOfEiffel(r.Eiffel)) {
 			return false
 		}
+		last = r
 	}
-	last := rows[len(rows)-1]
 	return row.If == last.If && row.Eiffel == last.Eiffel
 }
 

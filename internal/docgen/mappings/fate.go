@@ -92,9 +92,7 @@ func (t *eventType) fateView(member string) fateView {
 	}
 	for _, r := range t.toEiffel {
 		for _, l := range r.Links {
-			if l.Reference != "/subject" { // the event's own subject, not a member of its content
-				ofRow([]string{l.Reference}, placeView{Link: l.Type})
-			}
+			ofRow(l.Reads(), placeView{Link: l.Type})
 		}
 		for _, f := range r.Data {
 			ofRow(f.From, placeView{To: "data." + mappingtext.Dotted(f.To)})

@@ -19,6 +19,8 @@ type indexView struct {
 	Activities                   []mappings.Activity
 	Vocabularies                 []mappings.Vocabulary
 	Catalogue                    string
+	EveryEvent, LinkRules        []mappings.Rule
+	Notes                        mappings.Notes
 }
 
 // matrixView is the coverage of a protocol.
@@ -65,6 +67,9 @@ func (b *book) indexView() (indexView, error) {
 		Activities:     b.catalogue.Activities,
 		Vocabularies:   b.catalogue.Vocabularies,
 		Catalogue:      catalogue,
+		EveryEvent:     b.catalogue.EveryEvent,
+		LinkRules:      b.catalogue.LinkRules,
+		Notes:          b.catalogue.Notes,
 	}, err
 }
 
@@ -111,12 +116,12 @@ func (b *book) becomes(t *eventType) []typeView {
 
 func (b *book) judgementsViews() []judgementsView {
 	var out []judgementsView
-	for _, place := range []string{mappingtext.If, mappingtext.Data, mappingtext.Choose, mappingtext.Subject, mappingtext.Content} {
+	for _, place := range []string{mappingtext.If, mappingtext.Data, mappingtext.Choose, mappingtext.Subject, mappingtext.Environment, mappingtext.Content} {
 		v := judgementsView{Place: place}
 		for _, j := range mappingtext.Judgements(b.catalogue) {
 			if j.Place == place {
 				// The explanations have links for the pages, which lie a folder deeper.
-				v.List = append(v.List, judgementView{j.Name, strings.ReplaceAll(mappingtext.Explain(j.Place, j.Name), "](../", "](")})
+				v.List = append(v.List, judgementView{j.Name, strings.ReplaceAll(mappingtext.Explain(b.catalogue, j.Place, j.Name), "](../", "](")})
 			}
 		}
 		if v.List != nil {

@@ -135,18 +135,15 @@ func TestJudgementsAreExplained(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	explained, err := mappingtext.Explanations()
-	if err != nil {
-		t.Fatal(err)
-	}
+	explained := mappingtext.Explanations(catalogue)
 	for _, j := range mappingtext.Judgements(catalogue) {
 		if explained[j] == "" {
-			t.Errorf("internal/mappingtext/judgements.yaml: %s: %s has no explanation", j.Place, j.Name)
+			t.Errorf("mappings/catalogue, judgements: %s: %s has no explanation", j.Place, j.Name)
 		}
 		delete(explained, j)
 	}
 	for j := range explained {
-		t.Errorf("internal/mappingtext/judgements.yaml: %s: %s is named by no row of the catalogue", j.Place, j.Name)
+		t.Errorf("mappings/catalogue, judgements: %s: %s is named by no row of the catalogue", j.Place, j.Name)
 	}
 }
 

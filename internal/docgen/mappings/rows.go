@@ -22,7 +22,10 @@ type toCDEventsView struct {
 	rowView
 	Becomes         []typeView
 	Choose, Subject string // what the judgement says
+	ChooseLink      string
+	SubjectFrom     *subjectFromView
 	SubjectID       string // an expression
+	Environment     string // what the judgement says
 	Whole           bool   // the content is the data
 	CustomToo       bool   // one of the CDEvents is custom
 }
@@ -65,10 +68,23 @@ type linkView struct {
 
 type fieldView struct {
 	Place, Was         string
-	From               []string
+	Again              bool // the field before it has the same place
+	Needs              string
+	From               []originView
 	Vocabulary, Format string
 	Judgement          string // what it says
+	Text               string
 	Value, Const, Fill string
+}
+
+// originView is a member, an entry of custom data, or else the event's source.
+type originView struct{ Member, Entry string }
+
+// subjectFromView says where the subject of an Eiffel event stands.
+type subjectFromView struct {
+	Kind         string
+	Link, Within string
+	ID, Source   []string
 }
 
 func (b *book) toEiffelViews(t *eventType) []toEiffelView {
@@ -76,10 +92,10 @@ func (b *book) toEiffelViews(t *eventType) []toEiffelView {
 	for i, r := range t.toEiffel {
 		v := toEiffelView{Becomes: b.typeView(t, r.Eiffel), ID: r.ID, Synthesized: synthesizedViews(r.Links), Links: linkViews(r.Links)}
 		if len(t.toEiffel) > 1 {
-			v.Number, v.conditionView = i+1, condition(r.If, r.When, i)
+			v.Number, v.conditionView = i+1, b.condition(r.If, r.When, i)
 		}
 		v.About, v.Learns = r.About, r.Learns
-		v.Fields = append(fieldViews("", r.Data, mappingtext.Data), fieldViews("data.customData, entry ", r.Custom, mappingtext.Data)...)
+		v.Fields = append(b.fieldViews("", r.Data, mappingtext.Data), b.fieldViews("data.customData, entry ", r.Custom, mappingtext.Data)...)
 		v.Vocabularies = b.vocabularies(append(slices.Clone(r.Data), r.Custom...))
 		out = append(out, v)
 	}
@@ -97,18 +113,17 @@ func (b *book) toCDEventsViews(t *eventType) []toCDEventsView {
 			v.Becomes = []typeView{b.typeView(t, "")}
 		}
 		if len(t.toCDEvents) > 1 {
-			v.Number, v.conditionView = i+1, condition("", r.When, i)
+			v.Number, v.conditionView = i+1, b.condition("", r.When, i)
 		} else {
 			v.Becomes[0].Begins = true
 		}
-		if r.Choose != "" {
-			v.Choose = mappingtext.Explain(mappingtext.Choose, r.Choose)
-		}
-		if r.Subject != "" {
-			v.Subject = mappingtext.Explain(mappingtext.Subject, r.Subject)
+		v.Choose, v.ChooseLink = b.explain(mappingtext.Choose, r.Choose), r.ChooseLink
+		v.Subject, v.Environment = b.explain(mappingtext.Subject, r.Subject), b.explain(mappingtext.Environment, r.Environment)
+		if f := r.SubjectFrom; f != nil {
+			v.SubjectFrom = &subjectFromView{Kind: f.Kind, Link: f.Link, Within: f.Within, ID: dotted(f.ID), Source: dotted(f.Source)}
 		}
 		v.About, v.Learns = r.About, r.Learns
-		v.Fields, v.Vocabularies = fieldViews("", r.Content, mappingtext.Content), b.vocabularies(r.Content)
+		v.Fields, v.Vocabularies = b.fieldViews("", r.Content, mappingtext.Content), b.vocabularies(r.Content)
 		out = append(out, v)
 	}
 	return out
@@ -122,12 +137,26 @@ func text(e mappings.Expression) string {
 	return e.String()
 }
 
-func condition(judgement string, when mappings.Expression, index int) conditionView {
-	v := conditionView{Judgement: judgement, When: text(when), Otherwise: index > 0}
-	if judgement != "" {
-		v.JudgementSays = strings.TrimSuffix(mappingtext.Explain(mappingtext.If, judgement), ".")
+func (b *book) condition(judgement string, when mappings.Expression, index int) conditionView {
+	return conditionView{
+		Judgement: judgement, JudgementSays: strings.TrimSuffix(b.explain(mappingtext.If, judgement), "."), When: text(when), Otherwise: index > 0,
 	}
-	return v
+}
+
+// explain says what a judgement decides; empty if there is none.
+func (b *book) explain(place, judgement string) string {
+	if judgement == "" {
+		return ""
+	}
+	return mappingtext.Explain(b.catalogue, place, judgement)
+}
+
+func dotted(pointers []string) []string {
+	var out []string
+	for _, p := range pointers {
+		out = append(out, mappingtext.Dotted(p))
+	}
+	return out
 }
 
 // typeView leads to the page of a type of the other side, if it has one.
@@ -174,15 +203,24 @@ func linkViews(links []mappings.Link) []linkView {
 }
 
 // fieldViews are fields of a row; base stands before the places they go to.
-func fieldViews(base string, list []mappings.Field, place string) []fieldView {
+func (b *book) fieldViews(base string, list []mappings.Field, place string) []fieldView {
 	var out []fieldView
-	for _, f := range list {
-		v := fieldView{Place: base + mappingtext.Dotted(f.To), Was: mappingtext.Dotted(f.Was), Vocabulary: f.Vocabulary, Format: f.Format, Value: text(f.Value), Fill: f.Fill}
-		for _, p := range f.From {
-			v.From = append(v.From, mappingtext.Dotted(p))
+	for i, f := range list {
+		v := fieldView{
+			Again: i > 0 && list[i-1].To == f.To,
+			Place: base + mappingtext.Dotted(f.To), Was: mappingtext.Dotted(f.Was), Needs: mappingtext.Dotted(f.Needs), Vocabulary: f.Vocabulary, Format: f.Format,
+			Text: mappingtext.Template(f.Text), Value: text(f.Value), Fill: f.Fill, Judgement: strings.TrimSuffix(b.explain(place, f.By), "."),
 		}
-		if f.By != "" {
-			v.Judgement = strings.TrimSuffix(mappingtext.Explain(place, f.By), ".")
+		for _, from := range f.From {
+			o := originView{}
+			key, custom := strings.CutPrefix(from, mappings.FromCustom)
+			switch {
+			case custom:
+				o.Entry = key
+			case from != mappings.FromSource:
+				o.Member = mappingtext.Dotted(from)
+			}
+			v.From = append(v.From, o)
 		}
 		if f.Const != nil {
 			v.Const = mappingtext.Constant(f.Const)

@@ -4,9 +4,11 @@ import (
 	"embed"
 	"fmt"
 	"strings"
+	"sync"
 	"text/template"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/mappingtext"
+	"github.com/eiffelbridge/eiffelbridge/mappings"
 )
 
 //go:embed templates/*.tmpl
@@ -19,12 +21,29 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"cell":     mappingtext.Cell,
 	"code":     mappingtext.Code,
 	"count":    count,
+	"lossSays": lossSays,
 	"lower":    lower,
 	"sentence": sentence,
 	"sep":      sep,
 	"spaced":   func(name string) string { return strings.ReplaceAll(name, "_", " ") },
 	"upper":    upper,
 }).ParseFS(templateFiles, "templates/*.tmpl"))
+
+// lossSays says why something is lost, as the project's catalogue has it; empty for a reason that it does not know.
+func lossSays(reason string) string {
+	c, err := catalogue()
+	if err != nil {
+		return ""
+	}
+	for _, code := range c.Codes.Losses {
+		if code.Code == reason {
+			return code.Says
+		}
+	}
+	return ""
+}
+
+var catalogue = sync.OnceValues(mappings.Load)
 
 func render(name string, view any) (string, error) {
 	var b strings.Builder

@@ -265,7 +265,7 @@ func (e *explanation) walk(v jsondoc.Value, entries *[]entry) {
 	}
 	for _, l := range e.result.Losses {
 		if l.Pointer == pointer {
-			*entries = append(*entries, entry{pointer, "", lossText(l)})
+			*entries = append(*entries, entry{pointer, "", e.lossText(l)})
 			// A time whose last digits are lost still goes where times go.
 			found = found || l.Reason != "precision"
 		}
@@ -297,16 +297,12 @@ func (e *explanation) place(pointer string) string {
 	return strconv.Itoa(e.number) + " " + pointer
 }
 
-func lossText(l translate.Loss) string {
-	reason := map[string]string{
-		"no_counterpart": "no counterpart",
-		"precision":      "more precise than milliseconds",
-		"not_a_uri":      "no URI, which the other protocol wants",
-		"signature":      "a signature does not survive a translation",
-		"envelope":       "the bridge's own mark",
-	}[l.Reason]
-	if reason == "" {
-		reason = strings.ReplaceAll(l.Reason, "_", " ")
+func (e *explanation) lossText(l translate.Loss) string {
+	reason := strings.ReplaceAll(l.Reason, "_", " ")
+	for _, code := range e.catalogue.Codes.Losses {
+		if code.Code == l.Reason {
+			reason = code.Says
+		}
 	}
 	if l.Carried {
 		return reason + "; carried in the original"
