@@ -167,7 +167,7 @@ func (a *account) end(t *transaction, o outcome) {
 	default:
 		a.outputs += uint64(len(t.outputs))
 		a.synthesized += uint64(t.synthesized)
-		if t.returns == translate.Restored {
+		if t.returns == translate.ReturningRestore {
 			a.restored++
 		}
 	}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -176,27 +177,11 @@ func (r RelayConfig) settings(giveUp time.Duration, version string) (RelaySettin
 	if r.Translate == "cdevents" {
 		s.Translate = translate.CDEvents
 	}
-	t := translate.Settings{Edition: r.Edition, Spec: r.Spec, Returning: translate.ReturningDrop, Version: version, Catalogue: r.catalogue}
-	if r.Carry == "none" {
-		t.Carry = translate.CarryNone
-	}
-	switch r.Synthesize {
-	case "always":
-		t.Synthesize = translate.SynthesizeAlways
-	case "never":
-		t.Synthesize = translate.SynthesizeNever
-	}
-	switch r.Returning {
-	case "restore":
-		t.Returning = translate.ReturningRestore
-	case "translate":
-		t.Returning = translate.ReturningTranslate
-	}
-	switch r.OnNoMapping {
-	case "dead_letter":
+	t := translate.Settings{Edition: r.Edition, Spec: r.Spec, Carry: translate.Carry(r.Carry), Synthesize: translate.Synthesize(r.Synthesize),
+		Returning: cmp.Or(translate.Returning(r.Returning), translate.ReturningDrop), NoMapping: translate.NoMapping(r.OnNoMapping),
+		Version: version, Catalogue: r.catalogue}
+	if r.OnNoMapping == "dead_letter" {
 		t.NoMapping = translate.NoMappingRefuse
-	case "drop":
-		t.NoMapping = translate.NoMappingDrop
 	}
 	engine, err := translate.New(t)
 	if err != nil {

@@ -119,9 +119,9 @@ func (t *transaction) decide() {
 	switch {
 	case t.waits:
 		t.outcome = outcomeParked
-	case t.returns == translate.Dropped:
+	case t.returns == translate.ReturningDrop:
 		t.outcome = outcomeDropped
-	case t.returns != translate.Restored && len(t.outputs) == 0:
+	case t.returns != translate.ReturningRestore && len(t.outputs) == 0:
 		t.outcome = outcomeLearned
 	default:
 		t.outcome = outcomeDelivered

@@ -412,7 +412,7 @@ func (f *fakeTranslator) Translate(in translate.Event, facts *records.Facts) (tr
 		return translate.Result{Need: need}, nil
 	}
 	if strings.Contains(commands, "drop") {
-		result.Returning = translate.Dropped
+		result.Returning = translate.ReturningDrop
 		return result, nil
 	}
 	if strings.Contains(commands, "learn") {

@@ -350,7 +350,7 @@ func (s *sequencer) translate(t *transaction) {
 	delete(s.stale, t)
 	t.state, t.blind = translated, false
 	t.outputs, t.learned, t.park, t.unpark, t.waits = nil, nil, nil, false, false
-	t.returns, t.letter, t.outcome, t.synthesized = 0, nil, undecided, 0
+	t.returns, t.letter, t.outcome, t.synthesized = "", nil, undecided, 0
 	s.beginParking(t)
 
 	v := &view{s: s, t: t, seen: map[records.Query][]byte{}}

@@ -56,7 +56,7 @@ type transaction struct {
 	unpark      bool
 	waits       bool      // it is parked, or stays so
 	parkBy      time.Time // the deadline that it had when it was translated first
-	returns     translate.Return
+	returns     translate.Returning
 	synthesized int                 // outputs
 	letter      *deadletters.Letter // it goes to the dead letters
 	drop        func()              // ends the attempts to write the letter

@@ -18,7 +18,7 @@ func outcome(r translate.Result, err error) string {
 	}
 	var b bytes.Buffer
 	b.WriteString(texts(r.Events))
-	fmt.Fprintf(&b, "need %+v\nmissing %+v\nlosses %+v\ndiagnostics %+v\nmoves %+v\nreturning %d\n", r.Need, r.Missing, r.Losses, r.Diagnostics, r.Moves, r.Returning)
+	fmt.Fprintf(&b, "need %+v\nmissing %+v\nlosses %+v\ndiagnostics %+v\nmoves %+v\nreturning %s\n", r.Need, r.Missing, r.Losses, r.Diagnostics, r.Moves, r.Returning)
 	for _, f := range r.Learned {
 		fmt.Fprintf(&b, "learned %+v %x %t\n", f.Query, f.Record, f.Forget)
 	}

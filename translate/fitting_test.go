@@ -90,7 +90,7 @@ func TestValuesThatFitElsewhere(t *testing.T) {
 				}
 			}
 			for _, want := range c.losses {
-				want.Carried = c.settings.Carry == translate.CarryOriginal
+				want.Carried = c.settings.Carry != translate.CarryNone
 				if !slices.Contains(r.Losses, want) {
 					t.Errorf("losses %+v, want %+v", r.Losses, want)
 				}

@@ -154,7 +154,7 @@ func checkRelay(t *testing.T, settings translate.Settings, flow []told, out [][]
 			}
 			seen[event.ID] = true
 			for name, s := range map[string]*translate.Session{"relay": relay, "other relay": other} {
-				if back := through(t, s, string(event.JSON)); back.Returning != translate.Dropped || len(back.Events) != 0 {
+				if back := through(t, s, string(event.JSON)); back.Returning != translate.ReturningDrop || len(back.Events) != 0 {
 					t.Fatalf("through the %s, which ought to drop it,\n%s\ncame back as\n%s", name, event.JSON, texts(back.Events))
 				}
 			}

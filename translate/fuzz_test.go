@@ -80,7 +80,7 @@ func fuzzed(f *testing.F, protocol translate.Protocol) {
 				t.Fatalf("back: %v\n%s", err, e.JSON)
 			}
 			switch {
-			case r.Returning == translate.Restored: // what stands here is an original of this event
+			case r.Returning == translate.ReturningRestore: // what stands here is an original of this event
 			case i < len(r.Events)-1:
 				if len(back.Events) != 0 {
 					t.Fatalf("what was made up translates back into\n%s", texts(back.Events))

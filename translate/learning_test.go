@@ -43,7 +43,7 @@ ArtD B in prod config one => service.deployed
 	there := newSession(t, translate.Settings{})
 	here := newSession(t, translate.Settings{Returning: translate.ReturningDrop})
 	for _, st := range steps[:5] {
-		if r := through(t, here, string(only(t, through(t, there, st.text)).JSON)); len(r.Events) != 0 || r.Returning != translate.Dropped {
+		if r := through(t, here, string(only(t, through(t, there, st.text)).JSON)); len(r.Events) != 0 || r.Returning != translate.ReturningDrop {
 			t.Errorf("not dropped: %s", texts(r.Events))
 		}
 	}

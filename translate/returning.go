@@ -7,7 +7,7 @@ import (
 )
 
 // giveBack handles a CDEvent that came from the other side, as [Settings.Returning] says; true if that was all.
-func (t *toEiffel) giveBack() (returning Return, done bool) {
+func (t *toEiffel) giveBack() (returning Returning, done bool) {
 	e, reason := t.g.envelopeOfCDEvent(t.in)
 	if reason != "" {
 		t.diagnose(DiagnosticEnvelope, "customData.%s is ordinary custom data: %s", carriedEiffel, reason)
@@ -23,8 +23,8 @@ func (t *toEiffel) giveBack() (returning Return, done bool) {
 	}
 	action := t.returningAction(&e, mine, wrote)
 	t.believe(&e)
-	if action == NotReturning {
-		return NotReturning, false
+	if action == "" {
+		return "", false
 	}
 	t.readSubject()
 	t.id = t.in.ID
@@ -33,7 +33,7 @@ func (t *toEiffel) giveBack() (returning Return, done bool) {
 	if e.mark != noMark {
 		pair := pairOf(t.in, &e)
 		pair.again = t.knows(e.id)
-		pair.emitted = action == Restored && t.g.settings.Returning == ReturningRestore
+		pair.emitted = action == ReturningRestore && t.g.settings.Returning == ReturningRestore
 		t.learnPair(pair)
 	}
 	t.finishReturning(action, &e)
@@ -60,44 +60,44 @@ func (r *run) believe(e *envelope) {
 
 // returningAction decides what to do with an event that may have come from the other side. mine says that this ledger's
 // bridge wrote the event itself; wrote tells it of the original.
-func (r *run) returningAction(e *envelope, mine bool, wrote func(id string) bool) Return {
+func (r *run) returningAction(e *envelope, mine bool, wrote func(id string) bool) Returning {
 	if r.g.settings.Returning == ReturningGiveBack {
 		switch e.mark {
 		case markOriginal:
-			return Restored
+			return ReturningRestore
 		case markSynthesized:
-			return Dropped
+			return ReturningDrop
 		}
-		return NotReturning
+		return ""
 	}
 	if e.mark == noMark && !mine {
-		return NotReturning
+		return ""
 	}
 	round := e.mark != noMark && e.mark != markSynthesized && wrote(e.id)
 	switch r.g.settings.Returning {
 	case ReturningRestore:
 		if e.mark == markOriginal && !mine && !round {
-			return Restored
+			return ReturningRestore
 		}
-		return Dropped
+		return ReturningDrop
 	case ReturningTranslate:
 		if round || mine {
-			return Dropped
+			return ReturningDrop
 		}
-		return NotReturning
+		return ""
 	}
-	return Dropped
+	return ReturningDrop
 }
 
 // finishReturning gives the original of an event that came round, if that is what is done.
-func (r *run) finishReturning(action Return, e *envelope) {
-	if action == Restored {
+func (r *run) finishReturning(action Returning, e *envelope) {
+	if action == ReturningRestore {
 		r.events = append(r.events, e.original)
 	}
 }
 
 // giveBack handles an Eiffel event that came from the other side, as [Settings.Returning] says; true if that was all.
-func (t *toCDEvents) giveBack() (returning Return, done bool) {
+func (t *toCDEvents) giveBack() (returning Returning, done bool) {
 	e, reason := t.g.envelopeOfEiffel(t.in)
 	if reason != "" {
 		t.diagnose(DiagnosticEnvelope, "the custom data entry %q is ordinary custom data: %s", carriedCDEvent, reason)
@@ -117,10 +117,10 @@ func (t *toCDEvents) giveBack() (returning Return, done bool) {
 	}
 	action := t.returningAction(&e, mine, wrote)
 	t.believe(&e)
-	if action == NotReturning {
-		return NotReturning, false
+	if action == "" {
+		return "", false
 	}
-	restored := action == Restored && t.g.settings.Returning == ReturningRestore
+	restored := action == ReturningRestore && t.g.settings.Returning == ReturningRestore
 	switch e.mark {
 	case markOriginal:
 		t.learnOriginal(&e, restored)

@@ -78,7 +78,7 @@ func (n *network) step(r *relay, way *route) bool {
 	if err != nil {
 		n.t.Fatalf("%s: %v\n%s", r.name, err, m.JSON)
 	}
-	if result.Returning == translate.Dropped && len(result.Events) > 0 {
+	if result.Returning == translate.ReturningDrop && len(result.Events) > 0 {
 		n.t.Errorf("%s: dropped, and yet there is\n%s", r.name, texts(result.Events))
 	}
 	for _, e := range result.Events {
@@ -194,7 +194,7 @@ func (w wiring) String() string {
 		mode := map[translate.Returning]string{translate.ReturningDrop: "drop", translate.ReturningRestore: "restore", translate.ReturningTranslate: "translate"}[w.modes[i]]
 		text += way + " " + mode + ", "
 	}
-	return fmt.Sprintf("%sshared ledger %t, carry %t", text, w.shared, w.carry == translate.CarryOriginal)
+	return fmt.Sprintf("%sshared ledger %t, carry %t", text, w.shared, w.carry != translate.CarryNone)
 }
 
 func wirings() []wiring {
@@ -473,7 +473,7 @@ func checkDroppedTeach(t *testing.T, settings translate.Settings) {
 	drop := func(s *translate.Session, r translate.Result) {
 		t.Helper()
 		for _, e := range r.Events {
-			if r := through(t, s, string(e.JSON)); len(r.Events) != 0 || r.Returning != translate.Dropped {
+			if r := through(t, s, string(e.JSON)); len(r.Events) != 0 || r.Returning != translate.ReturningDrop {
 				t.Errorf("not dropped: %s", e.JSON)
 			}
 		}
@@ -494,7 +494,7 @@ func checkDroppedTeach(t *testing.T, settings translate.Settings) {
 	want := map[string]string{
 		"/subject/content/artifactId": "pkg:oci/shop@1.0.0?repository_url=ghcr.io%2Facme",
 	}
-	if settings.Carry == translate.CarryOriginal {
+	if settings.Carry != translate.CarryNone {
 		want["/subject/id"] = "shop" // the same package runs there as this service
 		want["/subject/content/environment/id"] = "prod"
 		want["/context/links/1/target/contextId"] = "env-1"

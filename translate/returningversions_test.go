@@ -17,7 +17,7 @@ func TestAnOlderVersionThatComesRound(t *testing.T) {
 		through(t, s, string(first.JSON))
 		third := edit(t, l[5], func(event map[string]any) { object(event, "context")["id"] = "env-2b" })
 		if got := target(t, only(t, through(t, s, third)), "PREVIOUS_VERSION"); got != second.ID {
-			t.Errorf("mode %d: the third version follows %s, want %s", mode, got, second.ID)
+			t.Errorf("mode %s: the third version follows %s, want %s", mode, got, second.ID)
 		}
 	}
 }

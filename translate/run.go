@@ -77,7 +77,7 @@ func (r *run) recallChoices() {
 
 // result is what the translation came to: questions, if there are any, before anything else, since all that was decided
 // without their answers is void.
-func (r *run) result(row *rowText, returning Return, err error) (Result, error) {
+func (r *run) result(row *rowText, returning Returning, err error) (Result, error) {
 	if r.spent != nil {
 		*r.spent = r.budget
 	}

@@ -9,16 +9,6 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
-// Unresolved is what to do about a reference that names something unknown which could still come (section 7).
-type Unresolved byte
-
-const (
-	// Placeholder takes the placeholder of the rule: the default.
-	Placeholder Unresolved = iota
-	// Fail makes it an error with [CodeUnresolved].
-	Fail
-)
-
 // maxRounds bounds the questions of one translation. Four are asked at most by the catalogue; the rest is for
 // translators of others.
 const maxRounds = 16
@@ -77,14 +67,18 @@ func refused(err error) bool {
 type Session struct {
 	translator Translator
 	ledger     ledger.Ledger
-	Unresolved Unresolved // set it before the first use
+	Unresolved Unresolved // that of the engine's settings; set another before the first use
 
 	mu sync.Mutex
 }
 
 // NewSession joins a translator and a ledger. The session closes neither.
 func NewSession(t Translator, ledger ledger.Ledger) *Session {
-	return &Session{translator: t, ledger: ledger}
+	s := &Session{translator: t, ledger: ledger}
+	if engine, ok := t.(*Engine); ok {
+		s.Unresolved = engine.settings.Unresolved
+	}
+	return s
 }
 
 // Ledger is the one that the session was made with.
@@ -114,7 +108,7 @@ func (s *Session) translate(ctx context.Context, event Event, to learner) (Resul
 	if err != nil {
 		return Result{}, err
 	}
-	if s.Unresolved == Fail && len(result.Missing) > 0 {
+	if s.Unresolved == UnresolvedFail && len(result.Missing) > 0 {
 		m := result.Missing[0]
 		return Result{}, event.fail(CodeUnresolved, "", fmt.Sprintf("%s is unknown, wanted for %s", m.Name, m.Want))
 	}

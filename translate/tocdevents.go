@@ -40,7 +40,7 @@ func (g *Engine) translateToCDEvents(in Event, from source) (Result, error) {
 		return t.result(nil, returning, t.failure)
 	}
 	row, err := t.translate()
-	return t.result(row, NotReturning, err)
+	return t.result(row, "", err)
 }
 
 // translate carries out the row of an event that did not come round. It gives the row's text, nil if none was carried out.

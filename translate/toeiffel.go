@@ -42,7 +42,7 @@ func (g *Engine) translateToEiffel(in Event, s *schema.Schema, from source) (Res
 	t.readSubject()
 	t.linked = t.markID != "" && (s == nil || s.Has("/context/links"))
 	row, err := t.translate()
-	return t.result(row, NotReturning, err)
+	return t.result(row, "", err)
 }
 
 // translate carries out the row of an event that did not come round. It gives the row's text, nil if none was carried out.

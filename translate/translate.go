@@ -86,19 +86,21 @@ type Result struct {
 	// Moves tell which rule sent which field where; only with [Settings.Explain].
 	Moves []Move
 
-	// Returning says that the event had come from the other side, and what was done about it.
-	Returning Return
+	// Returning says that the event had come from the other side, and what was done about it: [ReturningDrop], so that there is
+	// no output, or [ReturningRestore], so that the output is its original. It is empty for every other event.
+	Returning Returning
 }
 
-// Return is what was done with an event that came round.
-type Return byte
-
-// What becomes of an event that came round (section 3).
-const (
-	NotReturning Return = iota
-	Dropped             // no output
-	Restored            // the output is its original
-)
+// Main is the event that the translated one itself became, or its original if it came round. It is the only one of
+// [Result.Events] that is not synthesized, and the last. There is none if the event came to nothing.
+func (r Result) Main() (Event, bool) {
+	for i := len(r.Events) - 1; i >= 0; i-- {
+		if !r.Events[i].Synthesized {
+			return r.Events[i], true
+		}
+	}
+	return Event{}, false
+}
 
 // Missing is an unresolved reference.
 type Missing struct {

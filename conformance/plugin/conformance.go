@@ -622,7 +622,7 @@ func (t *trial) obeys(ctx context.Context, chain *host.Chain, laws ...string) er
 	}
 	standard := translate.DefaultSettings()
 	report, err := translator.Test(ctx, func(s translate.Settings) (translate.Translator, error) {
-		if s.Edition != "" && s.Edition != standard.Edition || s.Spec != "" && s.Spec != standard.Spec || s.Carry != standard.Carry {
+		if s.Edition != "" && s.Edition != standard.Edition || s.Spec != "" && s.Spec != standard.Spec || s.Carry != "" && s.Carry != standard.Carry {
 			return nil, errors.New("a plugin has no settings")
 		}
 		return chain, nil

@@ -72,7 +72,7 @@ type bad struct {
 func (b *bad) Translate(in translate.Event, facts *ledger.Facts) (translate.Result, error) {
 	b.calls.Add(1)
 	r, err := b.Translator.Translate(in, facts)
-	if err != nil || len(r.Need) > 0 || b.back != (r.Returning != translate.NotReturning) {
+	if err != nil || len(r.Need) > 0 || b.back != (r.Returning != "") {
 		return r, err
 	}
 	if b.after == nil {
@@ -85,7 +85,7 @@ func (b *bad) Translate(in translate.Event, facts *ledger.Facts) (translate.Resu
 
 // carrying is true of the settings that most laws are tested with.
 func (b *bad) carrying() bool {
-	return b.settings.Carry == translate.CarryOriginal && !b.settings.Explain
+	return b.settings.Carry != translate.CarryNone && !b.settings.Explain
 }
 
 // main is the event that the input became.
@@ -575,7 +575,7 @@ func TestNoMapping(t *testing.T) {
 func TestRefusedSettings(t *testing.T) {
 	o := few(t, "environment.created")
 	r := test(t, func(s translate.Settings) (translate.Translator, error) {
-		if s.Carry != translate.CarryOriginal || s.Explain {
+		if s.Carry == translate.CarryNone || s.Explain {
 			return nil, errors.New("only the defaults")
 		}
 		return translate.New(s)

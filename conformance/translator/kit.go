@@ -324,7 +324,7 @@ func (t *trial) done(at int, s *step) bool {
 		t.skip(at, "not translated: %s", code(s.err))
 	case s.err != nil:
 		t.skip(at, "not translated")
-	case s.result.Returning != translate.NotReturning:
+	case s.result.Returning != "":
 		t.skip(at, "the event came round")
 	case s.main() < 0:
 		t.skip(at, "no output")
@@ -358,7 +358,7 @@ func outcome(r translate.Result, err error) string {
 	for _, m := range r.Moves {
 		fmt.Fprintf(&b, "move %+v\n", m)
 	}
-	fmt.Fprintf(&b, "returning %d\n", r.Returning)
+	fmt.Fprintf(&b, "returning %s\n", r.Returning)
 	if err != nil {
 		fmt.Fprintf(&b, "error %v\n", err)
 	}

@@ -100,9 +100,9 @@ func FromResult(r translate.Result, err error) *pluginv1.TranslateResult {
 		out.Moves = append(out.Moves, &pluginv1.Move{From: m.From, To: m.To, Out: uint32(max(m.Out, 0)), Rule: m.Rule, Fidelity: pluginv1.Fidelity(m.Fidelity) + 1})
 	}
 	switch r.Returning {
-	case translate.Dropped:
+	case translate.ReturningDrop:
 		out.Returning = pluginv1.Returning_RETURNING_DROPPED
-	case translate.Restored:
+	case translate.ReturningRestore:
 		out.Returning = pluginv1.Returning_RETURNING_RESTORED
 	}
 	return out
@@ -162,9 +162,9 @@ func ToResult(in translate.Event, r *pluginv1.TranslateResult) (translate.Result
 	}
 	switch r.GetReturning() {
 	case pluginv1.Returning_RETURNING_DROPPED:
-		out.Returning = translate.Dropped
+		out.Returning = translate.ReturningDrop
 	case pluginv1.Returning_RETURNING_RESTORED:
-		out.Returning = translate.Restored
+		out.Returning = translate.ReturningRestore
 	}
 	return out, nil
 }

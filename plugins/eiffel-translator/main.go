@@ -84,7 +84,7 @@ func run(args []string, lookup func(string) (string, bool), stderr io.Writer) in
 type options struct {
 	ledger string
 	spec   string
-	carry  string
+	carry  translate.Carry
 	wait   time.Duration
 }
 
@@ -107,7 +107,7 @@ func read(args []string, lookup func(string) (string, bool), stderr io.Writer) (
 		"the `folder` of a ledger in which events find what they refer to; empty: what this process has seen, which is one event\nunder the adapter (EIFFEL_TRANSLATOR_LEDGER)")
 	set.StringVar(&o.spec, "spec", env("EIFFEL_TRANSLATOR_SPEC", "0.4"),
 		"the CDEvents `version` to write; the adapter reads 0.4 only (EIFFEL_TRANSLATOR_SPEC)")
-	set.StringVar(&o.carry, "carry", env("EIFFEL_TRANSLATOR_CARRY", "original"),
+	carry := set.String("carry", env("EIFFEL_TRANSLATOR_CARRY", string(translate.CarryOriginal)),
 		"`original`, to have the whole Eiffel event travel along in custom data, or none (EIFFEL_TRANSLATOR_CARRY)")
 	set.DurationVar(&o.wait, "ledger-wait", 10*time.Second, "how long to wait for a ledger that another process has open")
 	if err := set.Parse(args); err != nil {
@@ -116,8 +116,8 @@ func read(args []string, lookup func(string) (string, bool), stderr io.Writer) (
 	if set.NArg() > 0 {
 		return o, fmt.Errorf("there are no arguments, only flags: %q", set.Args())
 	}
-	if o.carry != "original" && o.carry != "none" {
-		return o, fmt.Errorf("carry: %q is neither original nor none", o.carry)
+	if err := o.carry.UnmarshalText([]byte(*carry)); err != nil {
+		return o, fmt.Errorf("carry: %w", err)
 	}
 	return o, nil
 }
@@ -154,10 +154,7 @@ func orphaned(ctx context.Context) bool {
 
 func newTranslator(o options, logger hclog.Logger) (*translator, error) {
 	settings := translate.DefaultSettings()
-	settings.Spec = o.spec
-	if o.carry == "none" {
-		settings.Carry = translate.CarryNone
-	}
+	settings.Spec, settings.Carry = o.spec, o.carry
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		settings.Version = info.Main.Version
 	}

@@ -226,7 +226,7 @@ func TestStart(t *testing.T) {
 		"by hand":    {nil, nil, 2, "started by hand"},
 		"help":       {[]string{"-h"}, nil, 0, "EIFFEL_TRANSLATOR_LEDGER"},
 		"arguments":  {[]string{"x"}, nil, 2, `only flags: ["x"]`},
-		"bad carry":  {nil, map[string]string{"EIFFEL_TRANSLATOR_CARRY": "some"}, 2, `carry: "some" is neither`},
+		"bad carry":  {nil, map[string]string{"EIFFEL_TRANSLATOR_CARRY": "some"}, 2, `carry: "some" is unknown`},
 		"bad spec":   {[]string{"-spec", "0.9"}, map[string]string{"BASIC_PLUGIN": "hello"}, 1, `spec: "0.9" is not`},
 		"bad ledger": {[]string{"-ledger", "main_test.go"}, map[string]string{"BASIC_PLUGIN": "hello"}, 1, "main_test.go"},
 	} {

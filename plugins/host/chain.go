@@ -317,7 +317,7 @@ func (q *question) read(raw *pluginv1.TranslateResult) (translate.Result, error)
 		return bad("it made %d events of one", len(result.Events))
 	case len(result.Losses) > maxNotes, len(result.Diagnostics) > maxNotes, len(result.Missing) > maxNotes, len(result.Learned) > maxNotes, len(result.Moves) > maxNotes:
 		return bad("its result has more than %d losses, diagnostics, missing references, facts or moves", maxNotes)
-	case result.Returning == translate.Dropped && len(result.Events) > 0:
+	case result.Returning == translate.ReturningDrop && len(result.Events) > 0:
 		return bad("it dropped the event as one that came round, and made others of it")
 	}
 	type identity struct{ source, id string }
@@ -352,7 +352,7 @@ func (q *question) read(raw *pluginv1.TranslateResult) (translate.Result, error)
 			}
 		}
 	}
-	if result.Returning == translate.NotReturning {
+	if result.Returning == "" {
 		for _, f := range q.in.Emitted(result.Events) {
 			known := false
 			for _, l := range result.Learned {

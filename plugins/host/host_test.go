@@ -246,7 +246,7 @@ func TestReturning(t *testing.T) {
 		t.Fatal(err)
 	}
 	back, err := s.TranslateEvent(t.Context(), r.Events[0])
-	if err != nil || back.Returning != translate.Dropped || len(back.Events) != 0 {
+	if err != nil || back.Returning != translate.ReturningDrop || len(back.Events) != 0 {
 		t.Errorf("%+v, %v", back, err)
 	}
 }

@@ -46,7 +46,7 @@ type override struct{ base, over translate.Translator }
 // Translate implements [translate.Translator].
 func (o override) Translate(in translate.Event, facts *ledger.Facts) (translate.Result, error) {
 	made, failed := o.base.Translate(in, facts)
-	if failed == nil && (len(made.Need) > 0 || made.Returning != translate.NotReturning) {
+	if failed == nil && (len(made.Need) > 0 || made.Returning != "") {
 		return made, nil
 	}
 	result, err := o.over.Translate(in, facts)
@@ -65,7 +65,7 @@ type decorated struct {
 // Translate implements [translate.Translator].
 func (d decorated) Translate(in translate.Event, facts *ledger.Facts) (translate.Result, error) {
 	made, err := d.base.Translate(in, facts)
-	if err != nil || len(made.Need) > 0 || made.Returning != translate.NotReturning {
+	if err != nil || len(made.Need) > 0 || made.Returning != "" {
 		return made, err
 	}
 	return d.edit(in, made, facts)

@@ -26,7 +26,7 @@ var refusesAll = fixed{err: &translate.EventError{Code: translate.CodeNoMapping,
 func TestCompose(t *testing.T) {
 	broken := fixed{err: &translate.EventError{Code: translate.CodeInvalid, Message: "broken"}}
 	asks := fixed{result: translate.Result{Need: []ledger.Query{{Kind: ledger.EventFact, Key: `["x"]`}}}}
-	round := fixed{result: translate.Result{Row: "round", Returning: translate.Dropped}}
+	round := fixed{result: translate.Result{Row: "round", Returning: translate.ReturningDrop}}
 	edit := func(_ translate.Event, made translate.Result, _ *ledger.Facts) (translate.Result, error) {
 		made.Row += ", edited"
 		return made, nil

@@ -157,9 +157,7 @@ func (c *command) compare(ctx context.Context, flags *translation, old []string,
 			return err
 		}
 		sessions[i] = translate.NewSession(engine, newCollector(under, nil))
-		if *flags.unresolved == "fail" {
-			sessions[i].Unresolved = translate.Fail
-		}
+		sessions[i].Unresolved = translate.Unresolved(*flags.unresolved)
 	}
 	all, different, unread := 0, 0, 0
 	counts := map[string]int{}

@@ -70,9 +70,7 @@ func (c *command) explain(ctx context.Context, flags *translation, colour string
 	}
 	defer closePlugins()
 	session := translate.NewSession(translator, newCollector(under, nil))
-	if *flags.unresolved == "fail" {
-		session.Unresolved = translate.Fail
-	}
+	session.Unresolved = translate.Unresolved(*flags.unresolved)
 	p := c.painter(colour)
 	failed, done := 0, 0
 	err = c.eachEvent(ctx, files, func(in *input) error {
@@ -180,7 +178,7 @@ func (e *explanation) body() {
 	}
 	e.doc = doc
 	e.becomes()
-	if e.out != nil && e.result.Returning == translate.NotReturning {
+	if e.out != nil && e.result.Returning == "" {
 		switch plugin := strings.HasPrefix(e.result.Row, "plugin "); {
 		case !plugin && len(e.result.Moves) > 0:
 			e.moves("where each field goes")
@@ -201,9 +199,9 @@ func (e *explanation) becomes() {
 	events := e.result.Events
 	var title string
 	switch {
-	case e.result.Returning == translate.Restored:
+	case e.result.Returning == translate.ReturningRestore:
 		title = "is a translation; becomes the original that it carries"
-	case e.result.Returning == translate.Dropped:
+	case e.result.Returning == translate.ReturningDrop:
 		title = "was synthesized by a translation; nothing stands for it on the other side"
 	case len(events) == 0:
 		title = "becomes no event"
@@ -425,7 +423,7 @@ func (e *explanation) outputs() {
 	for i := range e.result.Events {
 		out := &e.result.Events[i]
 		e.section(fmt.Sprintf("event %d", i+1))
-		text, err := shown(out.JSON, e.result.Returning == translate.NotReturning)
+		text, err := shown(out.JSON, e.result.Returning == "")
 		if err != nil {
 			e.err = err
 			return

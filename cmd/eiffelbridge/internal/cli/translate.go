@@ -90,17 +90,8 @@ func (t *translation) engine(c *command, files []string, explain bool) (*transla
 }
 
 func (t *translation) settings(c *command) translate.Settings {
-	s := translate.Settings{Edition: *t.edition, Spec: *t.spec, Version: c.serializerVersion()}
-	if *t.carry == "none" {
-		s.Carry = translate.CarryNone
-	}
-	switch *t.synthesize {
-	case "always":
-		s.Synthesize = translate.SynthesizeAlways
-	case "never":
-		s.Synthesize = translate.SynthesizeNever
-	}
-	return s
+	return translate.Settings{Edition: *t.edition, Spec: *t.spec, Carry: translate.Carry(*t.carry), Synthesize: translate.Synthesize(*t.synthesize),
+		Version: c.serializerVersion()}
 }
 
 // check refuses an event that is in the target protocol already.
@@ -146,9 +137,7 @@ func (t *translation) session(ctx context.Context, c *command) (s *translate.Ses
 		close = func() error { closePlugins(); return errors.Join(collector.Close(), store.Close()) }
 	}
 	s = translate.NewSession(translator, facts)
-	if *t.unresolved == "fail" {
-		s.Unresolved = translate.Fail
-	}
+	s.Unresolved = translate.Unresolved(*t.unresolved)
 	return s, close, nil
 }
 
@@ -365,10 +354,10 @@ func diagnostics(result *translate.Result) []translate.Diagnostic {
 			Message: fmt.Sprintf("%s is unknown, wanted for %s; a placeholder stands in its place", m.Name, m.Want)})
 	}
 	switch result.Returning {
-	case translate.Dropped:
+	case translate.ReturningDrop:
 		all = append(all, translate.Diagnostic{Code: "returning",
 			Message: "the event was synthesized by a translation, so nothing stands for it on the other side"})
-	case translate.Restored:
+	case translate.ReturningRestore:
 		all = append(all, translate.Diagnostic{Code: "returning",
 			Message: "the event is a translation and was turned back into the original that it carries"})
 	}

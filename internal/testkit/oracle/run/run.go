@@ -84,26 +84,10 @@ func (r *Runner) stream(s *stream.Stream) error {
 func (r *Runner) settings(s stream.Settings) (translate.Settings, error) {
 	out := translate.Settings{
 		Edition: s.Edition, Spec: s.Spec, ServiceIDKey: s.ServiceIDKey, PublishedLevels: s.PublishedLevels, AllQualifiers: s.AllQualifiers,
-		Version: s.Version, Explain: s.Explain,
+		Version: s.Version, Explain: s.Explain, Carry: translate.Carry(s.Carry), Synthesize: translate.Synthesize(s.Synthesize),
+		Returning: translate.Returning(s.Returning), NoMapping: translate.NoMapping(s.NoMapping),
 	}
 	var err error
-	word := func(name, value string, words ...string) int {
-		for i, w := range words {
-			if w == value {
-				return i + 1
-			}
-		}
-		if value != "" {
-			err = fmt.Errorf("%s: %q is none of %s", name, value, strings.Join(words, ", "))
-		}
-		return 0
-	}
-	out.Carry = []translate.Carry{translate.CarryOriginal, translate.CarryNone}[word("carry", s.Carry, "none")]
-	out.Synthesize = []translate.Synthesize{translate.SynthesizeMissing, translate.SynthesizeAlways, translate.SynthesizeNever}[word("synthesize", s.Synthesize, "always", "never")]
-	out.Returning = []translate.Returning{
-		translate.ReturningGiveBack, translate.ReturningDrop, translate.ReturningRestore, translate.ReturningTranslate,
-	}[word("returning", s.Returning, "drop", "restore", "translate")]
-	out.NoMapping = []translate.NoMapping{translate.NoMappingAnnounce, translate.NoMappingRefuse, translate.NoMappingDrop}[word("noMapping", s.NoMapping, "refuse", "drop")]
 	if err == nil {
 		out.Catalogue, err = r.catalogue(s.Overlay)
 	}
@@ -161,7 +145,7 @@ func (b *bridge) forget() {
 		b.session = translate.NewSession(b.engine, hurtLedger{b.ledger, uint64(b.hurt)})
 	}
 	if b.settings.Unresolved == "fail" {
-		b.session.Unresolved = translate.Fail
+		b.session.Unresolved = translate.UnresolvedFail
 	}
 }
 
@@ -434,7 +418,7 @@ func (b *block) record(out []byte, at string, text []byte, result *translate.Res
 	}
 	put("row", result.Row)
 	put("about", result.About)
-	put("returning", [...]string{"no", "dropped", "restored"}[result.Returning])
+	put("returning", map[translate.Returning]string{"": "no", translate.ReturningDrop: "dropped", translate.ReturningRestore: "restored"}[result.Returning])
 	return append(out, "}\n"...)
 }
 
