@@ -83,6 +83,22 @@ func allocationsOf(t *testing.T, engine *translate.Engine, typ steady.Type) (dec
 			i++
 		}))
 	}
+	// A session adds nothing to that.
+	for i := range 5 {
+		if _, err := s.Session.Translate(ctx, texts[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole := count(func(i int) error { _, err := s.Session.Translate(ctx, texts[i]); return err })
+	defer func() {
+		if parts := decode + ask + apply; whole > parts {
+			t.Errorf("%s: a session needs %d allocations for an event, and its parts %d", typ.Name, whole, parts)
+		}
+	}()
+	if s, err = steady.New(engine, typ, runs+1); err != nil {
+		t.Fatal(err)
+	}
+	ledger = s.Session.Ledger()
 	decode = count(func(i int) (err error) { events[i], err = translate.Decode(texts[i]); return err })
 	ask = count(func(i int) (err error) { results[i], err = translate.Ask(ctx, engine, ledger, events[i]); return err })
 	apply = count(func(i int) error { return ledger.Apply(ctx, results[i].Learned) })

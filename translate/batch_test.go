@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/eiffelbridge/eiffelbridge/translate"
@@ -14,12 +15,12 @@ import (
 // far is a ledger that is not known to be in memory. It counts how often it is taught, and fails when it is told to.
 type far struct {
 	ledger.Ledger
-	taught int
+	taught atomic.Int32
 	fail   error
 }
 
 func (f *far) Apply(ctx context.Context, facts []ledger.Fact) error {
-	f.taught++
+	f.taught.Add(1)
 	if f.fail != nil {
 		return f.fail
 	}
@@ -81,8 +82,8 @@ func TestBatches(t *testing.T) {
 				if got := learned(t, store); got != state {
 					t.Fatalf("%s, batches of %d: the ledger has\n%s\nwant\n%s", name, size, got, state)
 				}
-				if store == ledger.Ledger(away) && away.taught > batches {
-					t.Errorf("%s: the ledger was taught %d times by %d batches", name, away.taught, batches)
+				if store == ledger.Ledger(away) && int(away.taught.Load()) > batches {
+					t.Errorf("%s: the ledger was taught %d times by %d batches", name, away.taught.Load(), batches)
 				}
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 
 	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
@@ -62,17 +63,36 @@ func refused(err error) bool {
 	return errors.As(err, &e)
 }
 
-// Session translates events one after the other and teaches the ledger what each taught: the loop that most programs
-// need. It is safe for concurrent use; it translates one event at a time, since each may depend on the one before.
+// Session translates events and teaches the ledger what each taught: the loop that most programs need. It is safe for concurrent
+// use. Events of which one depends on what another teaches are translated one after the other, all others at the same time; the
+// ledger must be safe for concurrent use as well, which every [ledger.Ledger] is.
 type Session struct {
 	translator Translator
 	ledger     ledger.Ledger
-	Unresolved Unresolved // that of the engine's settings; set another before the first use
+	// Unresolved is that of the engine's settings; set another before the first use.
+	Unresolved Unresolved
 
-	mu sync.Mutex
+	mu       sync.Mutex // never held while the ledger is asked or an event is translated
+	tickets  uint64
+	attempts []*attempt // those that have not ended, in the order in which they began
+	reading  int        // how many of them are being translated
+	commits  uint64     // how many have taught something
+	recent   []commit   // those that attempts which are being translated may have overlooked
+	spare    []*attempt // for the next calls
 }
 
-// NewSession joins a translator and a ledger. The session closes neither.
+// Open joins an [Engine] with these settings and an empty ledger in memory, which grows with every event. It is [New], [NewSession]
+// and [NewMemoryLedger] in one. An error names the setting or the row of the catalogue at fault.
+func Open(settings Settings) (*Session, error) {
+	engine, err := New(settings)
+	if err != nil {
+		return nil, err
+	}
+	return NewSession(engine, NewMemoryLedger()), nil
+}
+
+// NewSession joins a translator and a ledger. The session closes neither. Transactions of one session know of one another; two
+// sessions on one ledger are to each other as any writers.
 func NewSession(t Translator, ledger ledger.Ledger) *Session {
 	s := &Session{translator: t, ledger: ledger}
 	if engine, ok := t.(*Engine); ok {
@@ -84,9 +104,12 @@ func NewSession(t Translator, ledger ledger.Ledger) *Session {
 // Ledger is the one that the session was made with.
 func (s *Session) Ledger() ledger.Ledger { return s.ledger }
 
-// Translate decodes and translates one event and applies what was learned. An *[EventError] says that the event can
-// never be translated; any other error is the ledger's: nothing was learned then, no events are given, and translating the
-// event again gives the same ids.
+// Translate decodes and translates one event and applies what was learned: [Session.Begin] and [Transaction.Commit] in one, for
+// programs that can translate an event again if they lose what it became. Where another writer changes the ledger meanwhile, it
+// translates again by itself.
+//
+// An *[EventError] says that the event can never be translated; any other error is ctx's or the ledger's: nothing was learned then,
+// no events are given, and translating the event again gives the same ids.
 func (s *Session) Translate(ctx context.Context, text []byte) (Result, error) {
 	event, err := Decode(text)
 	if err != nil {
@@ -97,27 +120,41 @@ func (s *Session) Translate(ctx context.Context, text []byte) (Result, error) {
 
 // TranslateEvent is Translate for an event that was decoded before.
 func (s *Session) TranslateEvent(ctx context.Context, event Event) (Result, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.translate(ctx, event, s.ledger)
+	a := s.borrow()
+	defer s.giveBack(a)
+	for conflicts := 0; ; conflicts++ {
+		result, err := s.begin(ctx, a, event)
+		if err != nil {
+			return Result{}, err
+		}
+		if err = s.commit(ctx, a); err == nil {
+			return result, nil
+		}
+		if a.state == open {
+			s.end(a, rolledBack)
+		}
+		if conflicts == maxConflicts || !errors.Is(err, ledger.ErrConflict) {
+			return Result{}, named(event.ID, err)
+		}
+		a.reset()
+	}
 }
 
-// translate translates an event and teaches what it taught.
-func (s *Session) translate(ctx context.Context, event Event, to learner) (Result, error) {
-	result, err := Ask(ctx, s.translator, to, event)
-	if err != nil {
-		return Result{}, err
-	}
-	if s.Unresolved == UnresolvedFail && len(result.Missing) > 0 {
-		m := result.Missing[0]
-		return Result{}, event.fail(CodeUnresolved, "", fmt.Sprintf("%s is unknown, wanted for %s", m.Name, m.Want))
-	}
-	if len(result.Learned) > 0 {
-		if err := to.Apply(ctx, result.Learned); err != nil {
-			return Result{}, fmt.Errorf("event %s: teach the ledger: %w", shorten(event.ID, 80), err)
+// maxConflicts is how often an event is translated again because of others.
+const maxConflicts = 8
+
+// TranslateAll translates one text after the other as [Session.Translate] does, and gives each result as soon as the ledger has
+// learned what it taught. An *[EventError] is about that event alone, and the next follows. Any other error is ctx's or the ledger's;
+// the iteration ends with it, since later events may depend on this one. A text is not used any more when the next is asked for.
+func (s *Session) TranslateAll(ctx context.Context, texts iter.Seq[[]byte]) iter.Seq2[Result, error] {
+	return func(yield func(Result, error) bool) {
+		for text := range texts {
+			result, err := s.Translate(ctx, text)
+			if !yield(result, err) || err != nil && !refused(err) {
+				return
+			}
 		}
 	}
-	return result, nil
 }
 
 // NewMemoryLedger is an empty ledger in memory: [ledger.NewMemory].

@@ -4,8 +4,13 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
+
+// ErrConflict says that a decision was made by records that another writer has changed since: what was to be learned is not
+// learned. Who made the decision makes it again.
+var ErrConflict = errors.New("another writer changed in the ledger what was read")
 
 // FactKind says what a fact is about. The kinds are one printable byte each, since stores use them as key prefixes.
 type FactKind byte

@@ -107,6 +107,13 @@ func (l *Memory) Apply(ctx context.Context, facts []Fact) error {
 // fewChanges is how many changes are searched one by one.
 const fewChanges = 24
 
+// Applied counts the calls of Apply that changed or could have changed a record: as long as it stays, so do all records.
+func (l *Memory) Applied() uint64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.revision
+}
+
 // change is what Apply makes of one key.
 type change struct {
 	query  *Query
