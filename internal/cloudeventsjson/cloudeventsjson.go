@@ -32,9 +32,6 @@ const (
 // SpecVersion is the CloudEvents version that is read and written.
 const SpecVersion = "1.0"
 
-// EiffelTypePrefix stands before meta.type in the CloudEvents type of an Eiffel event.
-const EiffelTypePrefix = "io.github.eiffel-community."
-
 // AttributeError says that a JSON text is not a CloudEvent, and which attribute is at fault. Attribute is empty if it is
 // none in particular.
 type AttributeError struct {
@@ -67,25 +64,6 @@ func (e *BatchError) Error() string {
 		return fmt.Sprintf("element %d of the batch: %v", first, e.Errors[first])
 	}
 	return fmt.Sprintf("element %d of the batch and %d more: %v", first, len(e.Errors)-1, e.Errors[first])
-}
-
-// TypeToCloudEvents is the CloudEvents type of a message: the event's own, behind [EiffelTypePrefix] for Eiffel.
-func TypeToCloudEvents(m transport.Message) string {
-	if m.Protocol == transport.Eiffel {
-		return EiffelTypePrefix + m.Type
-	}
-	return m.Type
-}
-
-// TypeFromCloudEvents undoes [TypeToCloudEvents]. The protocol is empty if the type belongs to neither vocabulary.
-func TypeFromCloudEvents(ceType string) (transport.Protocol, string) {
-	if own, ok := strings.CutPrefix(ceType, EiffelTypePrefix); ok {
-		return transport.Eiffel, own
-	}
-	if strings.HasPrefix(ceType, "dev.cdevents.") || strings.HasPrefix(ceType, "dev.cdeventsx.") {
-		return transport.CDEvents, ceType
-	}
-	return "", ceType
 }
 
 // IsPassedOn tells whether an extension attribute of a CloudEvent is passed on in [transport.Message.Extensions]: those
@@ -368,7 +346,7 @@ func (e *envelope) finish() error {
 		}
 		e.m.Data = e.data
 	}
-	e.m.Protocol, e.m.Type = TypeFromCloudEvents(e.m.Type)
+	e.m.SetCloudEventsType(e.m.Type)
 	return nil
 }
 
@@ -441,7 +419,7 @@ func Append(dst []byte, m transport.Message) []byte {
 	dst = append(dst, `,"source":`...)
 	dst = jsondoc.AppendString(dst, m.Source)
 	dst = append(dst, `,"type":`...)
-	dst = jsondoc.AppendString(dst, TypeToCloudEvents(m))
+	dst = jsondoc.AppendString(dst, m.CloudEventsType())
 	dst = appendAttribute(dst, "subject", m.Subject)
 	dst = appendAttribute(dst, "time", m.Time)
 	dst = appendAttribute(dst, "dataschema", m.Schema)

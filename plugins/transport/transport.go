@@ -9,6 +9,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/eiffelbridge/eiffelbridge/internal/cloudevents"
 )
 
 // Protocol names the vocabulary that an event is written in.
@@ -38,6 +40,15 @@ type Message struct {
 	Extensions map[string]string
 
 	Data []byte // the event as JSON
+}
+
+// CloudEventsType is the CloudEvents type of the message: the event's own, behind a prefix for Eiffel.
+func (m *Message) CloudEventsType() string { return cloudevents.Type(m.Protocol, m.Type) }
+
+// SetCloudEventsType sets Protocol and Type by a CloudEvents type. The protocol is empty, and the type as it is, if that belongs to
+// neither vocabulary.
+func (m *Message) SetCloudEventsType(ceType string) {
+	m.Protocol, m.Type = cloudevents.SplitType[Protocol](ceType)
 }
 
 // ReplayExtension is the extension attribute of an event that is sent again from the dead letters: the id of its letter. If

@@ -96,7 +96,7 @@ func headers(m transport.Message) amqp.Table {
 	}
 	set("id", m.ID)
 	set("source", m.Source)
-	set("type", cloudeventsjson.TypeToCloudEvents(m))
+	set("type", m.CloudEventsType())
 	set("subject", m.Subject)
 	set("time", m.Time)
 	set("dataschema", m.Schema)
@@ -158,7 +158,7 @@ func decodeBinary(d *amqp.Delivery, prefix string) transport.Message {
 		!cloudeventsjson.IsJSON(d.ContentType) {
 		return m // malformed: without a type, as the structured mode has it
 	}
-	m.Protocol, m.Type = cloudeventsjson.TypeFromCloudEvents(ceType)
+	m.SetCloudEventsType(ceType)
 	for name, value := range d.Headers {
 		if name, ok := strings.CutPrefix(name, prefix); ok && cloudeventsjson.IsPassedOn(name) {
 			if m.Extensions == nil {

@@ -66,7 +66,7 @@ func decodeBinary(h http.Header, body []byte) (transport.Message, error) {
 	if err := cloudeventsjson.CheckRequired(specVersion, m.ID, m.Source, ceType); err != nil {
 		return m, err
 	}
-	m.Protocol, m.Type = cloudeventsjson.TypeFromCloudEvents(ceType)
+	m.SetCloudEventsType(ceType)
 	return m, nil
 }
 
@@ -183,7 +183,7 @@ func encodeBinary(h http.Header, m transport.Message) {
 	h[headerSpecVersion] = specVersion
 	set(headerID, m.ID)
 	set(headerSource, m.Source)
-	set(headerType, cloudeventsjson.TypeToCloudEvents(m))
+	set(headerType, m.CloudEventsType())
 	set(headerSubject, m.Subject)
 	set(headerTime, m.Time)
 	set(headerDataSchema, m.Schema)

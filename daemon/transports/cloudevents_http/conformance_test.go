@@ -150,7 +150,7 @@ func setAttributes(h http.Header, m transport.Message) {
 	h.Set("ce-specversion", "1.0")
 	h.Set("ce-id", encode(m.ID))
 	h.Set("ce-source", encode(m.Source))
-	h.Set("ce-type", encode(cloudeventsjson.TypeToCloudEvents(m)))
+	h.Set("ce-type", encode(m.CloudEventsType()))
 	h.Set("ce-subject", encode(m.Subject))
 	h.Set("ce-time", m.Time)
 	for name, value := range m.Extensions {

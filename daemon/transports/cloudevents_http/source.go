@@ -743,7 +743,7 @@ func (s *Source) answerTo(m transport.Message, settlement transport.Settlement, 
 		}
 	}
 	if m.Type != "" {
-		a.ceType = cloudeventsjson.TypeToCloudEvents(m)
+		a.ceType = m.CloudEventsType()
 	}
 	switch {
 	case decodeErr != nil && a.status == http.StatusBadRequest:

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/eclipse/paho.golang/packets"
@@ -42,15 +41,13 @@ func readSettings(config []byte) (settings, error) {
 }
 
 const (
-	keepAlive     = 30 // seconds
-	patience      = 10 * time.Second
-	acksInterval  = 5 * time.Millisecond
-	reconnectMin  = 20 * time.Millisecond
-	reconnectMax  = 5 * time.Second
-	retryPause    = time.Second
-	busyPause     = 100 * time.Millisecond
-	eiffelPrefix  = "io.github.eiffel-community."
-	cdeventPrefix = "dev.cdevents."
+	keepAlive    = 30 // seconds
+	patience     = 10 * time.Second
+	acksInterval = 5 * time.Millisecond
+	reconnectMin = 20 * time.Millisecond
+	reconnectMax = 5 * time.Second
+	retryPause   = time.Second
+	busyPause    = 100 * time.Millisecond
 )
 
 // dial makes one connection. A paho client has one only, which is what is wanted here: what belongs to a connection ends with it.
@@ -96,14 +93,10 @@ func encode(m transport.Message, topic string) *paho.Publish {
 			p.Properties.User.Add(name, value)
 		}
 	}
-	kind := m.Type
-	if m.Protocol == transport.Eiffel {
-		kind = eiffelPrefix + kind
-	}
 	add("specversion", "1.0")
 	add("id", m.ID)
 	add("source", m.Source)
-	add("type", kind)
+	add("type", m.CloudEventsType())
 	add("subject", m.Subject)
 	add("time", m.Time)
 	add("dataschema", m.Schema)
@@ -125,12 +118,7 @@ func decode(p *paho.Publish) transport.Message {
 		case "source":
 			m.Source = value
 		case "type":
-			m.Type = value
-			if eiffel, ok := strings.CutPrefix(value, eiffelPrefix); ok {
-				m.Protocol, m.Type = transport.Eiffel, eiffel
-			} else if strings.HasPrefix(value, cdeventPrefix) {
-				m.Protocol = transport.CDEvents
-			}
+			m.SetCloudEventsType(value)
 		case "subject":
 			m.Subject = value
 		case "time":
