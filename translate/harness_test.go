@@ -150,13 +150,17 @@ func only(t testing.TB, r translate.Result) translate.Event {
 	return r.Events[0]
 }
 
-// last is the event that the input itself became; what stands before it was synthesized.
+// last is the event that the input itself became, which comes last.
 func last(t testing.TB, r translate.Result) translate.Event {
 	t.Helper()
 	if len(r.Events) == 0 {
 		t.Fatal("no events")
 	}
-	return r.Events[len(r.Events)-1]
+	main, ok := r.Main()
+	if at := len(r.Events) - 1; !ok || r.Events[at].ID != main.ID {
+		t.Fatalf("the last event is not what the input became: %s", r.Events[at].JSON)
+	}
+	return main
 }
 
 // texts are the bytes of events, a line each.

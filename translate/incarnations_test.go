@@ -372,11 +372,11 @@ func nameOf(eventType string) string {
 // checkStep holds what an event became against what the case says.
 func checkStep(t *testing.T, st step, r translate.Result) {
 	t.Helper()
-	if len(r.Events) == 0 {
+	got, ok := r.Main()
+	if !ok {
 		t.Errorf("%s: no output", st.where)
 		return
 	}
-	got := r.Events[len(r.Events)-1]
 	if st.cd {
 		if st.want != "" && got.Type != st.want {
 			t.Errorf("%s: became %s, want %s", st.where, got.Type, st.want)

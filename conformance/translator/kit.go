@@ -239,14 +239,13 @@ type panicError struct{ value any }
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
-// main is the index of the event that the input itself became, -1 if there is none: what stands beside it was made up.
+// main is the index of [translate.Result.Main], by which moves name it; -1 if there is none.
 func (s *step) main() int {
-	for i := len(s.result.Events) - 1; i >= 0; i-- {
-		if !s.result.Events[i].Synthesized {
-			return i
-		}
+	main, ok := s.result.Main()
+	if !ok {
+		return -1
 	}
-	return -1
+	return slices.IndexFunc(s.result.Events, func(e translate.Event) bool { return !e.Synthesized && e.ID == main.ID })
 }
 
 // call translates and turns a panic into an error.

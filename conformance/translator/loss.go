@@ -124,8 +124,8 @@ func checkSemantics(t *trial) {
 
 // returns tells whether an event comes back as itself: of its type and with its id. What links to it comes back otherwise if not.
 func (t *trial) returns(at int, in *translate.Event, back *step) bool {
-	i := back.main()
-	return i >= 0 && typeName(back.result.Events[i].Type) == t.heads[at].name && back.result.Events[i].ID == in.ID
+	main, ok := back.result.Main()
+	return ok && typeName(main.Type) == t.heads[at].name && main.ID == in.ID
 }
 
 func (t *trial) checkMoves(at int, s, back, again *step, strict bool, changed map[string]bool) {
@@ -156,12 +156,12 @@ func (t *trial) checkMoves(at int, s, back, again *step, strict bool, changed ma
 		return
 	}
 	t.check(at)
-	if back.err != nil || back.main() < 0 {
+	came, ok := back.result.Main()
+	if back.err != nil || !ok {
 		t.find(at, "", "back", "the %s that it became, without the original, gives nothing back, though moves say otherwise: %v",
 			s.result.Events[main].Type, back.err)
 		return
 	}
-	came := &back.result.Events[back.main()]
 	original, returned := t.input(at), parse(came.JSON)
 	written, err := schema.ForEiffel(came.Type, came.Version)
 	for _, g := range grouped(exact) {
@@ -172,13 +172,14 @@ func (t *trial) checkMoves(at int, s, back, again *step, strict bool, changed ma
 			t.find(at, p, "exact", "%s was moved exactly, and %s in the %s that comes back", shown(original.Pointed(p)), g.found(returned, p), came.Type)
 		}
 	}
-	if again.err != nil || again.main() < 0 {
+	there, ok := again.result.Main()
+	if again.err != nil || !ok {
 		if translated != nil {
 			t.find(at, "", "again", "the %s that came back gives nothing when it is translated again: %v", came.Type, again.err)
 		}
 		return
 	}
-	before, after := parse(s.result.Events[main].JSON), parse(again.result.Events[again.main()].JSON)
+	before, after := parse(s.result.Events[main].JSON), parse(there.JSON)
 	for _, g := range grouped(translated) {
 		if p, lost := g.missing(before, after); lost {
 			t.find(at, p, "translated", "%s was translated to, and %s after going there, back and there again", shown(before.Pointed(p)), g.found(after, p))

@@ -34,18 +34,22 @@ func main() {
 }
 
 func run(ctx context.Context, out io.Writer) error {
-	// The engine is the compiled catalogue; one is enough for a program. The memory ledger forgets when the program
-	// ends, so a program that runs for long or in several copies gives a ledger of its own instead.
-	engine, err := translate.New(translate.DefaultSettings())
+	// A session knows what its events have told, in a ledger in memory. A program that runs for long or in several copies
+	// gives one of its own instead, with translate.New and translate.NewSession.
+	there, err := translate.Open(translate.Settings{})
+	if err != nil {
+		return err
+	}
+	back, err := translate.Open(translate.Settings{})
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(out, "A CDEvent as Eiffel events:")
-	if err := toEiffel(ctx, translate.NewSession(engine, translate.NewMemoryLedger()), out); err != nil {
+	if err := toEiffel(ctx, there, out); err != nil {
 		return err
 	}
 	fmt.Fprintln(out, "\nEiffel events as CDEvents:")
-	return toCDEvents(ctx, translate.NewSession(engine, translate.NewMemoryLedger()), out)
+	return toCDEvents(ctx, back, out)
 }
 
 // toEiffel uses the typed entry points.
@@ -64,12 +68,14 @@ func toEiffel(ctx context.Context, session *translate.Session, out io.Writer) er
 
 	// Eiffel demands that a deployment links to its artifact and its environment. Nobody has told of these, so they are
 	// made up and come first.
-	events, _, err := typed.New(session).ToEiffel(ctx, deployed)
+	outputs, _, err := typed.New(session).ToEiffel(ctx, deployed)
 	if err != nil {
 		return err
 	}
-	for _, event := range events {
-		switch e := event.(type) {
+	for _, output := range outputs {
+		switch e := output.Struct.(type) {
+		case nil: // the SDK has no struct that holds all of the event, which is there all the same
+			fmt.Fprintf(out, "%s (%v)\n", output.Event.JSON, output.Err)
 		case *eiffelevents.ArtifactCreatedV3:
 			fmt.Fprintf(out, "ArtC %s identity %s\n", e.ID(), e.Data.Identity)
 		case *eiffelevents.EnvironmentDefinedV3:

@@ -123,7 +123,7 @@ func TestTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	last := second.Events[len(second.Events)-1]
+	last, _ := second.Main()
 	text := string(last.JSON)
 	if last.Type != "EiffelArtifactDeployedEvent" || !strings.Contains(text, `"tags":["bridged"]`) || !strings.Contains(text, first.Events[1].ID) || len(second.Events) != 2 {
 		t.Errorf("the second deployment is not to the environment of the first: %s", text)

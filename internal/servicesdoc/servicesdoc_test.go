@@ -102,8 +102,8 @@ func (e *example) line(line string) {
 	if err != nil {
 		e.fail("%v", err)
 	}
-	if len(result.Events) > 0 && result.Events[0].Protocol == translate.Eiffel {
-		id = result.Events[len(result.Events)-1].ID
+	if main, ok := result.Main(); ok && main.Protocol == translate.Eiffel {
+		id = main.ID
 	}
 	e.became[words[0]] = id
 	outputs := strings.Split(want, ", ")

@@ -1,9 +1,11 @@
 // Package typed translates between the types of the two protocols' own Go SDKs: github.com/cdevents/sdk-go/pkg/api and
 // github.com/eiffel-community/eiffelevents-sdk-go. It is a thin edge around a [translate.Session], which works on bytes:
 //
-//	engine, err := translate.New(translate.DefaultSettings())
-//	t := typed.New(translate.NewSession(engine, translate.NewMemoryLedger()))
-//	events, result, err := t.ToEiffel(ctx, deployed) // *eiffelevents.ArtifactDeployedV0_1_0 and others
+//	session, err := translate.Open(translate.Settings{})
+//	outputs, result, err := typed.New(session).ToEiffel(ctx, deployed)
+//	for _, out := range outputs {
+//		switch e := out.Struct.(type) {
+//		case *eiffelevents.ArtifactDeployedV0_1_0:
 //
 // This is the only package of the module that imports the SDKs. The CDEvents SDK compiles all its schemas when it is
 // imported, which costs a process 130 ms or more and 20 to 30 MB; a program that has events as bytes does better with
@@ -13,8 +15,8 @@
 //
 // The bridge knows more versions than the SDKs have structs for (Eiffel's ArtifactDeployed 0.2.0, for one), and a struct
 // drops what it has no field for. Nothing is dropped silently here: an event of a version that its SDK does not know
-// gives an *[UnsupportedError], and an event that its struct would not give back gives a *[LossError] with the place.
-// Either way the event's bytes are there to be used instead.
+// has an *[UnsupportedError] instead of a struct, and an event that its struct would not give back a *[LossError] with the
+// place. Either way the event itself is there to be used instead ([Output]).
 //
 // Three differences are none: a timestamp of the same instant that is written in another way; a link's tags that are
 // empty instead of absent; and an optional array or object that was empty and is left out, unless the Eiffel event is
@@ -46,15 +48,23 @@ type Translator struct {
 // New wraps a session, which may be used with bytes at the same time: both teach the same ledger.
 func New(session *translate.Session) *Translator { return &Translator{session} }
 
-// ToEiffel translates a CDEvent, of CDEvents 0.3 to 0.5 or a custom one, into Eiffel events in publishing order: pointers
-// to the SDK's structs such as *eiffelevents.ArtifactDeployedV0_1_0, to be told apart by a type switch. There are none
-// for an event that came from Eiffel and only taught the ledger something; a CDEvent that carries its Eiffel original
-// gives that original.
+// Output is an event that a translation gives: as it is, and as the SDK's struct, a pointer to be told apart by a type switch.
+type Output[Struct any] struct {
+	Event  translate.Event
+	Struct Struct // nil with an Err
+	Err    error  // why there is no struct: an *[UnsupportedError] or a *[LossError]; Event is whole all the same
+}
+
+// ToEiffel translates a CDEvent, of CDEvents 0.3 to 0.5 or a custom one, into Eiffel events in publishing order, with structs such as
+// *eiffelevents.ArtifactDeployedV0_1_0. There are none for an event that came from Eiffel and only taught the ledger something; a
+// CDEvent that carries its Eiffel original gives that original. The result has what else there is to say, such as losses.
 //
-// An *[UnsupportedError] about the event itself, a *[translate.EventError] and the ledger's errors come with an empty
-// result. An *[UnsupportedError] or *[LossError] about an event that it became comes with the complete result: the
-// translation is done, the ledger has been taught, and result.Events are to be published as bytes.
-func (t *Translator) ToEiffel(ctx context.Context, event cdevents.CDEventReader) ([]eiffelevents.MetaTeller, translate.Result, error) {
+// The ledger has been taught when it returns. With an error it has not, and there are no outputs: the error is an
+// *[UnsupportedError] about the event itself, a *[translate.EventError], ctx's or the ledger's. That an output has no struct is no
+// error of the translation; publish the Event of such an [Output].
+//
+// Who wants to teach the ledger only after publishing uses [FromCDEvent], [translate.Session.BeginEvent] and [AsEiffel].
+func (t *Translator) ToEiffel(ctx context.Context, event cdevents.CDEventReader) ([]Output[eiffelevents.MetaTeller], translate.Result, error) {
 	in, err := FromCDEvent(event)
 	if err != nil {
 		return nil, translate.Result{}, err
@@ -62,13 +72,13 @@ func (t *Translator) ToEiffel(ctx context.Context, event cdevents.CDEventReader)
 	return run(ctx, t.session, in, AsEiffel)
 }
 
-// ToCDEvents translates an Eiffel event, a struct of the SDK, a pointer to one or an [eiffelevents.Any], into CDEvents:
-// pointers to the SDK's structs such as *cdevents.ServiceDeployedEventV0_3_0, to be told apart by a type switch. What has
-// no counterpart becomes a custom event, whose type stands in its Context.Type: the SDK's GetType leaves it empty. There are none for an event that came from CDEvents and was synthesized, or only
+// ToCDEvents translates an Eiffel event, a struct of the SDK, a pointer to one or an [eiffelevents.Any], into CDEvents, with structs
+// such as *cdevents.ServiceDeployedEventV0_3_0. What has no counterpart becomes a custom event, whose type stands in its
+// Context.Type: the SDK's GetType leaves it empty. There are none for an event that came from CDEvents and was synthesized, or only
 // taught the ledger something; an Eiffel event that carries its CDEvents original gives that original.
 //
-// Errors are as with [Translator.ToEiffel].
-func (t *Translator) ToCDEvents(ctx context.Context, event eiffelevents.MetaTeller) ([]cdevents.CDEvent, translate.Result, error) {
+// All else is as with [Translator.ToEiffel].
+func (t *Translator) ToCDEvents(ctx context.Context, event eiffelevents.MetaTeller) ([]Output[cdevents.CDEvent], translate.Result, error) {
 	in, err := FromEiffel(event)
 	if err != nil {
 		return nil, translate.Result{}, err
@@ -76,20 +86,21 @@ func (t *Translator) ToCDEvents(ctx context.Context, event eiffelevents.MetaTell
 	return run(ctx, t.session, in, AsCDEvent)
 }
 
-func run[E any](ctx context.Context, session *translate.Session, in translate.Event, as func(translate.Event) (E, error)) ([]E, translate.Result, error) {
+func run[S any](ctx context.Context, session *translate.Session, in translate.Event, as func(translate.Event) (S, error)) ([]Output[S], translate.Result, error) {
 	result, err := session.TranslateEvent(ctx, in)
 	if err != nil {
 		return nil, translate.Result{}, err
 	}
-	var events []E
-	for i, out := range result.Events {
-		e, err := as(out)
-		if err != nil {
-			return nil, result, fmt.Errorf("translated event %s, output %d: %w", in.ID, i, err)
+	outputs := make([]Output[S], len(result.Events))
+	for i, e := range result.Events {
+		o := &outputs[i]
+		o.Event = e
+		if o.Struct, o.Err = as(e); o.Err != nil {
+			var none S
+			o.Struct = none
 		}
-		events = append(events, e)
 	}
-	return events, result, nil
+	return outputs, result, nil
 }
 
 // The SDKs, as errors name them.

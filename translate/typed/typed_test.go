@@ -178,7 +178,7 @@ func TestServicesAndEnvironmentsGoThereAndBack(t *testing.T) {
 				there := New(newSession(t, translate.Settings{Edition: edition}))
 				back := New(newSession(t, translate.Settings{Spec: spec}))
 				for i, want := range events {
-					eiffel, result, err := there.ToEiffel(t.Context(), want)
+					eiffel, result, err := structs(there.ToEiffel(t.Context(), want))
 					if _, deploys := schema.EditionVersion(edition, "EiffelArtifactDeployedEvent"); !deploys && i >= 2 && i <= 4 {
 						var bad *translate.EventError
 						if !errors.As(err, &bad) || bad.Code != translate.CodeNotInEdition {
@@ -195,7 +195,7 @@ func TestServicesAndEnvironmentsGoThereAndBack(t *testing.T) {
 					checkEiffel(t, eiffel...)
 					var got []cdevents.CDEvent
 					for _, e := range eiffel {
-						events, _, err := back.ToCDEvents(t.Context(), e)
+						events, _, err := structs(back.ToCDEvents(t.Context(), e))
 						if err != nil {
 							t.Fatalf("%s: back: %v", life[i], err)
 						}
@@ -220,13 +220,13 @@ func TestServicesWithoutCarriedOriginals(t *testing.T) {
 			there, back := New(newSession(t, settings)), New(newSession(t, settings))
 			var got []string
 			for _, want := range events[:5] { // the others are announcements and levels, and custom events on their way back
-				eiffel, _, err := there.ToEiffel(t.Context(), want)
+				eiffel, _, err := structs(there.ToEiffel(t.Context(), want))
 				if err != nil {
 					t.Fatal(err)
 				}
 				checkEiffel(t, eiffel...)
 				for _, e := range eiffel {
-					events, _, err := back.ToCDEvents(t.Context(), e)
+					events, _, err := structs(back.ToCDEvents(t.Context(), e))
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -313,7 +313,7 @@ func TestEiffelGoesThereAndBack(t *testing.T) {
 			back := New(newSession(t, translate.DefaultSettings()))
 			for i, want := range makeEiffel(t) {
 				checkEiffel(t, want)
-				got, _, err := there.ToCDEvents(t.Context(), want)
+				got, _, err := structs(there.ToCDEvents(t.Context(), want))
 				if types[i] == "" {
 					var bad *translate.EventError
 					if !errors.As(err, &bad) || bad.Code != translate.CodeNotInSpec {
@@ -331,7 +331,7 @@ func TestEiffelGoesThereAndBack(t *testing.T) {
 				if typ := contextType(t, got[0]); typ != types[i] {
 					t.Errorf("%s: became a %s, want %s", want.Type(), typ, types[i])
 				}
-				again, _, err := back.ToEiffel(t.Context(), got[0])
+				again, _, err := structs(back.ToEiffel(t.Context(), got[0]))
 				if err != nil {
 					t.Fatalf("%s: back: %v", want.Type(), err)
 				}
@@ -374,7 +374,7 @@ func TestCustomCDEvents(t *testing.T) {
 				t.Error("the SDK now finds null tags valid: the mending may go")
 			}
 			tr := New(newSession(t, translate.DefaultSettings()))
-			eiffel, _, err := tr.ToEiffel(t.Context(), e)
+			eiffel, _, err := structs(tr.ToEiffel(t.Context(), e))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -382,7 +382,7 @@ func TestCustomCDEvents(t *testing.T) {
 			if _, ok := eiffel[0].(*eiffelevents.AnnouncementPublishedV3); !ok || len(eiffel) != 1 {
 				t.Fatalf("became %T", eiffel[0])
 			}
-			back, _, err := New(newSession(t, translate.DefaultSettings())).ToCDEvents(t.Context(), eiffel[0])
+			back, _, err := structs(New(newSession(t, translate.DefaultSettings())).ToCDEvents(t.Context(), eiffel[0]))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -437,7 +437,7 @@ func TestLinksWithoutTags(t *testing.T) {
 	if !strings.Contains(string(marshal(t, own)), `"tags":null`) {
 		t.Error("the SDK no longer writes null tags: the mending may go")
 	}
-	eiffel, _, err := New(newSession(t, translate.DefaultSettings())).ToEiffel(t.Context(), own)
+	eiffel, _, err := structs(New(newSession(t, translate.DefaultSettings())).ToEiffel(t.Context(), own))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -483,12 +483,12 @@ func TestNumbersKeepTheirDigits(t *testing.T) {
 		t.Errorf("custom data: %#v", m)
 	}
 	// Not cdevents.Validate, which itself cannot read 1e400.
-	eiffel, _, err := New(newSession(t, translate.DefaultSettings())).ToEiffel(t.Context(), event)
+	eiffel, _, err := structs(New(newSession(t, translate.DefaultSettings())).ToEiffel(t.Context(), event))
 	if err != nil {
 		t.Fatal(err)
 	}
 	checkEiffel(t, eiffel...)
-	back, _, err := New(newSession(t, translate.DefaultSettings())).ToCDEvents(t.Context(), eiffel[len(eiffel)-1])
+	back, _, err := structs(New(newSession(t, translate.DefaultSettings())).ToCDEvents(t.Context(), eiffel[len(eiffel)-1]))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -510,7 +510,7 @@ func TestUnsupportedEiffelVersions(t *testing.T) {
 				t.Fatalf("%s %s as bytes: %v", typ, version, err)
 			}
 			tr := New(newSession(t, translate.DefaultSettings()))
-			_, empty, err := tr.ToCDEvents(t.Context(), e)
+			_, empty, err := structs(tr.ToCDEvents(t.Context(), e))
 			checkUnsupported(t, err, eiffelSDK, typ, version)
 			if len(empty.Events) != 0 {
 				t.Errorf("%s: translated all the same", typ)
@@ -521,7 +521,7 @@ func TestUnsupportedEiffelVersions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			events, result, err := tr.ToEiffel(t.Context(), event)
+			events, result, err := structs(tr.ToEiffel(t.Context(), event))
 			checkUnsupported(t, err, eiffelSDK, typ, version)
 			if events != nil || len(result.Events) != 1 {
 				t.Fatalf("%s: %d structs, %d events", typ, len(events), len(result.Events))
@@ -529,6 +529,18 @@ func TestUnsupportedEiffelVersions(t *testing.T) {
 			checkSame(t, e, json.RawMessage(result.Events[0].JSON))
 		}
 	}
+}
+
+// structs are those of outputs; the first that has none is an error.
+func structs[S any](outputs []Output[S], result translate.Result, err error) ([]S, translate.Result, error) {
+	var out []S
+	for _, o := range outputs {
+		if o.Err != nil {
+			return nil, result, o.Err
+		}
+		out = append(out, o.Struct)
+	}
+	return out, result, err
 }
 
 func checkUnsupported(t testing.TB, err error, sdk, typ, version string) {
@@ -550,7 +562,7 @@ func TestUnsupportedCDEventVersions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = New(newSession(t, translate.DefaultSettings())).ToEiffel(t.Context(), own)
+	_, _, err = structs(New(newSession(t, translate.DefaultSettings())).ToEiffel(t.Context(), own))
 	checkUnsupported(t, err, cdeventsSDK, "dev.cdevents.service.deployed.0.9.0", "0.9.0")
 	_, err = AsCDEvent(decode(t, newer))
 	checkUnsupported(t, err, cdeventsSDK, "dev.cdevents.service.deployed.0.9.0", "0.9.0")
@@ -573,13 +585,16 @@ func TestLossOfFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkCDEvents(t, event)
-	events, result, err := New(newSession(t, translate.DefaultSettings())).ToEiffel(t.Context(), event)
-	var loss *LossError
-	if !errors.As(err, &loss) || loss.Pointer != "/data/change/insertions" || loss.Type != "EiffelSourceChangeCreatedEvent" || loss.Version != "4.2.0" {
-		t.Fatalf("%v", err)
+	outputs, result, err := New(newSession(t, translate.DefaultSettings())).ToEiffel(t.Context(), event)
+	if err != nil || len(outputs) != 1 {
+		t.Fatalf("%d outputs: %v", len(outputs), err)
 	}
-	if events != nil || len(result.Events) != 1 || len(result.Events[0].JSON) != len(decode(t, scc).JSON) {
-		t.Errorf("%d structs, the bytes %s", len(events), result.Events[0].JSON)
+	var loss *LossError
+	if !errors.As(outputs[0].Err, &loss) || loss.Pointer != "/data/change/insertions" || loss.Type != "EiffelSourceChangeCreatedEvent" || loss.Version != "4.2.0" {
+		t.Fatalf("%v", outputs[0].Err)
+	}
+	if outputs[0].Struct != nil || outputs[0].Event.ID != result.Events[0].ID || len(outputs[0].Event.JSON) != len(decode(t, scc).JSON) {
+		t.Errorf("the struct is %v, the bytes %s", outputs[0].Struct, outputs[0].Event.JSON)
 	}
 
 	for pointer, text := range map[string]string{
@@ -627,12 +642,12 @@ func TestWhatIsNoEvent(t *testing.T) {
 	tr := New(newSession(t, translate.DefaultSettings()))
 	var noService *cdevents.ServiceDeployedEventV0_3_0
 	for _, e := range []cdevents.CDEventReader{nil, noService} {
-		checkCode(t, translate.CodeNotEvent, func() error { _, _, err := tr.ToEiffel(t.Context(), e); return err })
+		checkCode(t, translate.CodeNotEvent, func() error { _, _, err := structs(tr.ToEiffel(t.Context(), e)); return err })
 	}
 	var noArtD *eiffelevents.ArtifactDeployedV0_1_0
 	var noAny *eiffelevents.Any
 	for _, e := range []eiffelevents.MetaTeller{nil, noArtD, noAny, eiffelevents.Any{}, &eiffelevents.Any{}} {
-		checkCode(t, translate.CodeNotEvent, func() error { _, _, err := tr.ToCDEvents(t.Context(), e); return err })
+		checkCode(t, translate.CodeNotEvent, func() error { _, _, err := structs(tr.ToCDEvents(t.Context(), e)); return err })
 	}
 	cdevent := decode(t, fmt.Sprintf(deployed, "2026-03-01T09:00:00Z", "[]", "{}"))
 	eiffel := decode(t, string(marshal(t, makeEiffel(t)[0])))
@@ -653,9 +668,9 @@ func TestWhatIsNoEvent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkCode(t, translate.CodeInvalid, func() error { _, _, err := tr.ToEiffel(t.Context(), unfinished); return err })
+	checkCode(t, translate.CodeInvalid, func() error { _, _, err := structs(tr.ToEiffel(t.Context(), unfinished)); return err })
 	unfinished.CustomData = func() {}
-	if _, _, err := tr.ToEiffel(t.Context(), unfinished); err == nil {
+	if _, _, err := structs(tr.ToEiffel(t.Context(), unfinished)); err == nil {
 		t.Error("a function as custom data")
 	}
 }
@@ -692,12 +707,12 @@ func TestOneTranslatorServesManyGoroutines(t *testing.T) {
 	for range 4 {
 		group.Go(func() {
 			for _, e := range events {
-				if _, _, err := tr.ToEiffel(context.Background(), e); err != nil {
+				if _, _, err := structs(tr.ToEiffel(context.Background(), e)); err != nil {
 					t.Error(err)
 				}
 			}
 			for _, e := range eiffel {
-				if _, _, err := tr.ToCDEvents(context.Background(), e); err != nil {
+				if _, _, err := structs(tr.ToCDEvents(context.Background(), e)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -713,7 +728,7 @@ func TestLedgerErrorsComeThrough(t *testing.T) {
 	}
 	broken := errors.New("broken")
 	tr := New(translate.NewSession(engine, brokenLedger{translate.NewMemoryLedger(), broken}))
-	if _, _, err := tr.ToEiffel(t.Context(), lives(t)["0.5"][0]); !errors.Is(err, broken) {
+	if _, _, err := structs(tr.ToEiffel(t.Context(), lives(t)["0.5"][0])); !errors.Is(err, broken) {
 		t.Errorf("%v", err)
 	}
 }

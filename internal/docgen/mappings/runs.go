@@ -53,12 +53,12 @@ func tell(story []events.Example, settings translate.Settings) ([]told, error) {
 	return out, nil
 }
 
-// main is the event that the input itself became, nil if there is none; what stands before it was synthesized.
+// main is the event that the input itself became, nil if there is none.
 func (t *told) main() *translate.Event {
-	if len(t.result.Events) == 0 {
-		return nil
+	if main, ok := t.result.Main(); ok {
+		return &main
 	}
-	return &t.result.Events[len(t.result.Events)-1]
+	return nil
 }
 
 // difference is a value that did not come back as it was.

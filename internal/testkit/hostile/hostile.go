@@ -107,10 +107,11 @@ func (s *Shape) Prepare(engine *translate.Engine, size int, taught bool) (*Case,
 			other = translate.NewSession(engine, translate.NewMemoryLedger()) // it comes from another bridge
 		}
 		r, err := other.Translate(ctx, c.Text)
-		if err != nil || len(r.Events) == 0 {
+		main, ok := r.Main()
+		if err != nil || !ok {
 			return nil, ErrNoCase
 		}
-		c.Text = r.Events[len(r.Events)-1].JSON
+		c.Text = main.JSON
 	}
 	return c, nil
 }
