@@ -3,11 +3,19 @@
 // files: the same event and the same facts give the same bytes, always.
 //
 // [New] compiles the catalogue (package mappings) into an [Engine], which implements [Translator] and may be shared by
-// any number of goroutines. Most programs let a [Session] ask the ledger for them:
+// any number of goroutines. Most programs let a [Session] ask the ledger for them, which [Open] makes:
 //
-//	engine, err := translate.New(translate.DefaultSettings())
-//	session := translate.NewSession(engine, translate.NewMemoryLedger())
+//	session, err := translate.Open(translate.Settings{})
 //	result, err := session.Translate(ctx, event)
+//
+// A program that must not lose an event publishes before the ledger learns:
+//
+//	t, err := session.Begin(ctx, event)
+//	defer t.Rollback()
+//	// publish t.Events
+//	err = t.Commit(ctx)
+//
+// Package ce has the same for CloudEvents, and package typed for the structs of the protocols' own SDKs.
 //
 // The contract is the project's mapping document; sections named in comments are its sections.
 package translate
