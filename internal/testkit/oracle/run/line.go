@@ -6,12 +6,27 @@ import (
 	"fmt"
 	"sort"
 
+	"github.com/eiffelbridge/eiffelbridge/internal/testkit/oracle/stream"
+	"github.com/eiffelbridge/eiffelbridge/translate"
 	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
-// This file may differ between trees: it reads a ledger's answers, and the
+// This file may differ between trees: it reads settings, a ledger's answers, and the
 // history of services in environments. The comparison
 // takes, for the base tree, the copy in testdata/base.
+
+// words sets the settings that have words as values.
+func words(to *translate.Settings, s stream.Settings) error {
+	to.Carry, to.Synthesize = translate.Carry(s.Carry), translate.Synthesize(s.Synthesize)
+	to.Returning, to.NoMapping = translate.Returning(s.Returning), translate.NoMapping(s.NoMapping)
+	return nil
+}
+
+// failing is what a session does about an unknown reference where it is to fail.
+const failing = translate.UnresolvedFail
+
+// returned says what was done with an event that came round.
+var returned = map[translate.Returning]string{"": "no", translate.ReturningDrop: "dropped", translate.ReturningRestore: "restored"}
 
 // lineFacts gives one fact of the kind "line" per service and environment: the key is that of the pair, a JSON array of
 // service source, service id, environment source, environment id; the value has the entries, oldest first, and the first

@@ -84,10 +84,9 @@ func (r *Runner) stream(s *stream.Stream) error {
 func (r *Runner) settings(s stream.Settings) (translate.Settings, error) {
 	out := translate.Settings{
 		Edition: s.Edition, Spec: s.Spec, ServiceIDKey: s.ServiceIDKey, PublishedLevels: s.PublishedLevels, AllQualifiers: s.AllQualifiers,
-		Version: s.Version, Explain: s.Explain, Carry: translate.Carry(s.Carry), Synthesize: translate.Synthesize(s.Synthesize),
-		Returning: translate.Returning(s.Returning), NoMapping: translate.NoMapping(s.NoMapping),
+		Version: s.Version, Explain: s.Explain,
 	}
-	var err error
+	err := words(&out, s)
 	if err == nil {
 		out.Catalogue, err = r.catalogue(s.Overlay)
 	}
@@ -145,7 +144,7 @@ func (b *bridge) forget() {
 		b.session = translate.NewSession(b.engine, hurtLedger{b.ledger, uint64(b.hurt)})
 	}
 	if b.settings.Unresolved == "fail" {
-		b.session.Unresolved = translate.UnresolvedFail
+		b.session.Unresolved = failing
 	}
 }
 
@@ -418,7 +417,7 @@ func (b *block) record(out []byte, at string, text []byte, result *translate.Res
 	}
 	put("row", result.Row)
 	put("about", result.About)
-	put("returning", map[translate.Returning]string{"": "no", translate.ReturningDrop: "dropped", translate.ReturningRestore: "restored"}[result.Returning])
+	put("returning", returned[result.Returning])
 	return append(out, "}\n"...)
 }
 

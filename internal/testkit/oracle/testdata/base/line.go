@@ -5,13 +5,43 @@ import (
 	"encoding/json"
 	"fmt"
 	"sort"
+	"strings"
 
+	"github.com/eiffelbridge/eiffelbridge/internal/testkit/oracle/stream"
 	"github.com/eiffelbridge/eiffelbridge/translate"
 )
 
-// This file may differ between trees: it reads a ledger's answers, and the
+// This file may differ between trees: it reads settings, a ledger's answers, and the
 // history of services in environments. The comparison
 // takes, for the base tree, the copy in testdata/base.
+
+// words sets the settings that have words as values.
+func words(to *translate.Settings, s stream.Settings) (err error) {
+	word := func(name, value string, words ...string) int {
+		for i, w := range words {
+			if w == value {
+				return i + 1
+			}
+		}
+		if value != "" {
+			err = fmt.Errorf("%s: %q is none of %s", name, value, strings.Join(words, ", "))
+		}
+		return 0
+	}
+	to.Carry = []translate.Carry{translate.CarryOriginal, translate.CarryNone}[word("carry", s.Carry, "none")]
+	to.Synthesize = []translate.Synthesize{translate.SynthesizeMissing, translate.SynthesizeAlways, translate.SynthesizeNever}[word("synthesize", s.Synthesize, "always", "never")]
+	to.Returning = []translate.Returning{
+		translate.ReturningGiveBack, translate.ReturningDrop, translate.ReturningRestore, translate.ReturningTranslate,
+	}[word("returning", s.Returning, "drop", "restore", "translate")]
+	to.NoMapping = []translate.NoMapping{translate.NoMappingAnnounce, translate.NoMappingRefuse, translate.NoMappingDrop}[word("noMapping", s.NoMapping, "refuse", "drop")]
+	return err
+}
+
+// failing is what a session does about an unknown reference where it is to fail.
+const failing = translate.Fail
+
+// returned says what was done with an event that came round.
+var returned = [...]string{"no", "dropped", "restored"}
 
 // lineFacts gives one fact of the kind "line" per service and environment: the key is that of the pair, a JSON array of
 // service source, service id, environment source, environment id; the value has the entries, oldest first, and the first
