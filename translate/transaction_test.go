@@ -612,3 +612,44 @@ func TestTranslateAll(t *testing.T) {
 		break
 	}
 }
+
+// TestTransactionsSerial: what many goroutines translate together is what one translates alone, in the order in which they committed.
+func TestTransactionsSerial(t *testing.T) {
+	ctx := context.Background()
+	engine := newEngine(t, translate.Settings{})
+	for _, store := range []ledger.Ledger{ledger.NewMemory(), &far{Ledger: ledger.NewMemory()}} {
+		s := translate.NewSession(engine, store)
+		type done struct{ text, became string }
+		var mu sync.Mutex
+		var order []done
+		var group sync.WaitGroup
+		for worker := range 8 {
+			group.Go(func() {
+				for n := range 12 {
+					text := deployment(uuid(100*worker+n), []string{"shop", "bank", "mail"}[(worker+n)%3], "prod", fmt.Sprintf("1.%d.%d", n, worker), 4*n)
+					tx, err := s.Begin(ctx, []byte(text))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					mu.Lock()
+					if err := tx.Commit(ctx); err != nil {
+						t.Error(err)
+					}
+					order = append(order, done{text, outcome(tx.Result, nil)})
+					mu.Unlock()
+				}
+			})
+		}
+		group.Wait()
+		alone := fresh(engine)
+		for i, d := range order {
+			if want := outcome(alone.Translate(ctx, []byte(d.text))); d.became != want {
+				t.Fatalf("event %d of %d became\n%s\nand alone\n%s", i, len(order), d.became, want)
+			}
+		}
+		if got, want := learned(t, store), learned(t, alone.Ledger()); got != want {
+			t.Errorf("the ledger has\n%s\nwant\n%s", got, want)
+		}
+	}
+}
