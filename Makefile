@@ -39,6 +39,7 @@ generate:
 	scripts/proto.sh generate
 	go generate ./...
 	UPDATE_GOLDEN=1 go test -count=1 ./daemon ./internal/readme ./cmd/eiffelbridge/internal/cli -run "Example|Reference|Readme"
+	UPDATE_GOLDEN=1 go test -count=1 ./internal/testkit/api -run Listing
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }

@@ -41,6 +41,9 @@ else
 	say "npx is not installed: the plugin protocol was NOT checked"
 fi
 
+say "the exported API, held to the last release"
+scripts/apidiff.sh
+
 say "fuzzing each target with $fuzz_inputs inputs"
 for target in $(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do
 	package=$(dirname "$target")
