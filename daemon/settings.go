@@ -61,7 +61,7 @@ type RelaySettings struct {
 	Retry       Retry
 }
 
-// Policy is what a relay does about references to what is not known (mapping.md section 7).
+// Policy is what a relay does about references to what is not known (mapping.md, "Unresolved references").
 type Policy byte
 
 // The policies.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/internal/strictyaml"
@@ -23,16 +24,25 @@ var files = []string{
 
 // Load reads the catalogue that comes with the project. Each call gives a catalogue of its own.
 func Load() (*Catalogue, error) {
+	parts, errs := make([]*Catalogue, len(files)), make([]error, len(files))
+	var reading sync.WaitGroup
+	for i, name := range files {
+		reading.Go(func() { // it is most of what a command needs to begin
+			text, err := catalogue.ReadFile("catalogue/" + name + ".yaml")
+			if err == nil {
+				parts[i], err = read(text)
+			}
+			if err != nil {
+				errs[i] = fmt.Errorf("read the catalogue: %s.yaml: %w", name, err)
+			}
+		})
+	}
+	reading.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
 	whole := &Catalogue{}
-	for _, name := range files {
-		text, err := catalogue.ReadFile("catalogue/" + name + ".yaml")
-		if err != nil {
-			return nil, fmt.Errorf("read the catalogue: %w", err)
-		}
-		part, err := read(text)
-		if err != nil {
-			return nil, fmt.Errorf("read the catalogue: %s.yaml: %w", name, err)
-		}
+	for _, part := range parts {
 		whole.add(part)
 	}
 	return whole, whole.finish()

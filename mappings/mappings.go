@@ -207,7 +207,7 @@ type Field struct {
 	To      string   `yaml:"to" json:"to"`                 // JSON pointer below data, or below subject.content
 	Was     string   `yaml:"was" json:"was,omitempty"`     // To in CDEvents 0.4 and 0.3
 	Needs   string   `yaml:"needs" json:"needs,omitempty"` // JSON pointer: the field counts only where the event has that member
-	From    []string `yaml:"from" json:"from,omitempty"`   // JSON pointers into the event, or one of the From constants
+	From    []string `yaml:"from" json:"from,omitempty"`   // JSON pointers into the event, or From constants. What a member that is a reference takes is its id
 	By      string   `yaml:"by" json:"by,omitempty"`       // judgement
 	// Text is a text; {JSON pointer} stands for that member in it, and {event} for what happened: "service deployed", or the whole
 	// type of an event that is not of CDEvents' making.
@@ -223,8 +223,9 @@ type Field struct {
 
 // What Field.From may name beside JSON pointers.
 const (
-	FromSource = "source"  // the source of the event as a CDEvent has it
-	FromCustom = "custom/" // and a key: the value of the first entry of Eiffel's custom data that has it
+	FromSource        = "source"         // the source of the event as a CDEvent has it
+	FromSubjectSource = "subject/source" // the source of a CDEvent's subject: its own, else the event's
+	FromCustom        = "custom/"        // and a key: the value of the first entry of Eiffel's custom data that has it
 )
 
 // Codes are the codes by which results and errors say what there is to say, each with what it means in Markdown. Package translate

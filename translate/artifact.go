@@ -8,7 +8,7 @@ import (
 	"github.com/package-url/packageurl-go"
 )
 
-// artifact is an artifact's identity, taken apart (section 2).
+// artifact is an artifact's identity, taken apart (mapping.md, "Artifacts").
 type artifact struct {
 	from    string // what was read
 	text    string // as it was written; canonical where that was no purl
@@ -111,7 +111,7 @@ func (a *artifact) addPlainQualifiers(base, query string, allQualifiers bool) bo
 }
 
 // counts tells whether a qualifier is part of what an artifact is: not where it may be had, and of one that a digest tells from
-// all others not what it is called (section 2).
+// all others not what it is called (mapping.md, "Artifacts").
 func counts(key string, digest bool) bool {
 	switch key {
 	case "download_url", "vcs_url", "file_name", "checksum":

@@ -37,7 +37,7 @@ func (t *toCDEvents) artifactSubject() {
 }
 
 // changeReference is the change that the artifact was made from: what its composition, its cause or the activity that
-// built it leads to (section 6).
+// built it leads to (mapping.md, "Required CDEvents fields").
 func (t *toCDEvents) changeReference(at *place) value {
 	choice := t.choose("change", "", func() string {
 		f := t.follow(targets(t.links, linkComposition, linkCause, linkContext),

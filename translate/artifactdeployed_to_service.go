@@ -8,7 +8,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
-// serviceSubject finds out which service a deployment is about: environment + artifact = service (section 5).
+// serviceSubject finds out which service a deployment is about: environment + artifact = service (mapping.md, "The service").
 func (t *toCDEvents) serviceSubject() {
 	links := t.links
 	artC, env := target(links, linkArtifact), target(links, linkEnvironment)

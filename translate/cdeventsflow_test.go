@@ -254,7 +254,7 @@ func (e *cdevent) write(chain string) {
 	e.text = string(text)
 }
 
-// own is the id that the event has in Eiffel if it stands for no subject: its own where Eiffel accepts that (section 2).
+// own is the id that the event has in Eiffel if it stands for no subject: its own where Eiffel accepts that (mapping.md, "Ids").
 func (e *cdevent) own() string {
 	if schema.IsEiffelID(e.id) {
 		return e.id
@@ -308,8 +308,8 @@ func (e *cdevent) need(eiffelType, kind string, of who, data map[string]any, lin
 	return id
 }
 
-// calls is the name that the event has for its own subject, where an Eiffel event of that type has one too (section 6,
-// Required text).
+// calls is the name that the event has for its own subject, where an Eiffel event of that type has one too
+// (mapping.md, "Required text").
 func (e *cdevent) calls(eiffelType string) (text, member string) {
 	in := func(path ...string) string {
 		var v any = e.content
@@ -414,7 +414,7 @@ func (f *cdeventsFlow) legal(eiffelType, linkType, target string) bool {
 	return rule != nil && (rule.Targets == nil || slices.Contains(rule.Targets, target))
 }
 
-// merge adds the event's own links to the ones that its type brings: RELATIONs, then PATHs (section 4).
+// merge adds the event's own links to the ones that its type brings: RELATIONs, then PATHs (mapping.md, "Merging into Eiffel").
 func (e *cdevent) merge(eiffelType, id string, links []elink) []elink {
 	links = slices.DeleteFunc(slices.Clone(links), func(l elink) bool { return l.target == "" })
 	has := func(kind, target string) bool {
@@ -744,7 +744,7 @@ func (s *goodsStory) review(change who, links ...cdlink) *cdevent {
 
 // Runs
 
-// ending is an outcome in CDEvents and what it is of an activity and of a test in Eiffel (section 6, Outcomes).
+// ending is an outcome in CDEvents and what it is of an activity and of a test in Eiffel (mapping.md, "Outcomes").
 type ending struct{ cdevents, conclusion, verdict, testConclusion string }
 
 var outcomes = []ending{
@@ -968,7 +968,7 @@ func (s *goodsStory) testIn(env *environment, cause *cdevent) {
 }
 
 // tested gives the item under test: what the event's links name, else what runs in the environment, else a composition that
-// stands for it (section 6, IUT).
+// stands for it (mapping.md, "Item under test").
 func (s *goodsStory) tested(e *cdevent, env *environment, name string) string {
 	composition := func(elements []string) string {
 		id := idOfParts([]string{"synthesized", "IUT", e.source, e.id, e.typ})
@@ -1268,8 +1268,8 @@ func TestFlowOfOlderCDEvents(t *testing.T) {
 }
 
 // TestFlowOfTestsAfterDeployments: a test that a PATH or RELATION puts after a deployment is of what runs in the environment
-// that it names. Links name an item under test where they lead to an artifact, a composition or a change (section 6, IUT); a
-// deployment says where something went, which need not be where the test runs, nor all that runs there.
+// that it names. Links name an item under test where they lead to an artifact, a composition or a change (mapping.md, "Item under
+// test"); a deployment says where something went, which need not be where the test runs, nor all that runs there.
 func TestFlowOfTestsAfterDeployments(t *testing.T) {
 	for _, c := range []struct{ name, environment, linkType string }{
 		{"a PATH from a deployment into another environment", "prod", "PATH"},

@@ -18,7 +18,7 @@ import (
 // The flow in Eiffel: six products, each with release after release: issue, source changes, pipeline, tasks, build,
 // composition, artifact, deployments into three environments, tests, confidence levels, announcements.
 
-// tool is who writes Eiffel events: its meta.source, and the source that its CDEvents have for that (mapping section 2).
+// tool is who writes Eiffel events: its meta.source, and the source that its CDEvents have for that (mapping.md, "Sources").
 type tool struct {
 	meta   map[string]any
 	source string
@@ -193,7 +193,7 @@ func (s *teller) say(by tool, what string, data map[string]any, links ...flowLin
 }
 
 // chainOf is the chain of the event's line of CONTEXT, else of its first CAUSE, else of what was triggered; a root begins its own
-// (section 4).
+// (mapping.md, "Chains").
 func (f *eiffelFlow) chainOf(e *eiffelEvent) string {
 	for _, kind := range []string{"CONTEXT", "CAUSE", "ACTIVITY_EXECUTION", "TEST_CASE_EXECUTION", "TEST_SUITE_EXECUTION"} {
 		for _, l := range e.links {
@@ -548,7 +548,7 @@ func (a *run) cancel(s *teller, reason string) {
 		becomes(a.kind+".finished", a.who(), a.ended("cancel", reason))
 }
 
-// activityOutcomes are conclusions and what they are in CDEvents (section 6, Outcomes).
+// activityOutcomes are conclusions and what they are in CDEvents (mapping.md, "Outcomes").
 var activityOutcomes = []struct{ conclusion, description, outcome, errors string }{
 	{"SUCCESSFUL", "", "success", ""},
 	{"SUCCESSFUL", "two warnings", "success", "two warnings"},
@@ -638,7 +638,7 @@ func (s *productStory) deployment() *eiffelEvent {
 	return s.trigger(jenkins, "taskrun", "deploy", []any{"deployment"}, to("CONTEXT", s.pipeline.triggered)).triggered
 }
 
-// deploy deploys a release, and judges by what ran there what that is (section 5).
+// deploy deploys a release, and judges by what ran there what that is (mapping.md, "The predicate").
 func (s *productStory) deploy(by tool, in *place, release int, artifact, config *eiffelEvent, links ...flowLink) *eiffelEvent {
 	data := map[string]any{}
 	if s.product.named && by.source != operator.source {

@@ -9,7 +9,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
-// The keys of the custom data under which an original travels (section 3).
+// The keys of the custom data under which an original travels (mapping.md, "Envelopes").
 const (
 	carriedCDEvent = "cdevents" // in an Eiffel event: data.customData entry
 	carriedEiffel  = "eiffel"   // in a CDEvent: customData member
@@ -176,8 +176,8 @@ func readOriginal(v jsondoc.Value, want Protocol) (Event, string) {
 	return original, ""
 }
 
-// envelopeOfCDEvent reads customData.eiffel. It is believed only if everything about the event is what section 2
-// derives from the original; the reason says what is not.
+// envelopeOfCDEvent reads customData.eiffel. It is believed only if everything about the event is what
+// follows from the original (mapping.md, "Envelopes"); the reason says what is not.
 func (g *Engine) envelopeOfCDEvent(in *Event) (envelope, string) {
 	v := in.doc.Root().At("customData", carriedEiffel)
 	if !v.Exists() {
@@ -215,8 +215,8 @@ func (g *Engine) envelopeOfCDEvent(in *Event) (envelope, string) {
 }
 
 // envelopeOfEiffel reads the first entry of our key in data.customData; any further one is custom data. It is believed only if
-// the serializer is this module, whatever its version, and everything about the event is what section 2 derives from the
-// original.
+// the serializer is this module, whatever its version, and everything about the event is what follows from the original
+// (mapping.md, "Envelopes").
 func (g *Engine) envelopeOfEiffel(in *Event) (envelope, string) {
 	entries := in.doc.Root().Get("data").Get("customData")
 	for entry := entries.FirstChild(); entry.Exists(); entry = entry.NextSibling() {

@@ -3,7 +3,7 @@ package translate
 import "github.com/eiffelbridge/eiffelbridge/translate/ledger"
 
 // environmentSubject finds the environment that a definition defines: the one the ledger has for the event, else the
-// one of the version before, else one named by the event (section 2).
+// one of the version before, else one named by the event (mapping.md, "Subjects of Eiffel events").
 func (t *toCDEvents) environmentSubject() {
 	name := t.in.doc.Root().At("data", "name")
 	t.identifies(name)

@@ -12,7 +12,7 @@ import (
 type Event struct {
 	Protocol Protocol
 	ID       string // context.id or meta.id
-	Source   string // context.source, or for Eiffel the source that section 2 derives from meta.source
+	Source   string // context.source, or for Eiffel the source that follows from meta.source (mapping.md, "Sources")
 	Type     string // context.type ("dev.cdevents.service.deployed.0.3.0") or meta.type ("EiffelArtifactDeployedEvent")
 	Version  string // the version of the type: the last part of context.type, or meta.version
 	Subject  string // subject.id of a CDEvent; empty for Eiffel

@@ -23,9 +23,15 @@ func makeField[T any](t *T, r *run, f *field[T], at *place, subject ledger.Subje
 	}
 	for i := range f.from {
 		o := &f.from[i]
-		if o.source {
+		switch {
+		case o.source:
 			r.move(jsondoc.Value{}, at.at, row, OneWay)
 			return textValue(r.in.Source), nil
+		case o.subjectSource:
+			if v := root.At("subject", "source"); v.Str() != "" {
+				r.move(v, at.at, row, Exact)
+			}
+			return textValue(subject.Source), nil
 		}
 		v := root.Follow(o.path)
 		if o.custom != "" {
@@ -56,6 +62,10 @@ func makeField[T any](t *T, r *run, f *field[T], at *place, subject ledger.Subje
 		}
 		if o.custom != "" && r.explain {
 			row = "custom data " + o.custom
+		}
+		if at.IsReference() { // the text is the id of what the member refers to
+			r.move(v, at.at+"/id", row, fidelity)
+			return value{kind: ofReference, text: text}, nil
 		}
 		r.move(v, at.at, row, fidelity)
 		return inputValue(v), nil

@@ -219,7 +219,7 @@ func typeInSpec(spec, name string) string {
 	return full
 }
 
-// inWordsOf writes a CDEvent that is in the words of 0.5 in those of an older version (section 8): context.version,
+// inWordsOf writes a CDEvent that is in the words of 0.5 in those of an older version (mapping.md, "Output"): context.version,
 // subject.type, url for uri, pass and fail for tests; 0.3 has neither links nor chains.
 func inWordsOf(spec string, event map[string]any) map[string]any {
 	if spec == "0.5" {

@@ -20,7 +20,7 @@ type found struct {
 }
 
 // follow goes along links from event to event, breadth first and in array order, until a level has what is looked for
-// (section 6, Required CDEvents fields that an Eiffel event lacks). next gives the ids to go on to from an event.
+// (mapping.md, "Required CDEvents fields"). next gives the ids to go on to from an event.
 func (r *run) follow(from []string, want func(*ledger.EiffelEvent) bool, next func(*ledger.EiffelEvent) []string) (f found) {
 	var seen []string
 	level := from

@@ -14,7 +14,7 @@ import (
 // https://github.com/eiffelbridge/eiffelbridge, in the URL namespace of RFC 9562. It never changes.
 var namespace = [16]byte{0x35, 0xd9, 0xd2, 0x88, 0xe0, 0x01, 0x57, 0x8a, 0x80, 0x8e, 0x3b, 0xc1, 0xe5, 0x12, 0xcb, 0x78}
 
-// newID is the version 5 UUID of a name made of parts (section 2). It is written out here because the well-known UUID
+// newID is the version 5 UUID of a name made of parts (mapping.md, "Ids"). It is written out here because the well-known UUID
 // packages import the network and randomness, which this package must not.
 func newID(parts ...string) string {
 	var room [512]byte

@@ -486,7 +486,7 @@ var schemes = map[string][]string{
 }
 
 // TestSchemesDecideThePredicate deploys every two versions that a scheme's published cases order, in both orders. Where
-// the scheme does not tell which is newer, what ran first decides (section 5, rule 4).
+// the scheme does not tell which is newer, what ran first decides (mapping.md, "The predicate", rule 4).
 func TestSchemesDecideThePredicate(t *testing.T) {
 	engine := newEngine(t, translate.Settings{})
 	files, err := filepath.Glob(filepath.Join("version", "testdata", "*.txt"))

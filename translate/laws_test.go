@@ -705,7 +705,7 @@ func fillerOf(rt *rapid.T, kind ledger.FactKind) []byte {
 	return ledger.Set{fmt.Sprint(n)}.Encode()
 }
 
-// linkCase is one of section 4's rules: links of a deployment, and what becomes of them.
+// linkCase is one of the rules (mapping.md, "Merging into Eiffel"): links of a deployment, and what becomes of them.
 type linkCase struct {
 	name   string
 	links  []map[string]any
@@ -722,7 +722,7 @@ func path(id string) map[string]any {
 	return map[string]any{"linkType": "PATH", "from": map[string]any{"contextId": id}}
 }
 
-// TestLinkRules holds the merging of links against section 4, rule by rule.
+// TestLinkRules holds the merging of links against the rules (mapping.md, "Merging into Eiffel"), one by one.
 func TestLinkRules(t *testing.T) {
 	const own, artD = "00000000-0000-4000-8000-000000000010", "00000000-0000-4000-8000-000000000011"
 	engine := newEngine(t, translate.Settings{})

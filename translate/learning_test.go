@@ -8,7 +8,7 @@ import (
 )
 
 // TestConfigurationOfTheOtherSide has a CDEvent that says, by a link, with which configuration it deployed: the
-// deployment that it became has that configuration, and so the next one is compared with it (section 5, rule 2).
+// deployment that it became has that configuration, and so the next one is compared with it (mapping.md, "The predicate", rule 2).
 func TestConfigurationOfTheOtherSide(t *testing.T) {
 	engine := newEngine(t, translate.Settings{})
 	steps := parseScenarios(t, "configuration", `case x
@@ -30,7 +30,7 @@ ArtD A in prod at 10:00 config one => service.deployed
 	checkStep(t, steps[2], through(t, s, steps[2].text))
 }
 
-// TestWhatIsDroppedIsLearned drops what came round, and judges the next native deployment by it (section 3, Loops).
+// TestWhatIsDroppedIsLearned drops what came round, and judges the next native deployment by it (mapping.md, "Loops").
 func TestWhatIsDroppedIsLearned(t *testing.T) {
 	steps := parseScenarios(t, "dropped", `case x
 ED prod

@@ -342,7 +342,7 @@ func TestLifeWithOddIDs(t *testing.T) {
 	}
 }
 
-// TestLifeTakesOverIDs tells which ids stay what they are (section 2).
+// TestLifeTakesOverIDs tells which ids stay what they are (mapping.md, "Ids").
 func TestLifeTakesOverIDs(t *testing.T) {
 	s := newSession(t, translate.Settings{})
 	for i, line := range life(t) {
@@ -547,7 +547,7 @@ ED prod after prod                     => environment.modified prod
 	}
 }
 
-// TestTimes holds timestamps against section 3, Time.
+// TestTimes holds timestamps against the rules (mapping.md, "Time").
 func TestTimes(t *testing.T) {
 	engine := newEngine(t, translate.Settings{})
 	line := life(t)[0]

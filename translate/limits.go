@@ -7,7 +7,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
-// The cost of an event is bounded by its size, whatever is in it (section 3, Cost and Amounts). A step is about what
+// The cost of an event is bounded by its size, whatever is in it (mapping.md, "Limits"). A step is about what
 // answering one question to the ledger costs; an ordinary event takes about one for every 100 bytes.
 
 // maxID is how long a text may be that identifies something, in bytes.

@@ -78,7 +78,7 @@ func TestSeveralChanges(t *testing.T) {
 	}
 }
 
-// TestMissing names what a relay should wait for, and only that (section 7).
+// TestMissing names what a relay should wait for, and only that (mapping.md, "Unresolved references").
 func TestMissing(t *testing.T) {
 	for line, want := range map[string]string{
 		`ActivityStarted S {} ACTIVITY_EXECUTION X`:                                                           "type",

@@ -12,7 +12,7 @@ const (
 	rolledback = "rolledback"
 )
 
-// incarnation judges a deployment by the line strictly before it (section 5, The predicate).
+// incarnation judges a deployment by the line strictly before it (mapping.md, "The predicate").
 func incarnation(l *ledger.History, environment *ledger.Subject, at ledger.Stamp, a *artifact, config string, allQualifiers bool) string {
 	last, found := l.LastBefore(environment, at)
 	// 1. Nothing ran here.

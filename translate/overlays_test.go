@@ -177,7 +177,9 @@ func TestExtendedRowOfSeveral(t *testing.T) {
 	}
 }
 
-func textAt(t testing.TB, e translate.Event, pointer string) string { return field(t, e, pointer).Str() }
+func textAt(t testing.TB, e translate.Event, pointer string) string {
+	return field(t, e, pointer).Str()
+}
 
 // TestNameOfSynthesizedAnchor: an anchor that is made up for the subject of an event bears the name that the row of the real one
 // would write.
@@ -220,6 +222,53 @@ to_eiffel:
 		if back := through(t, p.s, string(anchor.JSON)); len(back.Events) != 0 {
 			t.Errorf("%s: the synthesized one came back as %s", c.needs, texts(back.Events))
 		}
+	}
+}
+
+// TestAnchorOfOverlay adds a type of anchor: it is made up where a link needs it, and comes to nothing when it comes back.
+func TestAnchorOfOverlay(t *testing.T) {
+	p := withOverlay(t, `version: 1
+anchors:
+  - eiffel: EiffelFlowContextDefinedEvent
+    subjects: acme-release
+    data:
+      - {to: /product, is: name}
+      - {to: /program, is: source}
+to_eiffel:
+  - cdevent: acme-release.planned
+    eiffel: EiffelFlowContextDefinedEvent
+    id: anchor
+    data:
+      - {to: /product, text: "release {/subject/id}"}
+  - cdevent: acme-release.shipped
+    eiffel: EiffelAnnouncementPublishedEvent
+    links:
+      - {type: FLOW_CONTEXT, target: anchor, anchor: EiffelFlowContextDefinedEvent, reference: /subject, required: true}
+    data:
+      - {include: announcement}
+      - {to: /severity, const: MINOR}
+`, translate.Settings{})
+	r := through(t, p.s, strings.Replace(customCDEvent, "ID", "4", 1))
+	if len(r.Events) != 2 {
+		t.Fatalf("it became %s", texts(r.Events))
+	}
+	anchor, announced := r.Events[0], r.Events[1]
+	if textAt(t, anchor, "/data/product") != "release 4" || textAt(t, anchor, "/data/program") != "https://x.example.com" || target(t, announced, "FLOW_CONTEXT") != anchor.ID {
+		t.Errorf("it became %s", texts(r.Events))
+	}
+	if heading := textAt(t, announced, "/data/heading"); heading != "acme-release shipped: 4" {
+		t.Errorf("the heading is %q", heading)
+	}
+	if back := through(t, p.s, string(anchor.JSON)); len(back.Events) != 0 {
+		t.Errorf("the anchor came back as %s", texts(back.Events))
+	}
+	planned := strings.NewReplacer("ID", "4", "e-1", "e-2", "shipped", "planned").Replace(customCDEvent)
+	if real := last(t, through(t, p.s, planned)); real.Type != anchor.Type || textAt(t, real, "/data/product") != "release 4" || target(t, real, "PREVIOUS_VERSION") != "" || real.ID == anchor.ID {
+		t.Errorf("the real one is %s", real.JSON)
+	}
+	_, err := overlay.Parse(nil, "overlay.yaml", []byte("version: 1\nanchors: [{eiffel: EiffelFlowContextDefinedEvent, subjects: x, data: [{to: /produkt, is: id}, {to: /name, is: title}]}]\n"))
+	if err == nil || !strings.Contains(err.Error(), "no version of EiffelFlowContextDefinedEvent has /data/produkt") || !strings.Contains(err.Error(), "anchors[0].data[1].is") {
+		t.Error(err)
 	}
 }
 

@@ -90,11 +90,11 @@ type field[T any] struct {
 	again      bool  // the field before it has the same place, and comes first
 }
 
-// origin is where a field's value comes from: a place in the event, an entry of its custom data, or else its source.
+// origin is where a field's value comes from: a place in the event, an entry of its custom data, its source, or that of its subject.
 type origin struct {
-	path   jsondoc.Path
-	custom string
-	source bool
+	path                  jsondoc.Path
+	custom                string
+	source, subjectSource bool
 }
 
 // textPart is a part of a text: one that is fixed, a member of the event, or else what happened.
@@ -440,10 +440,10 @@ func planField[T any](g *Engine, in *mappings.Field, judgements map[string]func(
 		return f, err
 	}
 	for _, from := range in.From {
-		o := origin{source: from == mappings.FromSource}
+		o := origin{source: from == mappings.FromSource, subjectSource: from == mappings.FromSubjectSource}
 		key, custom := strings.CutPrefix(from, mappings.FromCustom)
 		switch {
-		case o.source:
+		case o.source, o.subjectSource:
 		case custom:
 			o.custom = key
 		default:
@@ -525,11 +525,11 @@ func (g *Engine) linkRules(eiffelType string) []schema.LinkRule {
 	return nil
 }
 
-// writesCustom tells whether a row of a CDEvents type writes an entry of custom data of that key.
-func (g *Engine) writesCustom(name, key string) bool {
-	for _, row := range g.toEiffel[name] {
-		for i := range row.custom {
-			if row.custom[i].To[1:] == key {
+// readsCustom tells whether the row reads an entry of custom data of that key for the CDEvent that it becomes.
+func (row *rowToCDEvents) readsCustom(out *cdeventOutput, key string) bool {
+	for i := range row.content {
+		for _, o := range row.content[i].from {
+			if o.custom != "" && o.custom == key && out.content[i].Named() {
 				return true
 			}
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
-// TestExpired asks of everything that a few streams teach whether it may be forgotten (section 9).
+// TestExpired asks of everything that a few streams teach whether it may be forgotten (mapping.md, "What the ledger keeps").
 func TestExpired(t *testing.T) {
 	s := translate.NewMemoryLedger()
 	session := translate.NewSession(newEngine(t, translate.Settings{}), s)

@@ -441,7 +441,7 @@ func elsewhere(t *testing.T, text string) string {
 }
 
 // TestIslands joins two buses of one protocol by a bus of the other: with restore each event is on the other island as
-// it was, once (section 3, Loops).
+// it was, once (mapping.md, "Loops").
 func TestIslands(t *testing.T) {
 	for _, protocol := range []translate.Protocol{translate.CDEvents, translate.Eiffel} {
 		for carryName, carry := range map[string]translate.Carry{"original": translate.CarryOriginal, "none": translate.CarryNone} {

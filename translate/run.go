@@ -264,7 +264,7 @@ const (
 	sourceOfService     = "source/" + ledger.KindService
 )
 
-// resolve finds the subject that a reference means (section 2): the key itself; or, where nobody knows that key and
+// resolve finds the subject that a reference means (mapping.md, "Subjects"): the key itself; or, where nobody knows that key and
 // one subject of that kind has the id under another source, that one, from then on.
 func (r *run) resolve(choice string, k ledger.SubjectKey) ledger.SubjectKey {
 	source := r.choose(choice, k.Source, func() string {

@@ -9,20 +9,20 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 )
 
-// Carry says how much of the original goes along in custom data (section 3).
+// Carry says how much of the original goes along in custom data (mapping.md, "Envelopes").
 type Carry string
 
-// Synthesize says when an anchor that a required link needs is made up (section 2).
+// Synthesize says when an anchor that a required link needs is made up (mapping.md, "Anchors").
 type Synthesize string
 
-// Returning says what becomes of an event that came from the other side (section 3, Loops), and in a [Result] what was done
+// Returning says what becomes of an event that came from the other side (mapping.md, "Loops"), and in a [Result] what was done
 // with it: empty if it had not come from there, else [ReturningDrop] or [ReturningRestore].
 type Returning string
 
 // NoMapping says what becomes of an event of a type that has no counterpart of its own.
 type NoMapping string
 
-// Unresolved says what a [Session] does about a reference that names something unknown which could still come (section 7).
+// Unresolved says what a [Session] does about a reference that names something unknown which could still come (mapping.md, "Unresolved references").
 type Unresolved string
 
 // The values of the settings are the words that the configuration has for them. The first of each type is its default; an

@@ -8,7 +8,7 @@ import (
 )
 
 // sourceFromMeta derives a CDEvents source from meta.source: its uri, else its domain, else its host, else the protocol
-// itself (section 2). The second result is the domain.
+// itself (mapping.md, "Sources"). The second result is the domain.
 func sourceFromMeta(source jsondoc.Value) (derived, domainID string) {
 	var uri, host string
 	for m := source.FirstChild(); m.Exists(); m = m.NextSibling() {

@@ -8,7 +8,7 @@ import (
 )
 
 // changeSubject finds the change: a submission's is that of its CHANGE link; else it is named by the tracker's id for it,
-// else by the commit or the revision (section 2).
+// else by the commit or the revision (mapping.md, "Subjects of Eiffel events").
 func (t *toCDEvents) changeSubject() {
 	data := t.in.doc.Root().Get("data")
 	k := ledger.SubjectKey{Kind: ledger.KindChange, Source: t.in.Source, ID: urnUUID + t.in.ID}

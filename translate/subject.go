@@ -2,6 +2,7 @@ package translate
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
@@ -13,10 +14,11 @@ import (
 func planSubject(eiffelType string, from *mappings.SubjectFrom, rule string) (func(*toCDEvents), error) {
 	switch {
 	case from.Link != "":
-		anchor, err := targetType(eiffelType, from.Link)
+		targets, err := targetTypes(eiffelType, from.Link)
 		if err != nil {
 			return nil, err
 		}
+		anchor := targets[0]
 		if from.Kind == ledger.KindArtifact {
 			return func(t *toCDEvents) { t.findArtifact(target(t.links, from.Link), from.Wanted) }, nil
 		}
@@ -25,7 +27,12 @@ func planSubject(eiffelType string, from *mappings.SubjectFrom, rule string) (fu
 			t.subject = t.subjectOfTarget(to, ledger.SubjectKey{Kind: from.Kind, Source: t.in.Source, ID: to}, from.Wanted, anchor)
 		}, nil
 	case from.Within != "":
-		return func(t *toCDEvents) { t.subjectWithin(from.Within, from.Kind) }, nil
+		targets, err := targetTypes(eiffelType, from.Within)
+		if err != nil {
+			return nil, err
+		}
+		targets = slices.DeleteFunc(slices.Clone(targets), func(t string) bool { return t == eiffelType }) // one within another of its type is none of that
+		return func(t *toCDEvents) { t.subjectWithin(from.Within, from.Kind, targets) }, nil
 	}
 	ids, err := planPaths(from.ID)
 	if err != nil {
@@ -49,22 +56,22 @@ func planPaths(pointers []string) (paths []jsondoc.Path, err error) {
 	return paths, nil
 }
 
-// targetType is the type of the events to which an Eiffel event's links of a type lead.
-func targetType(eiffelType, linkType string) (string, error) {
+// targetTypes are the types of the events to which an Eiffel event's links of a type lead.
+func targetTypes(eiffelType, linkType string) ([]string, error) {
 	versions := schema.EiffelVersions(eiffelType)
 	if len(versions) == 0 {
-		return "", fmt.Errorf("there is no Eiffel event type %q", eiffelType)
+		return nil, fmt.Errorf("there is no Eiffel event type %q", eiffelType)
 	}
 	s, err := schema.ForEiffel(eiffelType, versions[len(versions)-1])
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	for _, rule := range s.LinkRules() {
 		if rule.Type == linkType && len(rule.Targets) > 0 {
-			return rule.Targets[0], nil
+			return rule.Targets, nil
 		}
 	}
-	return "", fmt.Errorf("an %s has no link %s that leads to events of one type", eiffelType, linkType)
+	return nil, fmt.Errorf("an %s has no link %s that leads to events of certain types", eiffelType, linkType)
 }
 
 // subjectAt takes the subject from the event itself; without a place for its id it is the event.
@@ -121,9 +128,9 @@ func (t *toCDEvents) subjectOfTarget(id string, otherwise ledger.SubjectKey, wan
 	})
 }
 
-// subjectWithin is the event itself, unless a link leads to an event of another type that is about a subject of the same kind: both are
-// one then.
-func (t *toCDEvents) subjectWithin(linkType, kind string) {
+// subjectWithin is the event itself, unless a link leads to an event of one of the types that is about a subject of the same kind: both
+// are one then.
+func (t *toCDEvents) subjectWithin(linkType, kind string, types []string) {
 	own := t.marked(ledger.SubjectKey{Kind: kind, Source: t.in.Source, ID: t.in.ID})
 	outer := target(t.links, linkType)
 	t.subject = t.chooseSubject("subject", own, func() ledger.SubjectKey {
@@ -134,7 +141,7 @@ func (t *toCDEvents) subjectWithin(linkType, kind string) {
 		if known == nil {
 			t.miss(ledger.AboutEvent(outer), "/subject/id", "the %s %s of the event", linkType, outer)
 		}
-		if known == nil || known.Subject.Kind != kind || known.Type == t.in.Type { // one within another of its type is none of that
+		if known == nil || known.Subject.Kind != kind || !slices.Contains(types, known.Type) {
 			return own
 		}
 		return known.Subject

@@ -13,7 +13,7 @@ import (
 
 // synthesizeAnchor makes up an anchor from what the reference says: it depends on nothing else but its mark and the time
 // of the event that needs it. The anchor of the event's own subject says what the event can say of it besides: its name,
-// since a task run has no other event that could (section 6, Required text), and the links that the row gives it. Its id
+// since a task run has no other event that could (mapping.md, "Required text"), and the links that the row gives it. Its id
 // follows from the subject alone in any case.
 func (t *toEiffel) synthesizeAnchor(l *rowLink, id string, k ledger.SubjectKey, art *artifact) {
 	links := t.links

@@ -10,7 +10,7 @@ import (
 )
 
 // runningTarget is the deployment that runs the service that a row's link refers to. Where a link needs one and none is
-// known, a composition without elements, named after the service, stands in for it (section 5).
+// known, a composition without elements, named after the service, stands in for it (mapping.md, "CDEvents to Eiffel").
 func (t *toEiffel) runningTarget(l *rowLink) (to rowTarget) {
 	service, from, ok := t.serviceOf(l)
 	if !ok {

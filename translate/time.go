@@ -19,7 +19,7 @@ const (
 var errTimestamp = errors.New("is not a timestamp of RFC 3339")
 
 // millisFromTimestamp turns an RFC 3339 timestamp of any precision and zone into milliseconds since 1970, rounded down,
-// before 1970 too. A leap second is .999 of the second before it (section 3, Time).
+// before 1970 too. A leap second is .999 of the second before it (mapping.md, "Time").
 func millisFromTimestamp(s string) (int64, error) {
 	if ms, ok := millisFromPlain(s); ok {
 		return ms, nil

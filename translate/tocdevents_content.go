@@ -95,7 +95,7 @@ func (t *toCDEvents) shallowContent(data jsondoc.Value) []byte {
 }
 
 // fillIn makes a placeholder for a required member that identifies something: the id of the event that would know, of the
-// event itself or of the target of a link (section 6). None if the member is not required.
+// event itself or of the target of a link (mapping.md, "Required CDEvents fields"). None if the member is not required.
 func (t *toCDEvents) fillIn(at *place, whose string) value {
 	if !at.Required() {
 		return none
@@ -250,7 +250,7 @@ func (t *toCDEvents) writeCustomData(w *jsondoc.Writer, users *userData) error {
 // standsIn tells whether an entry is one that the bridge wrote beside its mark, for what an Eiffel event does not say
 // itself. These are the first of their keys; another of the same key is a user's.
 func (t *toCDEvents) standsIn(entry jsondoc.Value, key string, users *userData) bool {
-	ours := key == subjectKey || key == t.g.settings.ServiceIDKey && t.in.Type == typeArtD || t.g.writesCustom(t.name, key)
+	ours := key == subjectKey || key == t.g.settings.ServiceIDKey && t.in.Type == typeArtD || t.row.readsCustom(t.out, key)
 	return ours && t.markID != "" && !users.has(key) && entry.Index() == t.customEntry(key).Index()
 }
 

@@ -12,7 +12,7 @@ type relation struct {
 	domain          jsondoc.Value
 }
 
-// makeLinks makes an Eiffel event's links RELATIONs (section 4), then those that an overlay's row adds.
+// makeLinks makes an Eiffel event's links RELATIONs (mapping.md, "To CDEvents"), then those that an overlay's row adds.
 func (t *toCDEvents) makeLinks() ([]relation, error) {
 	links := t.in.doc.Root().Get("links")
 	if !t.out.links {
@@ -110,7 +110,7 @@ func (t *toCDEvents) contextIDOf(id string) string {
 }
 
 // chainID is the chain of the event's line of CONTEXT, else of its first CAUSE: the known parent's chain, else the
-// parent's id; a root begins a chain of its own (section 4). What was started, finished or canceled is no root but
+// parent's id; a root begins a chain of its own (mapping.md, "Chains"). What was started, finished or canceled is no root but
 // belongs to what was triggered.
 func (t *toCDEvents) chainID() string {
 	parent := ""

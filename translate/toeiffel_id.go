@@ -9,7 +9,7 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
-// chooseID gives the Eiffel event its id (section 2).
+// chooseID gives the Eiffel event its id (mapping.md, "Ids").
 func (t *toEiffel) chooseID() {
 	if t.markID != "" && !t.refersTo(t.in.ID) {
 		// The event came from the Eiffel event of its own id.

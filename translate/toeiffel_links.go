@@ -281,7 +281,7 @@ func (t *toEiffel) artifactOfEvent(id string) *artifact {
 	return nil
 }
 
-// mergeLinks adds the CDEvent's own links to those of the row (section 4): RELATION first, then PATH.
+// mergeLinks adds the CDEvent's own links to those of the row (mapping.md, "Merging into Eiffel"): RELATION first, then PATH.
 func (t *toEiffel) mergeLinks() {
 	links := t.in.doc.Root().At("context", "links")
 	i := 0

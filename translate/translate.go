@@ -17,7 +17,7 @@
 //
 // Package ce has the same for CloudEvents, and package typed for the structs of the protocols' own SDKs.
 //
-// The contract is the project's mapping document; sections named in comments are its sections.
+// The contract is docs/mapping.md. Comments cite it by its headings: (mapping.md, "Ids").
 package translate
 
 //go:generate go run ./internal/codes
@@ -76,7 +76,7 @@ type Result struct {
 	Need []ledger.Query
 
 	// Missing are references that could not be resolved and for which Events has a placeholder, although what they
-	// name could still come (section 7). The caller decides whether to take the placeholder, to fail or to wait.
+	// name could still come (mapping.md, "Unresolved references"). The caller decides whether to take the placeholder, to fail or to wait.
 	Missing []Missing
 
 	// Learned is what the ledger must remember once the events are durably delivered.

@@ -203,6 +203,9 @@ func Link(l mappings.Link) string {
 func Field(f mappings.Field, to, from string) string {
 	var sources []string
 	for _, p := range f.From {
+		if p == mappings.FromSubjectSource {
+			p = "/subject/source or source"
+		}
 		if key, custom := strings.CutPrefix(p, mappings.FromCustom); custom {
 			p = "/customData." + key
 		}

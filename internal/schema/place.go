@@ -34,3 +34,6 @@ func (p Place) Member(name string) Place {
 	}
 	return Place{s: p.s, n: find(p.n, "/"+name)}
 }
+
+// IsReference tells whether what stands there is an object that has an id.
+func (p Place) IsReference() bool { return p.n != nil && p.n.op == opObject && p.n.prop("id") >= 0 }

@@ -198,7 +198,7 @@ func Editions() []string { return slices.Clone(eiffel.get().head) }
 // Specs are the full versions of the CDEvents specifications, "0.3.0", oldest first.
 func Specs() []string { return slices.Clone(cdevents.get().head) }
 
-// OutputEditions are the Eiffel editions that the bridge writes, oldest first: from Agen on (docs/mapping.md, "Versions").
+// OutputEditions are the Eiffel editions that the bridge writes, oldest first: from Agen on (mapping.md, "Output").
 func OutputEditions() []string {
 	all := Editions()
 	return all[slices.Index(all, "Agen"):]

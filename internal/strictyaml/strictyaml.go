@@ -54,6 +54,7 @@ type Document struct {
 	lookup   func(name string) (string, bool) // nil: there are no variables, and $ is a character as any other
 	problems []Problem
 	places   map[string][2]int
+	keys     map[reflect.Type][]key
 	texts    map[reflect.Type]func(key string, t Text) any
 }
 
@@ -84,7 +85,7 @@ func Parse(text []byte, lookup func(name string) (string, bool)) *Document {
 func ParseVerbatim(text []byte) *Document { return parse(text, nil) }
 
 func parse(text []byte, lookup func(name string) (string, bool)) *Document {
-	d := &Document{lookup: lookup, places: map[string][2]int{}}
+	d := &Document{lookup: lookup, places: map[string][2]int{}, keys: map[reflect.Type][]key{}}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
 		p := Problem{Message: "not YAML: " + err.Error()}
@@ -220,7 +221,7 @@ func (d *Document) mapping(n ast.Node, key string, targets []reflect.Value) {
 		return
 	}
 	d.place(key, n)
-	seen := map[string]bool{}
+	var seen []string
 	for _, pair := range pairs(n) {
 		name, ok := scalar(pair.Key)
 		if !ok {
@@ -229,33 +230,55 @@ func (d *Document) mapping(n ast.Node, key string, targets []reflect.Value) {
 		}
 		at := join(key, name)
 		d.place(at, pair.Key)
-		if seen[name] {
+		if slices.Contains(seen, name) {
 			d.report(pair.Key, at, "stands here twice")
 			continue
 		}
-		seen[name] = true
-		var known []string
-		var fields []reflect.Value
+		seen = append(seen, name)
+		var room [2]reflect.Value
+		fields := room[:0]
 		for _, t := range targets {
-			for i := range t.NumField() {
-				tag, _, _ := strings.Cut(t.Type().Field(i).Tag.Get("yaml"), ",")
-				switch tag {
-				case "", "-":
-				case name:
-					fields = append(fields, t.Field(i))
-				default:
-					known = append(known, tag)
+			for _, k := range d.keysOf(t.Type()) {
+				if k.name == name {
+					fields = append(fields, t.Field(k.field))
 				}
 			}
 		}
 		if len(fields) == 0 {
+			var known []string
+			for _, t := range targets {
+				for _, k := range d.keysOf(t.Type()) {
+					known = append(known, k.name)
+				}
+			}
 			slices.Sort(known)
-			known = slices.Compact(known)
-			d.report(pair.Key, at, "is not a known key%s", nearest(name, known))
+			d.report(pair.Key, at, "is not a known key%s", nearest(name, slices.Compact(known)))
 		}
 		d.shared(pair.Value, at, fields)
 	}
-	d.problems = unique(d.problems)
+	if len(d.problems) > 1 {
+		d.problems = unique(d.problems)
+	}
+}
+
+// key is a key that a struct has.
+type key struct {
+	name  string
+	field int
+}
+
+func (d *Document) keysOf(t reflect.Type) []key {
+	keys, ok := d.keys[t]
+	if !ok {
+		for i := range t.NumField() {
+			name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+			if name != "" && name != "-" {
+				keys = append(keys, key{name, i})
+			}
+		}
+		d.keys[t] = keys
+	}
+	return keys
 }
 
 // shared sets the fields that have the same key.

@@ -11,14 +11,15 @@ import (
 )
 
 type sample struct {
-	Name  string            `yaml:"name"`
-	Port  int               `yaml:"port"`
-	On    bool              `yaml:"on"`
-	For   time.Duration     `yaml:"for"`
-	Token secret.Secret     `yaml:"token"`
-	List  []string          `yaml:"list"`
-	Map   map[string]string `yaml:"map"`
-	Inner struct {
+	Name    string            `yaml:"name"`
+	Port    int               `yaml:"port"`
+	On      bool              `yaml:"on"`
+	For     time.Duration     `yaml:"for"`
+	Token   secret.Secret     `yaml:"token"`
+	List    []string          `yaml:"list"`
+	Numbers []int             `yaml:"numbers"`
+	Map     map[string]string `yaml:"map"`
+	Inner   struct {
 		X float64 `yaml:"x"`
 	} `yaml:"inner"`
 	Skip string `yaml:"-"`
@@ -64,7 +65,7 @@ func TestProblems(t *testing.T) {
 		"\nport: many":              `line 2: port: "many" is not a whole number`,
 		"on: yes":                   `"yes" is neither true nor false`,
 		"for: 30":                   `"30" is not a duration`,
-		"list: a":                   "list: is not a list",
+		"numbers: 7":                "numbers: is not a list",
 		"list: [a, [b]]":            "list[1]: is not a single value",
 		"map: [a]":                  "map: is not a mapping",
 		"inner: 3":                  "inner: is not a mapping",

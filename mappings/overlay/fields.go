@@ -201,7 +201,7 @@ func (o *overlay) field(at string, f mappings.Field, of fieldsOf) (mappings.Fiel
 		if line, _ := o.doc.Place(fmt.Sprintf("%s[%d]", key, i)); line > 0 {
 			key = fmt.Sprintf("%s[%d]", key, i)
 		}
-		if p != mappings.FromSource && !strings.HasPrefix(p, mappings.FromCustom) {
+		if p != mappings.FromSource && p != mappings.FromSubjectSource && !strings.HasPrefix(p, mappings.FromCustom) {
 			o.pointer(key, p, of.in)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 var formerFields = map[string]map[string][]mappings.Field{
 	openData: {
 		"heading":         {{Text: "{event}: {/subject/id}"}},
-		"tracker":         {{From: []string{"/subject/source", "/context/source"}}},
+		"tracker":         {{From: []string{mappings.FromSubjectSource}}},
 		"triggers":        {{To: "/0/type", Needs: "/subject/content/trigger", From: []string{"/subject/content/trigger/type"}, Vocabulary: "trigger"}},
 		"buildConclusion": {{Needs: "/subject/content/artifactId", Const: "SUCCESSFUL"}, {Const: "INCONCLUSIVE"}},
 	},
@@ -21,7 +21,7 @@ var formerFields = map[string]map[string][]mappings.Field{
 		"trigger":   {{To: "/type", Needs: "/data/triggers/0", From: []string{"/data/triggers/0/type"}, Vocabulary: "trigger"}},
 		"signature": {{From: []string{mappings.FromCustom + "signature"}}},
 		"creator":   {{From: []string{"/meta/source/name"}, OneWay: true}, {From: []string{mappings.FromSource}}},
-		"repository": {{To: "/id", OneWay: true, From: []string{
+		"repository": {{OneWay: true, From: []string{
 			"/data/gitIdentifier/repoName", "/data/gitIdentifier/repoUri", "/data/svnIdentifier/repoName", "/data/svnIdentifier/repoUri",
 			"/data/hgIdentifier/repoName", "/data/hgIdentifier/repoUri",
 		}}},

@@ -27,7 +27,7 @@ const (
 type Message struct {
 	Protocol Protocol
 	ID       string // CloudEvents id: context.id or meta.id
-	Source   string // CloudEvents source: context.source, or meta.source.uri by the rule of mapping.md section 2
+	Source   string // CloudEvents source: context.source, or that of meta.source (mapping.md, "Sources")
 	Type     string // the event's own type: context.type ("dev.cdevents...") or meta.type ("Eiffel...Event")
 	Subject  string // CloudEvents subject: subject.id of a CDEvent; empty for Eiffel
 	Time     string // RFC 3339, UTC

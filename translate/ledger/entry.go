@@ -6,7 +6,7 @@ type Entry struct {
 	Stamp
 	Removed  bool   `json:"removed,omitempty"`
 	Artifact string `json:"artifact,omitempty"` // canonical purl with all qualifiers
-	Key      string `json:"key,omitempty"`      // the artifact's key (section 2), where it differs from Artifact
+	Key      string `json:"key,omitempty"`      // the artifact's key (mapping.md, "Artifacts"), where it differs from Artifact
 	Config   string `json:"config,omitempty"`   // target of CONFIGURATION
 	// Predicate is how the service event called it, where that is not deployed: upgraded or rolledback.
 	Predicate string `json:"predicate,omitempty"`

@@ -4,7 +4,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// FirstRun says when an artifact (its key, mapping.md section 2) first ran in a line.
+// FirstRun says when an artifact (its key; mapping.md, "Artifacts") first ran in a line.
 type FirstRun struct {
 	Artifact string `json:"artifact"`
 	Stamp

@@ -14,7 +14,7 @@ func Ages(kind FactKind) bool {
 	return false
 }
 
-// Expired tells whether a record that has not been written for the time of retention may be forgotten (section 9).
+// Expired tells whether a record that has not been written for the time of retention may be forgotten (mapping.md, "What the ledger keeps").
 // Choices and context ids may; an Eiffel event may unless it anchors a subject that is still open or is a deployment
 // that still runs; a subject may once it has come to its end, such as a run, a change or a ticket, and a name when no
 // subject bears it any more; environments, services, artifacts and histories stay. get reads other records, as [Ledger.Read]

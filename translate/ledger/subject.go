@@ -2,7 +2,7 @@ package ledger
 
 import "sort"
 
-// SubjectKey identifies a CDEvents subject (mapping.md section 2).
+// SubjectKey identifies a CDEvents subject (mapping.md, "Subjects").
 type SubjectKey struct {
 	Kind   string `json:"kind"` // the third segment of the event type, lower case
 	Source string `json:"source,omitempty"`
@@ -23,7 +23,7 @@ const (
 )
 
 // ReferredTo tells whether events refer to subjects of that kind by their id and source, so that a reference to another
-// source may mean the one that is known (section 2), and the ledger keeps the sources of an id (NameFact).
+// source may mean the one that is known (mapping.md, "Subjects"), and the ledger keeps the sources of an id (NameFact).
 func ReferredTo(kind string) bool {
 	switch kind {
 	case KindArtifact, KindTaskRun, KindTicket, "build", "incident":

@@ -89,7 +89,7 @@ func closeMessage(b []byte, start int) []byte {
 // reader reads a record field by field.
 type reader struct {
 	rest  []byte
-	texts *arena.Arena // where texts are made; those of a record share their memory
+	texts Arena // where texts are made; those of a record share their memory
 
 	field  protowire.Number
 	number uint64 // of a varint
@@ -100,12 +100,19 @@ type reader struct {
 // Decoder reads records whose texts share their memory, as those do that one translation reads. It is not safe for concurrent
 // use. The functions of the same names give each record memory of its own.
 type Decoder struct {
-	texts *arena.Arena
-	facts *arena.Arena // of what a [History] learns
+	texts Arena
+	facts Arena // of what a [History] learns
+}
+
+// Arena is memory that many texts share. What it has kept is valid as long as its owner says.
+type Arena interface {
+	Room(n int) []byte            // an empty slice with room for n bytes, to be appended to and then kept
+	Keep(text []byte) string      // what was appended to the last room, as a text
+	KeepBytes(data []byte) []byte // likewise, as it is
 }
 
 // NewDecoder makes a decoder with texts in one arena, and the facts that its histories learn in another.
-func NewDecoder(texts, facts *arena.Arena) Decoder { return Decoder{texts, facts} }
+func NewDecoder(texts, facts Arena) Decoder { return Decoder{texts, facts} }
 
 func decoderOf(record []byte) Decoder { return decoderOfSize(2*len(record) + 32) }
 

@@ -217,6 +217,8 @@ func (b *book) fieldViews(base string, list []mappings.Field, place string) []fi
 			switch {
 			case custom:
 				o.Entry = key
+			case from == mappings.FromSubjectSource:
+				v.From = append(v.From, originView{Member: "subject.source"})
 			case from != mappings.FromSource:
 				o.Member = mappingtext.Dotted(from)
 			}

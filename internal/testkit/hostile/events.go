@@ -36,7 +36,7 @@ const (
 	someone = 950_000
 )
 
-// newID is the id that the bridge gives to what it makes of the parts (mapping.md section 2). The parts have nothing to escape.
+// newID is the id that the bridge gives to what it makes of the parts (mapping.md, "Ids"). The parts have nothing to escape.
 func newID(parts ...string) string {
 	namespace, _ := uuid.Parse("35d9d288-e001-578a-808e-3bc1e512cb78")
 	sum := sha1.Sum(append(namespace[:], `["`+strings.Join(parts, `","`)+`"]`...))

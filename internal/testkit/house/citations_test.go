@@ -1,6 +1,8 @@
 package house
 
 import (
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -73,4 +75,40 @@ func TestCitations(t *testing.T) {
 		t.Fatalf("%d headings, %d citations", len(headings), n)
 	}
 	t.Logf("%d headings, %d citations", len(headings), n)
+}
+
+var (
+	section = regexp.MustCompile(`(?i)\bsections? ([0-9.]*[0-9])\b`)
+	// What stands before a section of a specification.
+	specified = regexp.MustCompile(`(?i)(RFC [0-9]+|AMQP 0-9-1|binding|format|Event Delivery|Validation|Semantic Versioning 2\.0\.0|semver\.org),? $`)
+)
+
+// TestNoSections: a comment that cites a section by its number names the specification that it is one of, right before it. The
+// mapping has headings.
+func TestNoSections(t *testing.T) {
+	top := root(t)
+	n := 0
+	for name := range citing(t) {
+		if filepath.Ext(name) != ".go" {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(top, filepath.FromSlash(name)), nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			continue // testdata need not be Go
+		}
+		for _, group := range file.Comments {
+			text := strings.Join(strings.Fields(group.Text()), " ")
+			for _, at := range section.FindAllStringSubmatchIndex(text, -1) {
+				n++
+				number := text[at[2]:at[3]]
+				// The mapping never had more than nine sections, nor sections of sections.
+				if len(number) == 1 && !specified.MatchString(text[:at[0]]) {
+					t.Errorf("%s cites section %s of what? The mapping is cited by its headings: (mapping.md, \"Ids\")", name, number)
+				}
+			}
+		}
+	}
+	if n == 0 {
+		t.Fatal("no comment cites any section")
+	}
 }

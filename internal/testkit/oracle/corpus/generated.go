@@ -3,7 +3,6 @@ package corpus
 import (
 	"math/rand/v2"
 
-	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/internal/testkit/oracle/stream"
 )
 
@@ -109,10 +108,10 @@ func drawSettings(r *rand.Rand, t *theme) stream.Settings {
 		modern = 88
 	}
 	if !chance(modern) {
-		s.Edition = pick(schema.OutputEditions()...)
+		s.Edition = pick(editions()...)
 	}
 	if chance(40) {
-		s.Spec = pick(schema.OutputSpecs()...)
+		s.Spec = pick(specs()...)
 	}
 	if chance(30) {
 		s.Carry = "none"

@@ -28,8 +28,8 @@ import (
 
 const folder = "internal/testkit/oracle"
 
-// defaultBase is the last commit before the inside of package translate was built anew.
-const defaultBase = "d4fc7b6"
+// defaultBase is the last commit before the catalogue drove both ways.
+const defaultBase = "f72476b"
 
 func main() {
 	different, err := compare()

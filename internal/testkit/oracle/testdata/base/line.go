@@ -9,6 +9,7 @@ import (
 
 	"github.com/eiffelbridge/eiffelbridge/internal/testkit/oracle/stream"
 	"github.com/eiffelbridge/eiffelbridge/translate"
+	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
 
 // This file may differ between trees: it reads settings, a ledger's answers, and the
@@ -46,32 +47,45 @@ var returned = [...]string{"no", "dropped", "restored"}
 // lineFacts gives one fact of the kind "line" per service and environment: the key is that of the pair, a JSON array of
 // service source, service id, environment source, environment id; the value has the entries, oldest first, and the first
 // runs, by artifact. kinds are the kinds of records that this takes in.
-func lineFacts(ledger translate.Ledger) (facts []fact, kinds map[translate.FactKind]bool, err error) {
-	err = ledger.Scan(context.Background(), translate.LineFact, func(key string, record []byte) error {
-		l, err := translate.DecodeLine(record)
+func lineFacts(store ledger.Ledger) (facts []fact, kinds map[ledger.FactKind]bool, err error) {
+	read := func(q ledger.Query) []byte {
+		records, e := store.Read(context.Background(), []ledger.Query{q})
+		if e != nil {
+			err = e
+			return nil
+		}
+		return records[0].Bytes
+	}
+	scanned := store.Scan(context.Background(), ledger.LineFact, func(key string, record []byte) error {
+		h, err := ledger.OpenLine(read, key)
 		if err != nil {
 			return fmt.Errorf("line %s: %w", key, err)
 		}
+		l := h.Whole()
 		f, err := lineFact(key, l.Entries, l.FirstRuns)
 		facts = append(facts, f)
 		return err
 	})
-	return facts, map[translate.FactKind]bool{translate.LineFact: true}, err
+	if err == nil {
+		err = scanned
+	}
+	return facts, map[ledger.FactKind]bool{ledger.LineFact: true, ledger.EntryFact: true, ledger.FirstRunFact: true}, err
 }
 
 // lineFact is the normal form of one line.
-func lineFact(key string, entries []translate.Entry, first []translate.FirstRun) (fact, error) {
+func lineFact(key string, entries []ledger.Entry, first []ledger.FirstRun) (fact, error) {
 	sort.Slice(first, func(i, j int) bool { return first[i].Artifact < first[j].Artifact })
 	text, err := json.Marshal(map[string]any{"entries": entries, "firstRuns": first})
 	return fact{"line", key, string(text)}, err
 }
 
-// Read implements [translate.Ledger].
-func (l hurtLedger) Read(ctx context.Context, queries []translate.Query) ([][]byte, error) {
-	records, err := l.MemoryLedger.Read(ctx, queries)
+// Read implements [ledger.Ledger].
+func (l hurtLedger) Read(ctx context.Context, queries []ledger.Query) ([]ledger.Record, error) {
+	records, err := l.Memory.Read(ctx, queries)
 	for i, q := range queries {
-		if err == nil && len(records[i]) > 0 && l.hurts(q) {
-			records[i] = records[i][: len(records[i])-1 : len(records[i])-1]
+		if err == nil && len(records[i].Bytes) > 0 && l.hurts(q) {
+			n := len(records[i].Bytes) - 1
+			records[i].Bytes = records[i].Bytes[:n:n]
 		}
 	}
 	return records, err
