@@ -273,10 +273,17 @@ func (c *Catalogue) validateToEiffel(where string, r *ToEiffel) error {
 			return fmt.Errorf("%s: %s needs a value", where, link)
 		}
 	}
-	if err := c.fields(where, r.Data); err != nil {
-		return err
+	for _, list := range [][]Field{r.Data, r.Custom} {
+		if err := c.fields(where, list); err != nil {
+			return err
+		}
+		for _, f := range list {
+			if f.NameOf != "" || f.Within != nil {
+				return fmt.Errorf("%s: %s: name_of and within are for members of subject.content", where, f.To)
+			}
+		}
 	}
-	return c.fields(where, r.Custom)
+	return nil
 }
 
 func (c *Catalogue) validateToCDEvents(where string, r *ToCDEvents) error {
@@ -314,8 +321,8 @@ func (c *Catalogue) fields(where string, list []Field) error {
 		if !strings.HasPrefix(f.To, "/") {
 			return fmt.Errorf("%s: %q is no JSON pointer", where, f.To)
 		}
-		if len(f.From) == 0 && f.By == "" && f.Text == "" && f.Const == nil && f.Value == nil {
-			return fmt.Errorf("%s: %s has none of from, by, text, const and value", where, f.To)
+		if f.Empty() {
+			return fmt.Errorf("%s: %s has none of from, by, name_of, within, text, const and value", where, f.To)
 		}
 		if f.Format != "" && f.Format != "uri" && f.Format != "uri-reference" {
 			return fmt.Errorf("%s: %s: format %q is not known; uri and uri-reference are", where, f.To, f.Format)
@@ -325,6 +332,11 @@ func (c *Catalogue) fields(where string, list []Field) error {
 		}
 	}
 	return nil
+}
+
+// Empty tells whether a field says nothing about its value.
+func (f *Field) Empty() bool {
+	return len(f.From) == 0 && f.By == "" && f.NameOf == "" && f.Within == nil && f.Text == "" && f.Const == nil && f.Value == nil
 }
 
 func learns(where, value string) error {

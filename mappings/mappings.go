@@ -200,7 +200,7 @@ type Relation struct {
 	Remove bool       `yaml:"remove" json:"-"`    // as of Link
 }
 
-// Field is a member that a row writes: the first of From that is there, else what By says, else Text, else Const. Of several fields
+// Field is a member that a row writes: the first of From that is there, else what By, NameOf or Within says, else Text, else Const. Of several fields
 // of one place, one after the other, the first that gives something counts.
 type Field struct {
 	Include string   `yaml:"include" json:"-"`             // in a file: the fields of that name stand here
@@ -209,6 +209,10 @@ type Field struct {
 	Needs   string   `yaml:"needs" json:"needs,omitempty"` // JSON pointer: the field counts only where the event has that member
 	From    []string `yaml:"from" json:"from,omitempty"`   // JSON pointers into the event, or From constants. What a member that is a reference takes is its id
 	By      string   `yaml:"by" json:"by,omitempty"`       // judgement
+	// NameOf is a link type of an Eiffel event: the name that the event has to which such a link leads.
+	NameOf string `yaml:"name_of" json:"name_of,omitempty"`
+	// Within refers to what an Eiffel event stands in.
+	Within *Within `yaml:"within" json:"within,omitempty"`
 	// Text is a text; {JSON pointer} stands for that member in it, and {event} for what happened: "service deployed", or the whole
 	// type of an event that is not of CDEvents' making.
 	Text       string     `yaml:"text" json:"text,omitempty"`
@@ -219,6 +223,14 @@ type Field struct {
 	OneWay     bool       `yaml:"one_way" json:"one_way,omitempty"`       // the value does not come back from there
 	Value      Expression `yaml:"value" json:"value,omitempty"`           // computes the value; only overlays have one
 	Remove     bool       `yaml:"remove" json:"-"`                        // in an overlay that extends: the field is taken away
+}
+
+// Within is the subject of the first event of a kind to which links of a type lead, from the event itself and, if Via is given, from the
+// event to which that link leads.
+type Within struct {
+	Kind string `yaml:"kind" json:"kind"`
+	Link string `yaml:"link" json:"link"`
+	Via  string `yaml:"via" json:"via,omitempty"`
 }
 
 // What Field.From may name beside JSON pointers.

@@ -49,7 +49,7 @@ func TestParseNamesWhatIsWrong(t *testing.T) {
 		"link":              {"id: event,", "id: event, links: [{type: CAUSE, target: anchor}],", "needs anchor, subject and reference"},
 		"target":            {"id: event,", "id: event, links: [{type: CAUSE, target: it}],", `target of the link CAUSE is "it"`},
 		"pointer":           {"id: event,", "id: event, data: [{to: name, by: x}],", `"name" is no JSON pointer`},
-		"field of nothing":  {"id: event,", "id: event, data: [{to: /name}],", "none of from, by, text, const and value"},
+		"field of nothing":  {"id: event,", "id: event, data: [{to: /name}],", "none of from, by, name_of, within, text, const and value"},
 		"format":            {"cdevent: []", "cdevent: [], content: [{to: /a, from: [/b], format: date}]", `format "date" is not known`},
 		"vocabulary":        {"id: event,", "id: event, data: [{to: /name, from: [/a], vocabulary: x}],", `no vocabulary "x"`},
 		"activity":          {"version: 1", "version: 1\nactivities: [{kind: Build}]", `kind "Build"`},

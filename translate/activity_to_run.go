@@ -125,48 +125,6 @@ func (t *toCDEvents) activityPhase() string {
 	return customName(t.in.Type)
 }
 
-// activityName is the name that the run's ActivityTriggered has, as far as the ledger knows it.
-func (t *toCDEvents) activityName(*place) value {
-	triggered := target(t.links, linkActivity)
-	return textOrNone(t.choose("name", "", func() string {
-		if known := t.eiffelEvent(triggered); known != nil {
-			return known.Name
-		}
-		return ""
-	}))
-}
-
-// pipelineRunReference is the pipeline run in whose CONTEXT a task run stands, as the event or its ActivityTriggered says.
-func (t *toCDEvents) pipelineRunReference(at *place) value {
-	if t.subject.Kind != ledger.KindTaskRun {
-		return none
-	}
-	return t.reference(at, "pipelineRun", "", func() string {
-		contexts := targets(t.links, linkContext)
-		if triggered := t.eiffelEvent(target(t.links, linkActivity)); triggered != nil {
-			contexts = append(contexts, targets(triggered.Links, linkContext)...)
-		}
-		for _, id := range contexts {
-			if known := t.eiffelEvent(id); known != nil && known.Type == typeActT && known.Subject.Kind == ledger.KindPipelineRun {
-				return known.Subject.Key()
-			}
-		}
-		return ""
-	})
-}
-
-// reference writes {id, source} of a subject whose key a choice gives; nil for none. A choice that is no key is an id.
-func (t *toCDEvents) reference(at *place, name, standard string, decide func() string) value {
-	choice := t.choose(name, standard, decide)
-	if choice == "" {
-		return none
-	}
-	if k, ok := ledger.ParseSubjectKey("", choice); ok {
-		return t.referenceTo(at, k)
-	}
-	return t.referenceTo(at, ledger.SubjectKey{ID: choice})
-}
-
 // outcome is how a run or a test ended. Of a test the verdict decides, and only where that is inconclusive the conclusion.
 func (t *toCDEvents) outcome(at *place) value {
 	allowed := at.Enum()
@@ -193,10 +151,10 @@ func (t *toCDEvents) outcome(at *place) value {
 		t.diagnose(DiagnosticFilledIn, "the event has no verdict; it was taken for an error")
 	}
 	if verdict.Exists() {
-		t.move(verdict, at.at, "judgement outcome", Translated)
+		t.move(verdict, at.at, at.rule, Translated)
 	}
 	if conclusion.Exists() {
-		t.move(conclusion, at.at, "judgement outcome", Translated)
+		t.move(conclusion, at.at, at.rule, Translated)
 	}
 	return textValue(word)
 }
@@ -204,7 +162,6 @@ func (t *toCDEvents) outcome(at *place) value {
 // errors is the description of the outcome, and which outcome it was where CDEvents has no word for it; of a canceled
 // activity the reason.
 func (t *toCDEvents) errors(at *place) value {
-	const rule = "judgement errors"
 	data := t.in.doc.Root().Get("data")
 	description := data.At("outcome", "description")
 	if t.in.Type == typeActC {
@@ -217,10 +174,10 @@ func (t *toCDEvents) errors(at *place) value {
 	case unsaid && verdict != "PASSED" && verdict != "FAILED" && description.Str() == "":
 		return inputValue(conclusion)
 	case unsaid && verdict != "PASSED" && verdict != "FAILED":
-		t.move(description, at.at, rule, OneWay)
+		t.move(description, at.at, at.rule, OneWay)
 		return textValue(conclusion.Str() + ": " + description.Str())
 	case description.Str() != "":
-		t.move(description, at.at, rule, Exact)
+		t.move(description, at.at, at.rule, Exact)
 		return inputValue(description)
 	}
 	return none

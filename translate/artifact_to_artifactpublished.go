@@ -13,7 +13,7 @@ func (t *toEiffel) purl(at *place) value {
 	if t.artifact.text != id.Str() {
 		fidelity = Translated
 	}
-	t.move(id, at.at, "judgement purl", fidelity)
+	t.move(id, at.at, at.rule, fidelity)
 	return textValue(t.artifact.text)
 }
 

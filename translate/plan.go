@@ -109,6 +109,7 @@ type place struct {
 	schema.Place
 	at   string   // its JSON pointer
 	path []string // its names below data or content
+	rule string   // by which it is made, where that is not the row's
 }
 
 func newPlace(s *schema.Schema, below, to string) place {
@@ -267,6 +268,7 @@ func (g *Engine) planToEiffel(row *rowToEiffel) (err error) {
 	}
 	for i := range row.data {
 		row.data[i].place = newPlace(row.schema, "/data", row.data[i].To)
+		row.data[i].place.rule = row.data[i].rule
 	}
 	row.custom, err = planFields(g, row.Custom, dataJudgements)
 	return err
@@ -335,6 +337,11 @@ func (g *Engine) planToCDEvents(row *rowToCDEvents) (err error) {
 	if row.content, err = planFields(g, row.Content, contentJudgements); err != nil {
 		return err
 	}
+	for i := range row.content {
+		if by := linkedMember(row.content[i].Field); by != nil {
+			row.content[i].by, row.content[i].rule = by, row.rule
+		}
+	}
 	names := row.CDEvent
 	if row.Eiffel != mappings.Any {
 		names = append(slices.Clone(names), customName(row.Eiffel))
@@ -371,6 +378,7 @@ func (g *Engine) newCDEventOutput(row *rowToCDEvents, key string) *cdeventOutput
 		if !p.Named() && f.Was != "" {
 			p = newPlace(o.schema, "/subject/content", f.Was)
 		}
+		p.rule = f.rule
 		o.content = append(o.content, p)
 	}
 	o.specversion, o.chainID = o.schema.Has("/context/specversion"), o.schema.Has("/context/chainId")

@@ -21,7 +21,6 @@ func (t *toEiffel) outcomeDescription(at *place) value {
 	if text.Str() == "" {
 		text = content.Get("reason")
 	}
-	const rule = "judgement outcomeDescription"
 	outcome := content.Get("outcome")
 	if _, known := t.g.vocabularies["conclusion"].eiffel(outcome.Str()); known || outcome.Str() == "" {
 		if text.Str() == "" {
@@ -31,13 +30,13 @@ func (t *toEiffel) outcomeDescription(at *place) value {
 		if !known {
 			fidelity = OneWay // the inconclusive outcome comes back before it
 		}
-		t.move(text, at.at, rule, fidelity)
+		t.move(text, at.at, at.rule, fidelity)
 		return inputValue(text)
 	}
-	t.move(outcome, at.at, rule, OneWay)
+	t.move(outcome, at.at, at.rule, OneWay)
 	if text.Str() == "" {
 		return inputValue(outcome)
 	}
-	t.move(text, at.at, rule, OneWay)
+	t.move(text, at.at, at.rule, OneWay)
 	return textValue(outcome.Str() + ": " + text.Str())
 }

@@ -29,6 +29,6 @@ func (t *toEiffel) deploymentDescription(at *place) value {
 		text = append(append(append(text, "from "...), before...), " to "...)
 	}
 	text = append(text, artifactID...)
-	t.move(t.in.doc.Root().At("subject", "id"), at.at, "judgement deployment", OneWay)
+	t.move(t.in.doc.Root().At("subject", "id"), at.at, at.rule, OneWay)
 	return textValue(t.texts.Keep(text))
 }

@@ -147,3 +147,52 @@ func (t *toCDEvents) subjectWithin(linkType, kind string, types []string) {
 		return known.Subject
 	})
 }
+
+// linkedMember makes a member of what a row says about the event's links; nil if it says nothing.
+func linkedMember(f *mappings.Field) func(*toCDEvents, *place) value {
+	switch {
+	case f.NameOf != "":
+		return func(t *toCDEvents, _ *place) value { return t.nameOf(f.NameOf) }
+	case f.Within != nil:
+		choice := f.To[1:]
+		return func(t *toCDEvents, at *place) value { return t.within(at, choice, f.Within) }
+	}
+	return nil
+}
+
+// nameOf is the name that the event has to which a link leads, as far as the ledger knows it.
+func (t *toCDEvents) nameOf(linkType string) value {
+	id := target(t.links, linkType)
+	return textOrNone(t.choose("name", "", func() string {
+		if known := t.eiffelEvent(id); known != nil {
+			return known.Name
+		}
+		return ""
+	}))
+}
+
+// within refers to the subject of a kind in which the event stands, by its own links or those of the event to which via leads.
+func (t *toCDEvents) within(at *place, choice string, w *mappings.Within) value {
+	key := t.choose(choice, "", func() string {
+		ids := targets(t.links, w.Link)
+		if via := target(t.links, w.Via); via != "" {
+			if known := t.eiffelEvent(via); known != nil {
+				ids = append(ids, targets(known.Links, w.Link)...)
+			}
+		}
+		for _, id := range ids {
+			if known := t.eiffelEvent(id); known != nil && known.Subject.Kind == w.Kind {
+				return known.Subject.Key()
+			}
+		}
+		return ""
+	})
+	if key == "" {
+		return none
+	}
+	k, ok := ledger.ParseSubjectKey("", key)
+	if !ok {
+		k.ID = key
+	}
+	return t.referenceTo(at, k)
+}

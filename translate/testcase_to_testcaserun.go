@@ -90,22 +90,3 @@ func (t *toCDEvents) testEnvironment(at *place) value {
 	}
 	return t.referenceTo(at, t.environment)
 }
-
-// testSuiteRunReference is the test suite run in whose CONTEXT a test case stands, as the event or its TestCaseTriggered
-// says.
-func (t *toCDEvents) testSuiteRunReference(at *place) value {
-	return t.reference(at, "testSuiteRun", "", func() string {
-		contexts := targets(t.links, linkContext)
-		if triggered := target(t.links, linkTestCase); triggered != "" {
-			if known := t.eiffelEvent(triggered); known != nil {
-				contexts = append(contexts, targets(known.Links, linkContext)...)
-			}
-		}
-		for _, id := range contexts {
-			if known := t.eiffelEvent(id); known != nil && known.Subject.Kind == ledger.KindTestSuiteRun {
-				return known.Subject.Key()
-			}
-		}
-		return ""
-	})
-}

@@ -214,12 +214,9 @@ var contentJudgements = map[string]func(*toCDEvents, *place) value{
 	"environment":     (*toCDEvents).environmentReference,
 	"artifact":        (*toCDEvents).artifactID,
 	"change":          (*toCDEvents).changeReference,
-	"activityName":    (*toCDEvents).activityName,
-	"pipelineRun":     (*toCDEvents).pipelineRunReference,
 	"outcome":         (*toCDEvents).outcome,
 	"errors":          (*toCDEvents).errors,
 	"testEnvironment": (*toCDEvents).testEnvironment,
-	"testSuiteRun":    (*toCDEvents).testSuiteRunReference,
 }
 
 // chooseName chooses what the event becomes, and what that is about.

@@ -214,6 +214,12 @@ func Field(f mappings.Field, to, from string) string {
 	if f.By != "" {
 		sources = append(sources, f.By+"()")
 	}
+	if f.NameOf != "" {
+		sources = append(sources, "the name of the target of "+f.NameOf)
+	}
+	if f.Within != nil {
+		sources = append(sources, "the "+f.Within.Kind+" of its "+f.Within.Link)
+	}
 	if f.Text != "" {
 		sources = append(sources, Template(f.Text))
 	}

@@ -185,16 +185,16 @@ func (o *overlay) field(at string, f mappings.Field, of fieldsOf) (mappings.Fiel
 		o.report(at+".const", "is null, which is nothing to write")
 	}
 	switch {
-	case hasValue && (len(f.From) > 0 || f.By != "" || f.Text != "" || hasConst):
-		o.report(at+".value", "has no place beside from, by, text and const: an expression computes the whole value")
+	case hasValue && (!out.Empty() || hasConst):
+		o.report(at+".value", "has no place beside from, by, name_of, within, text and const: an expression computes the whole value")
 	case hasValue:
 		w := wantJSON
 		if of.text(f.To) {
 			w = wantText
 		}
 		out.Value = o.compile(f.Value, at+".value", w, sight{shape: of.in})
-	case len(f.From) == 0 && f.By == "" && f.Text == "" && !hasConst:
-		o.report(at, "says nothing about the value of %s; it needs from, by, text, const or value", f.To)
+	case out.Empty() && !hasConst:
+		o.report(at, "says nothing about the value of %s; it needs from, by, name_of, within, text, const or value", f.To)
 	}
 	for i, p := range f.From {
 		key := at + ".from"

@@ -18,9 +18,12 @@ var formerFields = map[string]map[string][]mappings.Field{
 		"buildConclusion": {{Needs: "/subject/content/artifactId", Const: "SUCCESSFUL"}, {Const: "INCONCLUSIVE"}},
 	},
 	openContent: {
-		"trigger":   {{To: "/type", Needs: "/data/triggers/0", From: []string{"/data/triggers/0/type"}, Vocabulary: "trigger"}},
-		"signature": {{From: []string{mappings.FromCustom + "signature"}}},
-		"creator":   {{From: []string{"/meta/source/name"}, OneWay: true}, {From: []string{mappings.FromSource}}},
+		"trigger":      {{To: "/type", Needs: "/data/triggers/0", From: []string{"/data/triggers/0/type"}, Vocabulary: "trigger"}},
+		"activityName": {{NameOf: "ACTIVITY_EXECUTION"}},
+		"pipelineRun":  {{Within: &mappings.Within{Kind: "pipelinerun", Link: "CONTEXT", Via: "ACTIVITY_EXECUTION"}}},
+		"testSuiteRun": {{Within: &mappings.Within{Kind: "testsuiterun", Link: "CONTEXT", Via: "TEST_CASE_EXECUTION"}}},
+		"signature":    {{From: []string{mappings.FromCustom + "signature"}}},
+		"creator":      {{From: []string{"/meta/source/name"}, OneWay: true}, {From: []string{mappings.FromSource}}},
 		"repository": {{OneWay: true, From: []string{
 			"/data/gitIdentifier/repoName", "/data/gitIdentifier/repoUri", "/data/svnIdentifier/repoName", "/data/svnIdentifier/repoUri",
 			"/data/hgIdentifier/repoName", "/data/hgIdentifier/repoUri",

@@ -73,6 +73,8 @@ type fieldView struct {
 	From               []originView
 	Vocabulary, Format string
 	Judgement          string // what it says
+	NameOf             string
+	Within             *mappings.Within
 	Text               string
 	Value, Const, Fill string
 }
@@ -207,6 +209,7 @@ func (b *book) fieldViews(base string, list []mappings.Field, place string) []fi
 	var out []fieldView
 	for i, f := range list {
 		v := fieldView{
+			NameOf: f.NameOf, Within: f.Within,
 			Again: i > 0 && list[i-1].To == f.To,
 			Place: base + mappingtext.Dotted(f.To), Was: mappingtext.Dotted(f.Was), Needs: mappingtext.Dotted(f.Needs), Vocabulary: f.Vocabulary, Format: f.Format,
 			Text: mappingtext.Template(f.Text), Value: text(f.Value), Fill: f.Fill, Judgement: strings.TrimSuffix(b.explain(place, f.By), "."),
