@@ -265,3 +265,31 @@ func TestManyLetters(t *testing.T) {
 		t.Errorf("%d are left", n)
 	}
 }
+
+// TestReplayThatIsRefusedAgain: the letter of an event that is refused once more, while others are still replayed, stays.
+func TestReplayThatIsRefusedAgain(t *testing.T) {
+	x := openExchange(t, brokerSettings(t), ExchangeOptions{})
+	for range 20 {
+		for _, name := range []string{"a", "b", "c", "d"} {
+			l := letter(name)
+			l.Replayed = true
+			add(t, x, l)
+		}
+		err := x.Take(t.Context(), Replayed, func(Letter) bool { return true }, func(l Letter) error {
+			if string(l.Event) == "a" {
+				l.Replayed = true
+				add(t, x, l)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if left := textsOf(t, x); len(left) != 1 || left[0] != "a" {
+			t.Fatalf("what is left: %q", left)
+		}
+		if err := x.Take(t.Context(), Dropped, func(Letter) bool { return true }, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -192,13 +192,14 @@ const (
 	readPauses = 10
 )
 
-// Read takes n messages, fewer if others take some, and calls visit for each, until that returns an error, which it returns.
+// Read takes n messages, fewer if others take some, and calls visit for each, until that returns an error, which it returns. With
+// the n of [Queue.Len], it reads none that comes to the queue meanwhile.
 func (q *Queue) Read(ctx context.Context, n int, visit func(amqp.Delivery) error) error {
 	for n > 0 {
 		// A quorum queue gives a consumer no more than its prefetch, so that one is made for each part. Asking for
 		// message by message would take a hundred times as long.
 		part := min(n, readAhead)
-		got, err := q.readPart(ctx, part, visit)
+		got, err := q.readPart(ctx, part, n, visit)
 		if err != nil || got < part {
 			return err
 		}
@@ -207,7 +208,8 @@ func (q *Queue) Read(ctx context.Context, n int, visit func(amqp.Delivery) error
 	return nil
 }
 
-func (q *Queue) readPart(ctx context.Context, part int, visit func(amqp.Delivery) error) (got int, err error) {
+// readPart takes part of the most messages that are still to be visited, and more where acknowledging makes room for more.
+func (q *Queue) readPart(ctx context.Context, part, most int, visit func(amqp.Delivery) error) (got int, err error) {
 	// A quorum queue takes a consumer of the same tag for the one before, whose messages are still open.
 	q.parts++
 	tag := fmt.Sprintf("%s-%d", consumerTag, q.parts)
@@ -260,8 +262,12 @@ func (q *Queue) readPart(ctx context.Context, part int, visit func(amqp.Delivery
 	if err := q.within(ctx, func() error { return q.ch.Cancel(tag, false) }); err != nil {
 		return got, err
 	}
-	// Each acknowledgement has made room for one more.
+	// Each acknowledgement has made room for one more. What came after the reading began, perhaps of what visit did, is not read.
 	for d := range deliveries {
+		if got == most {
+			q.held[d.DeliveryTag] = struct{}{}
+			continue
+		}
 		if err := take(d); err != nil {
 			return got, err
 		}
