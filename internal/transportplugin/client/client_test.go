@@ -337,8 +337,7 @@ func TestSinkSurvivesPluginsThatBreakTheProtocol(t *testing.T) {
 					}
 				}
 			}})
-			sink := NewSink("bad", true, p, silent)
-			sink.timeout = 100 * time.Millisecond
+			sink := newSink("bad", true, p, silent, 100*time.Millisecond)
 			publish := func() (fine, failed int) {
 				var lock sync.Mutex
 				var calls [3]int

@@ -59,9 +59,13 @@ type Sink struct {
 
 // NewSink makes the sink of a plugin with a name. log must not be nil.
 func NewSink(name string, ordered bool, l Link, log *slog.Logger) *Sink {
+	return newSink(name, ordered, l, log, sinkTimeout)
+}
+
+func newSink(name string, ordered bool, l Link, log *slog.Logger, timeout time.Duration) *Sink {
 	life, stop := context.WithCancel(context.Background())
 	s := &Sink{
-		name: name, link: l, log: log.With("side", "sink"), ordered: ordered, timeout: sinkTimeout, life: life, stop: stop,
+		name: name, link: l, log: log.With("side", "sink"), ordered: ordered, timeout: timeout, life: life, stop: stop,
 		closing: make(chan struct{}), stopped: make(chan struct{}), changed: make(chan struct{}),
 	}
 	go s.run()
