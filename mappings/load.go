@@ -158,7 +158,8 @@ func own(links []Link, cdevent string) []Link {
 	return links
 }
 
-// Complete names the CDEvents of the confidence levels in the row that reads them. Whoever changes rows calls it.
+// Complete tells the row that reads confidence levels which CDEvents they stand for, and what the rows of those write into custom data.
+// Whoever changes rows calls it.
 func (c *Catalogue) Complete() {
 	for i := range c.ToCDEvents {
 		r := &c.ToCDEvents[i]
@@ -167,12 +168,36 @@ func (c *Catalogue) Complete() {
 		}
 		var levels []string
 		for _, l := range c.Levels() {
-			if subject, predicate, _ := strings.Cut(l.CDEvent, "."); !slices.Contains(r.CDEvent, l.CDEvent) && schema.KnowsCDEvent(subject, predicate) {
+			subject, predicate, _ := strings.Cut(l.CDEvent, ".")
+			if !schema.KnowsCDEvent(subject, predicate) {
+				continue
+			}
+			if !slices.Contains(r.CDEvent, l.CDEvent) && !slices.Contains(levels, l.CDEvent) {
 				levels = append(levels, l.CDEvent)
 			}
+			r.Content = c.readBack(r.Content, l.CDEvent)
 		}
 		r.CDEvent = append(levels, r.CDEvent...)
 	}
+}
+
+// readBack adds the members of content that the rows of a CDEvent write into custom data.
+func (c *Catalogue) readBack(content []Field, cdevent string) []Field {
+	for _, r := range c.ToEiffel {
+		if r.CDEvent != cdevent || r.Eiffel != ConfidenceLevel {
+			continue
+		}
+		for _, f := range r.Custom {
+			to, ok := "", false
+			if len(f.From) == 1 && f.Vocabulary == "" {
+				to, ok = strings.CutPrefix(f.From[0], "/subject/content")
+			}
+			if ok && !slices.ContainsFunc(content, func(k Field) bool { return k.To == to }) {
+				content = append(slices.Clip(content), Field{To: to, From: []string{FromCustom + f.To[1:]}})
+			}
+		}
+	}
+	return content
 }
 
 // ChooseLevel is the ToCDEvents.Choose by which Levels decide.
@@ -187,6 +212,14 @@ func (c *Catalogue) Validate() error {
 	for _, a := range c.Activities {
 		if a.Kind == "" || a.Kind != strings.ToLower(a.Kind) {
 			return fmt.Errorf("activities: kind %q is not the subject of a CDEvent, in lower case", a.Kind)
+		}
+	}
+	levels := c.Levels()
+	for i, l := range levels {
+		for _, other := range levels[:i] {
+			if l.CDEvent != other.CDEvent && l.Value == other.Value && meet(l.Names, other.Names) && meet(l.Types, other.Types) {
+				return fmt.Errorf("to_eiffel, rows %q and %q: the confidence level %s is that of both, on %s", other.CDEvent, l.CDEvent, l.Name, strings.Join(l.Types, ", "))
+			}
 		}
 	}
 	for _, a := range c.Anchors {
@@ -230,6 +263,10 @@ func (c *Catalogue) Validate() error {
 	return nil
 }
 
+func meet(a, b []string) bool {
+	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
+}
+
 func (a *Anchor) validate() error {
 	if len(a.Subjects) == 0 {
 		return errors.New("subjects is missing: the kinds of subjects that it stands for")
@@ -244,6 +281,9 @@ func (a *Anchor) validate() error {
 		}
 		if f.Is == IsID || f.Is == IsPurl || f.Is == IsName {
 			ids++
+		}
+		if f.Is == IsPurl && !slices.Equal(a.Subjects, []string{"artifact"}) {
+			return fmt.Errorf("%s: only an artifact has a purl", f.To)
 		}
 	}
 	if a.Data != nil && ids != 1 {
@@ -329,6 +369,11 @@ func (c *Catalogue) fields(where string, list []Field) error {
 		}
 		if f.Vocabulary != "" && c.Vocabulary(f.Vocabulary) == nil {
 			return fmt.Errorf("%s: %s: there is no vocabulary %q", where, f.To, f.Vocabulary)
+		}
+		for _, other := range list {
+			if strings.HasPrefix(other.To, f.To+"/") {
+				return fmt.Errorf("%s: %s stands within %s, which is written as a whole", where, other.To, f.To)
+			}
 		}
 	}
 	return nil

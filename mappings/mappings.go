@@ -237,6 +237,7 @@ type Within struct {
 const (
 	FromSource        = "source"         // the source of the event as a CDEvent has it
 	FromSubjectSource = "subject/source" // the source of a CDEvent's subject: its own, else the event's
+	FromCategory      = "category"       // the category that Activities has for the subject's kind, in a list
 	FromCustom        = "custom/"        // and a key: the value of the first entry of Eiffel's custom data that has it
 )
 
@@ -403,12 +404,19 @@ func (c *Catalogue) Levels() []Level {
 	return levels
 }
 
-// constant is the text that a row's field writes always, empty if there is none.
+// constant is the text that a row writes at a place, if one field writes that and nothing else; empty if none does.
 func constant(fields []Field, to string) string {
-	for _, f := range fields {
-		if text, ok := f.Const.(string); ok && f.To == to && len(f.From) == 0 && f.By == "" {
-			return text
+	found := ""
+	for i := range fields {
+		f := &fields[i]
+		if f.To != to {
+			continue
 		}
+		text, ok := f.Const.(string)
+		if !ok || found != "" || len(f.From) > 0 || f.By != "" || f.Text != "" || f.Needs != "" {
+			return ""
+		}
+		found = text
 	}
-	return ""
+	return found
 }

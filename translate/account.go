@@ -86,6 +86,18 @@ func (a *account) note(code, message string) {
 	}
 }
 
+// undiagnose takes back all but the first diagnostics.
+func (a *account) undiagnose(keep int) {
+	if len(a.diagnostics) == keep {
+		return
+	}
+	a.diagnostics = a.diagnostics[:keep]
+	a.said.Reset()
+	for _, d := range a.diagnostics {
+		a.said.Put(d, struct{}{})
+	}
+}
+
 // mainOutput stands for the index of the event that the input itself becomes, until that is known.
 const mainOutput = -1
 

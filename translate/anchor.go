@@ -14,7 +14,7 @@ type anchor struct {
 	*mappings.Anchor
 	eiffelOutput
 	fields []anchorField
-	names  map[string]*field[toEiffel] // the name that the row of a kind of subject writes
+	rows   map[string][]*rowToEiffel // those that make it of a kind of subject: of one type of CDEvents
 }
 
 // anchorField is a member of an anchor that is made up, bound.
@@ -28,7 +28,7 @@ type anchorField struct {
 func (g *Engine) planAnchors(c *mappings.Catalogue) error {
 	g.anchors = map[string]*anchor{}
 	for i := range c.Anchors {
-		a := &anchor{Anchor: &c.Anchors[i], names: map[string]*field[toEiffel]{}}
+		a := &anchor{Anchor: &c.Anchors[i], rows: map[string][]*rowToEiffel{}}
 		if g.eiffel[a.Eiffel] == nil {
 			return fmt.Errorf("anchors: there is no Eiffel event type %q", a.Eiffel)
 		}
@@ -52,19 +52,15 @@ func (g *Engine) planAnchors(c *mappings.Catalogue) error {
 	return nil
 }
 
-// nameAnchor has anchors that are made up for the subjects of a row's type bear the name that the row writes.
-func (g *Engine) nameAnchor(row *rowToEiffel) {
-	a := g.anchors[row.Eiffel]
-	if a == nil {
-		return
-	}
-	for i := range a.fields {
-		for j := range row.data {
-			if a.fields[i].Is == mappings.IsName && row.data[j].To == a.fields[i].To {
-				a.names[kindOf(row.CDEvent)] = &row.data[j]
-				return
-			}
+// nameAnchors has anchors that are made up for the subjects of a type bear the name that the rows of the type write. Of several types that
+// make an anchor the first counts.
+func (g *Engine) nameAnchors(cdevent string) {
+	for _, row := range g.toEiffel[cdevent] {
+		a, kind := g.anchors[row.Eiffel], kindOf(cdevent)
+		if a == nil || row.ID != mappings.IDAnchor || row.CDEvent != cdevent || len(a.rows[kind]) > 0 && a.rows[kind][0].CDEvent != cdevent || slices.Contains(a.rows[kind], row) {
+			continue
 		}
+		a.rows[kind] = append(a.rows[kind], row)
 	}
 }
 
@@ -105,7 +101,7 @@ func (t *toEiffel) makeAnchorData(l *rowLink, k ledger.SubjectKey, art *artifact
 		case mappings.IsSource:
 			v = textValue(k.Source)
 		case mappings.IsPurl:
-			v = textValue(art.purl)
+			v = textValue(art.purl) // a link to an anchor that has a purl is one to an artifact
 		case mappings.IsCategory:
 			if category := t.g.category(k.Kind); category != "" {
 				v = jsonValue(append(jsondoc.AppendString([]byte{'['}, category), ']'))
@@ -128,48 +124,51 @@ func (t *toEiffel) makeAnchorData(l *rowLink, k ledger.SubjectKey, art *artifact
 // anchorName is what the event calls its own subject, where the row that makes the subject's anchor would call it so; false if that is
 // its id.
 func (t *toEiffel) anchorName(a *anchor, f *anchorField, kind string) (string, bool) {
-	root := t.in.doc.Root()
-	id := root.At("subject", "id")
-	row := a.names[kind]
-	from := f.from
-	if row != nil {
-		from = nil
-		for i := range row.from {
-			from = append(from, row.from[i].path)
-		}
-	}
 	rule := ""
 	if t.explain {
 		rule = "name of the synthesized " + a.Eiffel
 	}
-	if row != nil && row.Value != nil {
-		// It was written for the events that make the anchor; what it cannot make of another is not there.
-		if raw, err := row.Value.JSON(t.input(t.subject)); err == nil && raw != nil {
-			if doc, err := jsondoc.Parse(raw); err == nil {
-				name := doc.Root().Str()
-				return name, name != "" && name != id.Str()
-			}
+	for _, row := range a.rows[kind] {
+		if holds, err := t.holds(row.When, t.subject); err != nil || !holds {
+			continue // the condition is on the events that make the anchor
+		}
+		return t.nameByRow(row, f, rule)
+	}
+	for _, path := range f.from {
+		if v := t.in.doc.Root().Follow(path); v.Str() != "" {
+			t.move(v, f.at, rule, OneWay)
+			t.moveOf(len(t.events))
+			return v.Str(), true
 		}
 	}
-	for _, path := range from {
-		v := root.Follow(path)
-		switch {
-		case path == nil || v.Str() == "" || !f.Allows(v.Str()):
+	return "", false
+}
+
+// nameByRow is what a row would write of this event in the place of an anchor's name. It was written for the events that make the anchor;
+// what it cannot make of another is not there.
+func (t *toEiffel) nameByRow(row *rowToEiffel, f *anchorField, rule string) (string, bool) {
+	what, moves := t.what, len(t.moves)
+	t.what = row.CDEvent
+	defer func() { t.what = what }()
+	for i := range row.data {
+		if row.data[i].To != f.To {
 			continue
-		case v.Index() == id.Index():
+		}
+		v, err := makeField(t, &t.run, &row.data[i], &row.data[i].place, t.subject, rule)
+		name := v.str()
+		if err != nil || name == "" {
+			t.moves = t.moves[:moves]
+			continue
+		}
+		if name == t.in.doc.Root().At("subject", "id").Str() && v.kind == ofInput && v.doc.Index() == t.in.doc.Root().At("subject", "id").Index() {
+			t.moves = t.moves[:moves]
 			return "", false
 		}
-		t.move(v, f.at, rule, OneWay)
-		t.moveOf(len(t.events))
-		return v.Str(), true
-	}
-	if row != nil && row.text != nil {
-		before := len(t.moves)
-		name := t.makeText(row.text, &place{at: f.at}, rule)
-		for i := range t.moves[before:] {
-			t.moves[before+i].Out = len(t.events)
+		for i := range t.moves[moves:] {
+			m := &t.moves[moves+i]
+			m.Out, m.Rule, m.Fidelity = len(t.events), rule, OneWay
 		}
-		return name, name != id.Str()
+		return name, v.kind == ofInput || name != t.subject.ID
 	}
 	return "", false
 }

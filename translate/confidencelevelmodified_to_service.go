@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
+	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 	"github.com/eiffelbridge/eiffelbridge/translate/ledger"
 )
@@ -11,18 +12,20 @@ import (
 // noLevel is the choice that a confidence level has no CDEvent of its own.
 const noLevel = ""
 
-// level is the confidence level that stands for a CDEvent, as the event has it; nil if it has none. One with a mark has the name that
-// the row of the CDEvent writes, since it was this bridge that wrote it.
-func (t *toCDEvents) level() *mappings.Level {
+// level finds, from a place in the engine's list on, a confidence level that has the event's name and value, stands for a CDEvent that the
+// event can become, and may be on an event of the type, which is empty if it is not known; nil if there is none. One with a mark has
+// the name that the row of the CDEvent writes, since it was this bridge that wrote it.
+func (t *toCDEvents) level(from int, eiffelType string) (*mappings.Level, int) {
 	data := t.in.doc.Root().Get("data")
 	name, value := data.Get("name").Str(), data.Get("value").Str()
-	for i := range t.g.levels {
+	for i := from; i < len(t.g.levels); i++ {
 		l := &t.g.levels[i]
-		if l.Value == value && (slices.Contains(l.Names, name) || t.markID != "" && l.Name == name) && t.saysAll(l.CDEvent) {
-			return l
+		if l.Value == value && (slices.Contains(l.Names, name) || t.markID != "" && l.Name == name) &&
+			(eiffelType == "" || slices.Contains(l.Types, eiffelType)) && t.saysAll(l.CDEvent) {
+			return l, i
 		}
 	}
-	return nil
+	return nil, -1
 }
 
 // saysAll tells whether the event's custom data has what the CDEvent of that name must say and nothing else can: a signature.
@@ -46,12 +49,13 @@ func (t *toCDEvents) saysAll(name string) bool {
 }
 
 // levelSubject finds what a confidence level is about, if it stands for a CDEvent: the first of its subjects that is of a type
-// which the level asks for.
+// which a level of that name asks for.
 func (t *toCDEvents) levelSubject() {
-	l := t.level()
-	if l == nil {
+	first, _ := t.level(0, "")
+	if first == nil {
 		return
 	}
+	l := first
 	choice := t.choose("deployment", noLevel, func() string {
 		unknown := ""
 		for _, link := range t.links {
@@ -59,10 +63,12 @@ func (t *toCDEvents) levelSubject() {
 				continue
 			}
 			known := t.eiffelEvent(link.Target)
-			switch {
-			case known == nil && unknown == "":
-				unknown = link.Target
-			case known != nil && slices.Contains(l.Types, known.Type):
+			if known == nil {
+				fill(&unknown, link.Target)
+				continue
+			}
+			if of, _ := t.level(0, known.Type); of != nil {
+				l = of
 				return link.Target
 			}
 		}
@@ -71,8 +77,19 @@ func (t *toCDEvents) levelSubject() {
 		}
 		return noLevel
 	})
-	if choice == noLevel && t.markID == "" {
-		return // with a mark, it was this bridge that wrote the level, for the CDEvent of that kind
+	if choice == noLevel {
+		if t.markID == "" {
+			return // with a mark, it was this bridge that wrote the level, for the CDEvent of that kind
+		}
+		l = t.levelOfMark(first)
+	}
+	of := t.choose("level", first.CDEvent, func() string { return l.CDEvent })
+	for at := 0; l.CDEvent != of; at++ {
+		next := (*mappings.Level)(nil)
+		if next, at = t.level(at, ""); next == nil {
+			break // the catalogue has changed since
+		}
+		l = next
 	}
 	data := t.in.doc.Root().Get("data")
 	t.move(data.Get("name"), "/context/type", "judgement level", Translated)
@@ -92,6 +109,18 @@ func (t *toCDEvents) levelSubject() {
 	default:
 		t.subject = t.subjectOfTarget(choice, ledger.SubjectKey{Kind: l.Kind, Source: t.in.Source, ID: urnUUID + choice}, "/subject/id", l.Types[0])
 	}
+}
+
+// levelOfMark is the level of the CDEvent of whose type and id the event's id is made, else the first.
+func (t *toCDEvents) levelOfMark(first *mappings.Level) *mappings.Level {
+	for l, at := t.level(0, ""); l != nil; l, at = t.level(at+1, "") {
+		for _, eventType := range schema.CDEventTypes() {
+			if nameOfType(eventType) == l.CDEvent && t.in.ID == eventID(&Event{Source: t.in.Source, ID: t.markID, Type: eventType}) {
+				return l
+			}
+		}
+	}
+	return first
 }
 
 // levelName is the CDEvent that the level stands for, else the custom event.

@@ -10,11 +10,21 @@ import (
 // makeField gives a member's value, in either direction; none for a member that is left out. row is the rule of the field's row.
 func makeField[T any](t *T, r *run, f *field[T], at *place, subject ledger.SubjectKey, row string) (value, error) {
 	root := r.in.doc.Root()
+	var needed jsondoc.Value
 	if f.needs != nil {
-		if v := root.Follow(f.needs); !v.Exists() || v.Kind() == jsondoc.String && v.Str() == "" {
+		if needed = root.Follow(f.needs); !needed.Exists() || needed.Kind() == jsondoc.String && needed.Str() == "" {
 			return none, nil
 		}
 	}
+	v, err := makeValue(t, r, f, at, subject, row)
+	if v.exists() && needed.Exists() && needed.Kind() < jsondoc.Array && !r.isUsed(needed) {
+		r.move(needed, at.at, row, OneWay) // it decides
+	}
+	return v, err
+}
+
+func makeValue[T any](t *T, r *run, f *field[T], at *place, subject ledger.SubjectKey, row string) (value, error) {
+	root := r.in.doc.Root()
 	if f.Value != nil {
 		raw, err := r.evaluate(f.Value, subject, at.at, row)
 		if err != nil || raw != nil {
@@ -32,6 +42,13 @@ func makeField[T any](t *T, r *run, f *field[T], at *place, subject ledger.Subje
 				r.move(v, at.at, row, Exact)
 			}
 			return textValue(subject.Source), nil
+		case o.category:
+			category := r.g.category(subject.Kind)
+			if category == "" {
+				continue
+			}
+			r.move(jsondoc.Value{}, at.at, row, OneWay)
+			return jsonValue(append(jsondoc.AppendString([]byte{'['}, category), ']')), nil
 		}
 		v := root.Follow(o.path)
 		if o.custom != "" {
@@ -70,13 +87,13 @@ func makeField[T any](t *T, r *run, f *field[T], at *place, subject ledger.Subje
 		r.move(v, at.at, row, fidelity)
 		return inputValue(v), nil
 	}
-	switch {
-	case f.by != nil:
-		v := f.by(t, at)
-		if v.exists() {
+	if f.by != nil {
+		if v := f.by(t, at); v.exists() {
 			r.move(jsondoc.Value{}, at.at, f.rule, OneWay)
+			return v, nil
 		}
-		return v, nil
+	}
+	switch {
 	case f.text != nil:
 		return textValue(r.makeText(f.text, at, row)), nil
 	case f.fixed != nil:
@@ -109,10 +126,17 @@ func (r *run) makeText(parts []textPart, at *place, row string) string {
 			text = appendHappened(text, r.what)
 		case p.path != nil:
 			v := r.in.doc.Root().Follow(p.path)
-			if v.Exists() && !r.isUsed(v) {
+			if !v.Exists() || v.Kind() >= jsondoc.Array {
+				continue // no text
+			}
+			if !r.isUsed(v) {
 				r.move(v, at.at, row, OneWay)
 			}
-			text = append(text, v.Str()...)
+			if v.Kind() == jsondoc.String {
+				text = append(text, v.Str()...)
+			} else {
+				text = append(text, v.Raw()...)
+			}
 		default:
 			text = append(text, p.fixed...)
 		}

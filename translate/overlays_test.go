@@ -184,26 +184,29 @@ func textAt(t testing.TB, e translate.Event, pointer string) string {
 // TestNameOfSynthesizedAnchor: an anchor that is made up for the subject of an event bears the name that the row of the real one
 // would write.
 func TestNameOfSynthesizedAnchor(t *testing.T) {
-	const own = `version: 1
-to_eiffel:
-  - cdevent: testsuiterun.started
-    extend: true
-    data:
-      - {to: /name, from: /subject/id}
-  - cdevent: testcaserun.queued
-    extend: true
-    data:
-      - {to: /testCase/id, value: "'case ' + event.subject.id"}
-  - cdevent: pipelinerun.queued
-    extend: true
-    data:
-      - {to: /name, text: "run {/subject/id}"}
-`
-	for _, c := range []struct{ real, needs, to, name string }{
-		{`testsuiterun.started run {"environment":{"id":"lab"},"testSuite":{"id":"s","name":"Smoke"}}`, `testsuiterun.finished run {"outcome":"success","environment":{"id":"lab"},"testSuite":{"id":"s","name":"Smoke"}}`, "/data/name", "run"},
-		{`testcaserun.queued run {"environment":{"id":"lab"},"testCase":{"id":"c"}}`, `testcaserun.finished run {"outcome":"success","environment":{"id":"lab"},"testCase":{"id":"c"}}`, "/data/testCase/id", "case run"},
-		{`pipelinerun.queued run {"pipelineName":"p"}`, `pipelinerun.started run {"pipelineName":"p","uri":"https://ci.example.com/1"}`, "/data/name", "run run"},
+	const suite = `{"environment":{"id":"lab"},"testSuite":{"id":"s","name":"Smoke"}}`
+	const ended = `{"outcome":"success","environment":{"id":"lab"},"testSuite":{"id":"s","name":"Smoke"}}`
+	started := func(fields string) string {
+		return "{cdevent: testsuiterun.started, extend: true, data: [" + fields + "]}"
+	}
+	for _, c := range []struct{ row, real, needs, to, name string }{
+		{started(`{to: /name, from: /subject/id}`), "testsuiterun.started run " + suite, "testsuiterun.finished run " + ended, "/data/name", "run"},
+		{started(`{to: /name, const: Fixed}`), "testsuiterun.started run " + suite, "testsuiterun.finished run " + ended, "/data/name", "Fixed"},
+		{started(`{to: /name, from: source}`), "testsuiterun.started run " + suite, "testsuiterun.finished run " + ended, "/data/name", "https://ci.example.com"},
+		{started(`{to: /name, needs: /subject/content/testSuite, const: Has}, {to: /name, from: /subject/id}`), "testsuiterun.started run " + suite, "testsuiterun.finished run " + ended, "/data/name", "Has"},
+		{started(`{to: /name, text: "T {event}"}`), "testsuiterun.started run " + suite, "testsuiterun.finished run " + ended, "/data/name", "T testsuiterun started"},
+		{`{cdevent: testcaserun.queued, extend: true, data: [{to: /testCase/id, value: "'case ' + event.subject.id"}]}`,
+			`testcaserun.queued run {"environment":{"id":"lab"},"testCase":{"id":"c"}}`, `testcaserun.finished run {"outcome":"success","environment":{"id":"lab"},"testCase":{"id":"c"}}`, "/data/testCase/id", "case run"},
+		{`{cdevent: pipelinerun.queued, extend: true, data: [{to: /name, text: "run {/subject/id}"}]}`,
+			`pipelinerun.queued run {"pipelineName":"p"}`, `pipelinerun.started run {"pipelineName":"p","uri":"https://ci.example.com/1"}`, "/data/name", "run run"},
+		{`{cdevent: environment.created, extend: true, data: [{to: /name, text: "C {/subject/id}"}]}` + "\n  - {cdevent: environment.deleted, extend: true, links: [{type: CAUSE, target: anchor, anchor: EiffelEnvironmentDefinedEvent, reference: /subject, required: true}]}",
+			`environment.created prod {"name":"Production"}`, `environment.deleted prod {"name":"Production"}`, "/data/name", "C prod"},
+		{"{cdevent: build.queued, extend: true, about: as it is}]\nactivities: [{kind: build, categories: [compile]}", `build.queued run {}`, `build.started run {}`, "/data/categories/0", "compile"},
 	} {
+		own := "version: 1\nto_eiffel:\n  - " + c.row + "\n"
+		if strings.Contains(c.row, "activities") {
+			own = "version: 1\nto_eiffel: [" + c.row + "]\n"
+		}
 		real := last(t, withOverlay(t, own, translate.Settings{}).play(c.real))
 		p := withOverlay(t, own, translate.Settings{})
 		made := p.play(c.needs).Events
@@ -217,7 +220,7 @@ to_eiffel:
 			t.Fatalf("%s: no %s was made up", c.needs, real.Type)
 		}
 		if a, b := textAt(t, real, c.to), textAt(t, *anchor, c.to); a != c.name || b != c.name {
-			t.Errorf("%s: the real one is named %q, the synthesized one %q; want %q", c.needs, a, b, c.name)
+			t.Errorf("%s: the real one has %q, the synthesized one %q; want %q", c.row, a, b, c.name)
 		}
 		if back := through(t, p.s, string(anchor.JSON)); len(back.Events) != 0 {
 			t.Errorf("%s: the synthesized one came back as %s", c.needs, texts(back.Events))
@@ -298,6 +301,66 @@ to_eiffel:
 			t.Errorf("the signature is gone: %s", back.JSON)
 		}
 	}
+}
+
+// TestLevelsOfOneName: levels of one name are told apart by the type of what they are about, and with a mark by the event's id.
+func TestLevelsOfOneName(t *testing.T) {
+	const own = `version: 1
+to_eiffel:
+  - {cdevent: change.reviewed, extend: true, data: [{to: /name, const: approved}]}
+  - cdevent: artifact.published
+    eiffel: EiffelConfidenceLevelModifiedEvent
+    links: [{type: SUBJECT, target: anchor, anchor: EiffelArtifactCreatedEvent, reference: /subject, required: true}]
+    data: [{to: /name, const: approved}, {to: /value, const: SUCCESS}]
+`
+	for _, text := range []string{`change.reviewed 4711 {}`, `artifact.published pkg:oci/shop@sha256:aa {}`} {
+		p := withOverlay(t, own, translate.Settings{Carry: translate.CarryNone})
+		there := last(t, p.play(text))
+		back := only(t, through(t, withOverlay(t, own, translate.Settings{Carry: translate.CarryNone}).s, string(there.JSON)))
+		if want, _, _ := strings.Cut(text, " "); nameOf(back.Type) != want {
+			t.Errorf("%s became %s and came back as %s", text, there.JSON, back.JSON)
+		}
+	}
+	p := withOverlay(t, own, translate.Settings{})
+	p.play(`SourceChangeCreated C {"change":{"id":"4711","tracker":"t"}}`)
+	p.play(`ArtifactCreated P {"identity":"pkg:oci/shop@1"}`)
+	for subject, want := range map[string]string{"C": "change.reviewed", "P": "artifact.published"} {
+		text := p.event(`ConfidenceLevelModified L` + subject + ` {"name":"approved","value":"SUCCESS"} SUBJECT ` + subject)
+		for range 2 { // the second is a redelivery
+			if got := only(t, through(t, p.s, text)); nameOf(got.Type) != want {
+				t.Errorf("a level on %s became %s", subject, got.Type)
+			}
+		}
+	}
+	_, err := overlay.Parse(nil, "overlay.yaml", []byte("version: 1\nto_eiffel: [{cdevent: artifact.published, eiffel: EiffelConfidenceLevelModifiedEvent, links: [{type: SUBJECT, target: anchor, anchor: EiffelArtifactCreatedEvent, reference: /subject, required: true}], data: [{to: /name, const: artifactSigned}, {to: /value, const: SUCCESS}]}]\n"))
+	if err == nil || !strings.Contains(err.Error(), "artifactSigned is that of both") {
+		t.Errorf("a level of two CDEvents: %v", err)
+	}
+}
+
+// TestTwoRowsOfASubject: of a type with conditional rows, what the row found that does not count is forgotten, and a redelivery goes by
+// the row that counted.
+func TestTwoRowsOfASubject(t *testing.T) {
+	p := withOverlay(t, `version: 1
+to_cdevents:
+  - eiffel: EiffelTestCaseStartedEvent
+    when: "subject.kind == 'nothing'"
+    cdevent: testcaserun.started
+    subject_from: {link: CONTEXT, kind: pipelinerun, wanted: /subject/id}
+    environment: test
+    content: [{to: /environment, by: testEnvironment, fill: self}]
+`, translate.Settings{Unresolved: translate.UnresolvedFail})
+	p.play(`EnvironmentDefined E {"name":"lab"}`)
+	p.play(`CompositionDefined X {"name":"x"}`)
+	p.play(`TestCaseTriggered T {"testCase":{"tracker":"t","id":"c"}} IUT X`)
+	p.play(`ActivityTriggered A {"name":"a"}`)
+	known := p.event(`TestCaseStarted S {} TEST_CASE_EXECUTION T ENVIRONMENT E CONTEXT A`)
+	for range 2 {
+		if got := only(t, through(t, p.s, known)); got.Subject != p.n.ids["T"] {
+			t.Errorf("it is about %s, not %s", got.Subject, p.n.ids["T"])
+		}
+	}
+	p.play(`TestCaseStarted R {} TEST_CASE_EXECUTION T ENVIRONMENT E CONTEXT U`) // U is unknown, and wanted by the other row
 }
 
 // TestTestedEnvironmentIsAccounted: what decides about the item under test has a place, and is not lost.

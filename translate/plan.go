@@ -90,11 +90,12 @@ type field[T any] struct {
 	again      bool  // the field before it has the same place, and comes first
 }
 
-// origin is where a field's value comes from: a place in the event, an entry of its custom data, its source, or that of its subject.
+// origin is where a field's value comes from: a place in the event, an entry of its custom data, its source, that of its subject, or the
+// category of the subject's kind.
 type origin struct {
-	path                  jsondoc.Path
-	custom                string
-	source, subjectSource bool
+	path                            jsondoc.Path
+	custom                          string
+	source, subjectSource, category bool
 }
 
 // textPart is a part of a text: one that is fixed, a member of the event, or else what happened.
@@ -179,8 +180,10 @@ func (g *Engine) plan(c *mappings.Catalogue) error {
 			for _, row := range rows {
 				row.anchorType = last.Eiffel
 			}
-			g.nameAnchor(last)
 		}
+	}
+	for i := range c.ToEiffel {
+		g.nameAnchors(c.ToEiffel[i].CDEvent)
 	}
 	for name, rows := range g.toEiffel {
 		if last := rows[len(rows)-1]; name != mappings.Any && (last.If != "" || last.When != nil) {
@@ -448,10 +451,10 @@ func planField[T any](g *Engine, in *mappings.Field, judgements map[string]func(
 		return f, err
 	}
 	for _, from := range in.From {
-		o := origin{source: from == mappings.FromSource, subjectSource: from == mappings.FromSubjectSource}
+		o := origin{source: from == mappings.FromSource, subjectSource: from == mappings.FromSubjectSource, category: from == mappings.FromCategory}
 		key, custom := strings.CutPrefix(from, mappings.FromCustom)
 		switch {
-		case o.source, o.subjectSource:
+		case o.source, o.subjectSource, o.category:
 		case custom:
 			o.custom = key
 		default:

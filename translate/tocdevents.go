@@ -2,6 +2,7 @@ package translate
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/eiffelbridge/eiffelbridge/mappings"
@@ -112,25 +113,45 @@ func (t *toCDEvents) learnOnly() {
 	}
 }
 
-// chooseRow takes the first row of the event's type whose condition holds for the subject that its own judgement finds.
+// chooseRow takes the first row of the event's type whose condition holds for the subject that its own rule finds.
 func (t *toCDEvents) chooseRow() error {
 	rows := t.g.rowsOfEiffel(t.in.Type)
-	for i, row := range rows {
-		if i == 0 || row.Subject != t.row.Subject || row.SubjectFrom != t.row.SubjectFrom || row.Environment != t.row.Environment {
-			t.forget() // what another row's judgement found does not count
-			t.row = row
+	if len(rows) == 1 && rows[0].When == nil {
+		t.row = rows[0]
+		t.findSubject()
+		return t.failure
+	}
+	if chosen, ok := t.chosen("row"); ok {
+		at, err := strconv.Atoi(chosen)
+		if err == nil && at < len(rows) {
+			t.row = rows[at]
 			t.findSubject()
+			return t.failure
 		}
-		t.row = row
+	}
+	choices, missing, diagnostics := len(t.choices), len(t.missing), len(t.diagnostics)
+	for i, row := range rows {
+		// What another row's rule found does not count.
+		t.forget()
+		t.choices, t.missing = t.choices[:choices], t.missing[:missing]
+		t.undiagnose(diagnostics)
+		t.row, t.environment, t.artifact, t.identity, t.title, t.name, t.unresolved = row, ledger.SubjectKey{}, nil, "", "", "", false
+		t.findSubject()
+		if t.failure != nil {
+			return t.failure
+		}
 		holds, err := t.holds(row.When, t.subject)
 		if err != nil {
 			return err
 		}
 		if holds {
+			if !t.replaying {
+				t.choices = append(t.choices, ledger.Choice{Name: "row", Value: strconv.Itoa(i)})
+			}
 			break
 		}
 	}
-	return t.failure
+	return nil
 }
 
 // findSubject finds what the event is about, by the row's judgement.

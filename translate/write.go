@@ -3,6 +3,7 @@ package translate
 import (
 	"bytes"
 	"fmt"
+	"strings"
 
 	"github.com/eiffelbridge/eiffelbridge/internal/jsondoc"
 	"github.com/eiffelbridge/eiffelbridge/internal/schema"
@@ -58,6 +59,21 @@ func jsonValue(raw []byte) value {
 		return none
 	}
 	return value{kind: ofJSON, raw: raw}
+}
+
+// str is the text of a string; "" for other values.
+func (v value) str() string {
+	switch v.kind {
+	case ofInput:
+		return v.doc.Str()
+	case ofText:
+		return v.text
+	case ofJSON:
+		if doc, err := jsondoc.Parse(v.raw); err == nil {
+			return doc.Root().Str()
+		}
+	}
+	return ""
 }
 
 func (v value) write(w *jsondoc.Writer) error {
@@ -120,7 +136,7 @@ func writeWithin(w *jsondoc.Writer, members []member, object bool) error {
 				inner = append(inner, member{other.path[1:], other.value})
 			}
 		}
-		elements := inner[0].path[0] == "0"
+		elements := strings.Trim(inner[0].path[0], "0123456789") == "" // no schema names a member so
 		if elements {
 			w.Array()
 		} else {

@@ -379,7 +379,9 @@ func (d *Document) value(n ast.Node, key string, v reflect.Value) {
 		if d.texts[v.Type()] != nil {
 			var t Text
 			d.text(n, key, reflect.ValueOf(&t).Elem())
-			v.Set(reflect.ValueOf(d.texts[v.Type()](key, t)))
+			if made := d.texts[v.Type()](key, t); made != nil {
+				v.Set(reflect.ValueOf(made))
+			}
 			return
 		}
 		if value := d.any(n, key); value != nil {
