@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ func (of fieldsOf) judgements(c *mappings.Catalogue) []string {
 			}
 		}
 	}
-	if of.base == openData {
+	if of.base == openData || of.custom {
 		for _, row := range c.ToEiffel {
 			add(row.Data)
 			add(row.Custom)
@@ -61,92 +62,141 @@ func (o *overlay) judgement(key, name string, known []string) {
 // the event is about.
 var reservedKeys = []string{"cdevents", "subject"}
 
+// listed is a field, with the key where it stands; checked if it is one of the base.
+type listed struct {
+	mappings.Field
+	at      string
+	checked bool
+}
+
+// expanded puts fields in the place of those that include them.
+func (o *overlay) expanded(key string, list []mappings.Field) []listed {
+	var out []listed
+	for i, f := range list {
+		at := fmt.Sprintf("%s[%d]", key, i)
+		if f.Include == "" {
+			out = append(out, listed{Field: f, at: at})
+			continue
+		}
+		if bare := (mappings.Field{Include: f.Include}); !reflect.DeepEqual(f, bare) {
+			o.report(at, "has no other keys beside include")
+		}
+		own, ok := o.form.Fields[f.Include]
+		for j, f := range own {
+			named := fmt.Sprintf("fields.%s[%d]", list[i].Include, j)
+			if f.Include != "" {
+				o.report(named+".include", "fields that are included do not include others")
+				continue
+			}
+			out = append(out, listed{Field: f, at: named})
+		}
+		if ok {
+			continue
+		}
+		named, ok := o.base.Fields[f.Include]
+		if !ok {
+			known := append(slices.Collect(maps.Keys(o.base.Fields)), slices.Collect(maps.Keys(o.form.Fields))...)
+			slices.Sort(known)
+			o.report(at+".include", "there are no fields %s%s", quoted(f.Include), o.didYouMean(f.Include, known))
+		}
+		for _, f := range named {
+			out = append(out, listed{Field: f, at: at, checked: true})
+		}
+	}
+	return out
+}
+
 // fields makes the fields of a row. Those that are to be removed are reported.
 func (o *overlay) fields(key string, list []mappings.Field, of fieldsOf) []mappings.Field {
 	var out []mappings.Field
-	for i, f := range list {
-		at := fmt.Sprintf("%s[%d]", key, i)
+	for _, f := range o.expanded(key, list) {
 		if f.Remove {
-			o.report(at+".remove", "has a meaning only beside extend: true; leave the field out")
+			o.report(f.at+".remove", "has a meaning only beside extend: true; leave the field out")
 			continue
 		}
-		for _, field := range o.fieldOrIncluded(at, f, of) {
-			o.twice(at, out, field.To)
+		for _, field := range o.madeOf(f, of) {
+			o.twice(f.at, out, field.To)
 			out = append(out, field)
 		}
 	}
 	return out
 }
 
-// fieldOrIncluded makes a field, or the fields that one includes; none if that cannot be.
-func (o *overlay) fieldOrIncluded(at string, f mappings.Field, of fieldsOf) []mappings.Field {
-	if was := former(f, of.base); was != nil {
-		if !o.destination(at, f, of) {
+// madeOf makes a field, or the fields that a former judgement was; none if that cannot be.
+func (o *overlay) madeOf(f listed, of fieldsOf) []mappings.Field {
+	if f.checked {
+		return []mappings.Field{f.Field}
+	}
+	if was := former(f.Field, of.base); was != nil {
+		if !o.destination(f.at, f.Field, of) {
 			return nil
 		}
 		return was
 	}
-	if f.Include == "" {
-		if field, ok := o.field(at, f, of); ok {
-			return []mappings.Field{field}
-		}
-		return nil
+	if field, ok := o.field(f.at, f.Field, of); ok {
+		return []mappings.Field{field}
 	}
-	if own, ok := o.form.Fields[f.Include]; ok {
-		return o.fields("fields."+f.Include, own, of)
-	}
-	named, ok := o.base.Fields[f.Include]
-	if !ok {
-		known := append(slices.Collect(maps.Keys(o.base.Fields)), slices.Collect(maps.Keys(o.form.Fields))...)
-		slices.Sort(known)
-		o.report(at+".include", "there are no fields %s%s", quoted(f.Include), o.didYouMean(f.Include, known))
-	}
-	return named
+	return nil
 }
 
-// twice reports a field whose place is written already, unless the one right before it may leave that to it.
+// twice reports a field whose place is written already, in whole or in part, unless the one right before it may leave that to it.
 func (o *overlay) twice(at string, before []mappings.Field, to string) {
-	i := slices.IndexFunc(before, func(k mappings.Field) bool { return k.To == to })
-	if i < 0 {
+	for _, k := range before {
+		switch {
+		case within(to, k.To):
+			o.report(at+".to", "%s stands within %s, which is written as a whole", quoted(to), quoted(k.To))
+			return
+		case within(k.To, to):
+			o.report(at+".to", "%s holds %s, which is written by itself", quoted(to), quoted(k.To))
+			return
+		case k.To != to:
+			continue
+		}
+		last := before[len(before)-1]
+		mayBeNone := (len(last.From) > 0 || last.Value != nil) && last.By == "" && last.Text == "" && last.Const == nil && last.Vocabulary == ""
+		if last.To == to && (last.Needs != "" || mayBeNone) {
+			return
+		}
+		o.report(at+".to", "%s stands here twice", quoted(to))
 		return
 	}
-	last := before[len(before)-1]
-	mayBeNone := (len(last.From) > 0 || last.Value != nil) && last.By == "" && last.Text == "" && last.Const == nil && last.Vocabulary == ""
-	if last.To == to && (last.Needs != "" || mayBeNone) {
-		return
-	}
-	o.report(at+".to", "%s stands here twice", quoted(to))
 }
 
-// extendFields changes the fields of a row of the base: those of the same place are replaced where they stand, and new ones come behind.
+// within tells whether a place stands inside of another.
+func within(to, outer string) bool { return strings.HasPrefix(to, outer+"/") }
+
+// extendFields changes the fields of a row of the base: those of the same place, and those within it, are replaced where the first of
+// them stands, and new ones come behind.
 func (o *overlay) extendFields(key string, base []mappings.Field, list []mappings.Field, of fieldsOf) []mappings.Field {
 	out := slices.Clone(base)
-	var added []mappings.Field
-	for i, f := range list {
-		at := fmt.Sprintf("%s[%d]", key, i)
-		if of.takes != nil && f.Include == "" && f.To != "" && !of.takes(f.To) {
+	var added, removed []mappings.Field
+	for _, f := range o.expanded(key, list) {
+		if of.takes != nil && f.To != "" && !of.takes(f.To) {
 			continue // it is another row's
 		}
-		there := func(to string) int {
-			return slices.IndexFunc(out, func(k mappings.Field) bool { return k.To == to })
-		}
-		if slices.ContainsFunc(list[:i], func(k mappings.Field) bool { return k.To == f.To && (k.Remove || f.Remove) }) {
-			o.report(at+".to", "%s stands here twice", quoted(f.To))
+		replaced := func(k mappings.Field) bool { return k.To == f.To || within(k.To, f.To) }
+		if slices.ContainsFunc(removed, replaced) || f.Remove && slices.ContainsFunc(added, replaced) {
+			o.report(f.at+".to", "%s stands here twice", quoted(f.To))
 			continue
 		}
 		if f.Remove {
-			if there(f.To) < 0 {
-				o.report(at+".to", "there is no field %s to remove%s", quoted(f.To), o.didYouMean(f.To, places(base)))
+			if !slices.ContainsFunc(out, replaced) {
+				o.report(f.at+".to", "there is no field %s to remove%s", quoted(f.To), o.didYouMean(f.To, places(base)))
 				continue
 			}
-			out = slices.DeleteFunc(out, func(k mappings.Field) bool { return k.To == f.To })
+			out = slices.DeleteFunc(out, replaced)
+			removed = append(removed, f.Field)
 			continue
 		}
-		for _, field := range o.fieldOrIncluded(at, f, of) {
-			o.twice(at, added, field.To)
+		for _, field := range o.madeOf(f, of) {
+			o.twice(f.at, added, field.To)
 			again := len(added) > 0 && added[len(added)-1].To == field.To
 			added = append(added, field)
-			first := there(field.To)
+			first := slices.IndexFunc(out, func(k mappings.Field) bool { return k.To == field.To || within(k.To, field.To) })
+			if outer := slices.IndexFunc(out, func(k mappings.Field) bool { return within(field.To, k.To) }); outer >= 0 {
+				o.report(f.at+".to", "%s stands within %s, which our row writes as a whole; remove that first", quoted(field.To), quoted(out[outer].To))
+				continue
+			}
 			switch {
 			case first < 0:
 				out = append(out, field)
@@ -157,7 +207,7 @@ func (o *overlay) extendFields(key string, base []mappings.Field, list []mapping
 				out = slices.Insert(out, first, field)
 			default:
 				out[first] = field
-				rest := slices.DeleteFunc(out[first+1:], func(k mappings.Field) bool { return k.To == field.To })
+				rest := slices.DeleteFunc(out[first+1:], func(k mappings.Field) bool { return k.To == field.To || within(k.To, field.To) })
 				out = out[:first+1+len(rest)]
 			}
 		}
@@ -201,8 +251,35 @@ func (o *overlay) field(at string, f mappings.Field, of fieldsOf) (mappings.Fiel
 		if line, _ := o.doc.Place(fmt.Sprintf("%s[%d]", key, i)); line > 0 {
 			key = fmt.Sprintf("%s[%d]", key, i)
 		}
-		if p != mappings.FromSource && p != mappings.FromSubjectSource && !strings.HasPrefix(p, mappings.FromCustom) {
+		toCDEvents := of.base == openContent && !of.custom
+		switch {
+		case p == mappings.FromSource:
+		case p == mappings.FromSubjectSource || p == mappings.FromCategory:
+			if toCDEvents {
+				o.report(key, "%s is what a CDEvent has; this is an Eiffel event", quoted(p))
+			}
+		case strings.HasPrefix(p, mappings.FromCustom):
+			if !toCDEvents {
+				o.report(key, "%s is an entry of Eiffel's custom data; this is a CDEvent", quoted(p))
+			}
+		default:
 			o.pointer(key, p, of.in)
+		}
+	}
+	if f.Text != "" && hasConst {
+		o.report(at+".const", "never counts: text always gives something")
+	}
+	if f.Fill != "" && f.Fill != mappings.FillSelf {
+		o.linkType(at+".fill", f.Fill, of.in)
+	}
+	if f.NameOf != "" {
+		o.linkType(at+".name_of", f.NameOf, of.in)
+	}
+	if f.Within != nil {
+		o.linkType(at+".within.link", f.Within.Link, nil)
+		o.subjectKind(at+".within.kind", f.Within.Kind)
+		if f.Within.Via != "" {
+			o.linkType(at+".within.via", f.Within.Via, of.in)
 		}
 	}
 	if f.Needs != "" {

@@ -3,6 +3,7 @@ package overlay
 import (
 	"slices"
 
+	"github.com/eiffelbridge/eiffelbridge/internal/schema"
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 )
 
@@ -55,9 +56,12 @@ func former(f mappings.Field, base string) []mappings.Field {
 }
 
 // formerRow puts data in the place of what a row of to_cdevents names.
-func formerRow(row *mappings.ToCDEvents) {
+func formerRow(row *mappings.ToCDEvents, in *shape) {
 	link := func(name, kind, wanted string) {
 		row.Subject, row.SubjectFrom = "", &mappings.SubjectFrom{Link: name, Kind: kind, Wanted: wanted}
+		if !slices.ContainsFunc(in.links(), func(r schema.LinkRule) bool { return r.Type == name && len(r.Targets) > 0 }) {
+			row.SubjectFrom = &mappings.SubjectFrom{Kind: kind} // without such a link it was the event itself
+		}
 	}
 	const triggered, caseTriggered, suiteStarted = "EiffelActivityTriggeredEvent", "EiffelTestCaseTriggeredEvent", "EiffelTestSuiteStartedEvent"
 	if row.SubjectFrom == nil {
@@ -88,8 +92,9 @@ func formerRow(row *mappings.ToCDEvents) {
 	case "confidenceLevel":
 		row.Choose = mappings.ChooseLevel
 	case "change":
-		if len(row.CDEvent) == 2 {
-			row.Choose, row.ChooseLink = "", "PREVIOUS_VERSION"
+		const created, updated = "change.created", "change.updated"
+		if slices.Contains(row.CDEvent, created) && slices.Contains(row.CDEvent, updated) { // it chose no others
+			row.CDEvent, row.Choose, row.ChooseLink = []string{created, updated}, "", "PREVIOUS_VERSION"
 		}
 	}
 }

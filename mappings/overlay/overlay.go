@@ -288,11 +288,28 @@ func (o *overlay) anchors() {
 			o.report(key+".subjects", "is missing; it is the kind of the CDEvents subjects that the event stands for, as environment")
 		}
 		o.unique(key+".subjects", a.Subjects)
+		for j, kind := range a.Subjects {
+			o.subjectKind(fmt.Sprintf("%s.subjects[%d]", key, j), kind)
+		}
+		if len(a.Subjects) > 1 && a.Eiffel != "EiffelActivityTriggeredEvent" {
+			o.report(key+".subjects", "only what an EiffelActivityTriggeredEvent stands for is told apart, by activities; name one kind")
+		}
 		out := shapeOfEiffel(a.Eiffel)
+		var before []mappings.Field
 		for j, f := range a.Data {
 			at := fmt.Sprintf("%s.data[%d]", key, j)
 			o.destination(at, mappings.Field{To: f.To}, fieldsOf{out: out, base: openData})
 			o.oneOf(at+".is", f.Is, mappings.IsID, mappings.IsName, mappings.IsSource, mappings.IsPurl, mappings.IsCategory)
+			if f.Is == mappings.IsPurl && !slices.Equal(a.Subjects, []string{"artifact"}) {
+				o.report(at+".is", "only an artifact has a purl")
+			}
+			o.twice(at, before, f.To)
+			before = append(before, mappings.Field{To: f.To})
+			for k, p := range f.From {
+				if !strings.HasPrefix(p, "/") {
+					o.report(fmt.Sprintf("%s.from[%d]", at, k), "%s is not a JSON pointer (RFC 6901); it begins with /", quoted(p))
+				}
+			}
 		}
 		at := slices.IndexFunc(list, func(b mappings.Anchor) bool { return b.Eiffel == a.Eiffel })
 		if at >= 0 {

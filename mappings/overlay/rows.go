@@ -186,6 +186,17 @@ func (o *overlay) rowsToEiffel() {
 		for _, i := range p.of[name].extend {
 			o.named(fmt.Sprintf("to_eiffel[%d]", i), name, &o.form.ToEiffel[i], rows[name])
 		}
+		for _, r := range rows[name] {
+			before := -1
+			for _, i := range p.of[name].extend {
+				if extends(&o.form.ToEiffel[i], r) {
+					if before >= 0 {
+						o.report(fmt.Sprintf("to_eiffel[%d]", i), "changes a row that to_eiffel[%d] changes; write both as one", before)
+					}
+					before = i
+				}
+			}
+		}
 	}
 	o.out.ToEiffel = merge(o.base.ToEiffel, func(r *mappings.ToEiffel) string { return r.CDEvent }, p, added,
 		func(name string, row mappings.ToEiffel) mappings.ToEiffel {
@@ -240,7 +251,7 @@ func takes(f, row *mappings.ToEiffel, rows []*mappings.ToEiffel, has func(*shape
 
 // alone reports keys that a row of its kind has no use for.
 func (o *overlay) alone(key, kind string, allowed ...string) {
-	for _, name := range []string{"if", "when", "eiffel", "cdevent", "id", "choose", "subject", "subject_id", "links", "data", "custom", "content", "learns", "about"} {
+	for _, name := range []string{"if", "when", "eiffel", "cdevent", "id", "choose", "choose_link", "subject", "subject_from", "subject_id", "environment", "links", "data", "custom", "content", "learns", "about"} {
 		if o.doc.Has(key+"."+name) && !slices.Contains(allowed, name) {
 			o.report(key+"."+name, "has no place beside %s: true, which goes with %s", kind, strings.Join(without(allowed, kind), ", "))
 		}
@@ -294,6 +305,16 @@ func (o *overlay) toEiffel(key, name string, f *mappings.ToEiffel) mappings.ToEi
 	row := mappings.ToEiffel{CDEvent: name, If: f.If, Eiffel: f.Eiffel, ID: f.ID, Learns: f.Learns, About: f.About, Origin: o.origin(key)}
 	if o.doc.Has(key + ".when") {
 		row.When = o.compile(f.When, key+".when", wantBool, sight{shape: in})
+	}
+	if f.If != "" {
+		var known []string
+		for i := range o.base.ToEiffel {
+			if name := o.base.ToEiffel[i].If; name != "" && !slices.Contains(known, name) {
+				known = append(known, name)
+			}
+		}
+		slices.Sort(known)
+		o.judgement(key+".if", f.If, known)
 	}
 	if row.ID == "" {
 		row.ID = mappings.IDEvent
@@ -494,6 +515,10 @@ func (o *overlay) link(at string, f mappings.Link, in, out *shape, rule schema.L
 				o.report(at+"."+anchor.key, "a link of type %s of %s cannot lead to %s; it may lead to %s", l.Type, out.name, anchor.name, strings.Join(rule.Targets, ", "))
 			}
 		}
+		for i, also := range l.Also {
+			o.eiffelType(fmt.Sprintf("%s.also[%d]", at, i), also, true)
+		}
+		o.synthesizable(at, &l)
 	case mappings.TargetRunning:
 		needs("reference", l.Reference, "it is a JSON pointer to the service, or /subject for the event's own")
 	}
@@ -512,9 +537,27 @@ func (o *overlay) link(at string, f mappings.Link, in, out *shape, rule schema.L
 	case l.Target != mappings.TargetAnchor || !l.Required:
 		o.report(at+".with", "goes with target: anchor and required: true: it says what a made-up anchor is linked to")
 	case slices.Contains(schema.EiffelTypes(), l.Anchor):
+		for i, w := range f.With {
+			if w.Target != "" && w.Target != mappings.TargetAnchor && w.Target != mappings.TargetTested || w.Value != nil {
+				o.report(fmt.Sprintf("%s.with[%d].target", at, i), "a made-up anchor is linked to anchors and to the item under test alone")
+			}
+		}
 		l.With = o.linksAt(at+".with", f.With, in, shapeOfEiffel(l.Anchor), false)
 	}
 	return l
+}
+
+// synthesizable reports a link to an anchor that cannot be made up as the link needs it, or stands for something else.
+func (o *overlay) synthesizable(at string, l *mappings.Link) {
+	i := slices.IndexFunc(o.out.Anchors, func(a mappings.Anchor) bool { return a.Eiffel == l.Anchor })
+	switch {
+	case i < 0 || o.out.Anchors[i].Data == nil:
+		if l.Required && slices.Contains(schema.EiffelTypes(), l.Anchor) {
+			o.report(at+".required", "no %s can be synthesized from a reference: anchors has no data for it", l.Anchor)
+		}
+	case l.Subject != "artifact" && slices.ContainsFunc(o.out.Anchors[i].Data, func(f mappings.AnchorField) bool { return f.Is == mappings.IsPurl }):
+		o.report(at+".anchor", "an %s stands for an artifact, and the reference is to a subject of kind %s", l.Anchor, quoted(l.Subject))
+	}
 }
 
 // pointer reports what is no JSON pointer, or leads to what no event of the type has.
@@ -602,7 +645,7 @@ func (o *overlay) toCDEvents(key, eiffelType string, f *mappings.ToCDEvents) map
 		row.Learns = mappings.LearnEvent
 	}
 	o.learns(key+".learns", row.Learns)
-	if len(f.CDEvent) == 0 {
+	if len(f.CDEvent) == 0 && eiffelType != mappings.Any {
 		o.report(key+".cdevent", "is missing; it is the subject.predicate of a CDEvent or, of a type that is not known here, the full type; disable: true has the row %q count", mappings.Any)
 	}
 	o.unique(key+".cdevent", f.CDEvent)
@@ -622,10 +665,10 @@ func (o *overlay) toCDEvents(key, eiffelType string, f *mappings.ToCDEvents) map
 		o.report(key+".choose_link", "has no place beside choose: take one of them out")
 	case f.ChooseLink != "" && len(f.CDEvent) != 2:
 		o.report(key+".choose_link", "decides among two CDEvents: the second where the event has such a link")
-	case len(f.CDEvent) == 1 && f.Choose != "":
+	case len(f.CDEvent) == 1 && f.Choose != "" && row.Choose != mappings.ChooseLevel:
 		o.report(key+".choose", "has no meaning: there is one CDEvent")
 	}
-	formerRow(&row)
+	formerRow(&row, in)
 	if row.Subject != "" {
 		o.judgement(key+".subject", row.Subject, o.used(func(r *mappings.ToCDEvents) string { return r.Subject }))
 	}
@@ -634,6 +677,9 @@ func (o *overlay) toCDEvents(key, eiffelType string, f *mappings.ToCDEvents) map
 	}
 	if s := f.SubjectFrom; s != nil {
 		o.subjectFrom(key, s, f.Subject, in)
+	}
+	if f.ChooseLink != "" {
+		o.linkType(key+".choose_link", f.ChooseLink, in)
 	}
 	if row.Choose != "" {
 		o.judgement(key+".choose", row.Choose, o.used(func(r *mappings.ToCDEvents) string { return r.Choose }))
@@ -644,7 +690,7 @@ func (o *overlay) toCDEvents(key, eiffelType string, f *mappings.ToCDEvents) map
 	row.Links = o.relations(key, f.Links, in, false)
 	before := o.count()
 	row.Content = o.fields(key+".content", f.Content, fieldsOf{in: in, out: o.targets(row.CDEvent), base: openContent})
-	if len(row.Content) > 0 && len(row.CDEvent) == 1 && strings.HasPrefix(row.CDEvent[0], "eiffel-") {
+	if len(row.Content) > 0 && len(row.CDEvent) == 1 && strings.HasPrefix(row.CDEvent[0], "eiffel-") && row.Choose != mappings.ChooseLevel {
 		o.report(key+".content", "has no place in a row to %s: its content is data as it is", row.CDEvent[0])
 	}
 	if o.count() == before {
@@ -659,14 +705,23 @@ func (o *overlay) subjectFrom(key string, s *mappings.SubjectFrom, judgement str
 	switch {
 	case judgement != "":
 		o.report(at, "has no place beside subject: take one of them out")
-	case s.Kind == "":
-		o.report(at+".kind", "is missing; it is the kind of the subject, as testcaserun")
 	case s.Link != "" && s.Within != "":
 		o.report(at+".within", "has no place beside link: take one of them out")
+	case (s.Link != "" || s.Within != "") && len(s.ID)+len(s.Source) > 0:
+		o.report(at, "id and source have no place beside link and within: the subject is that of another event")
+	case s.Wanted != "" && s.Link == "":
+		o.report(at+".wanted", "goes with link: it is what the linked event is wanted for")
+	case s.Wanted != "" && s.Wanted != "type" && !strings.HasPrefix(s.Wanted, "/"):
+		o.report(at+".wanted", "%s is neither type nor a JSON pointer, as /subject/id", quoted(s.Wanted))
 	}
+	o.subjectKind(at+".kind", s.Kind)
 	for i, link := range [...]string{s.Link, s.Within} {
-		if link != "" && !slices.ContainsFunc(in.links(), func(r schema.LinkRule) bool { return r.Type == link }) {
-			o.report(at+"."+[...]string{"link", "within"}[i], "no version of %s has links of type %s", in.name, quoted(link))
+		if link == "" {
+			continue
+		}
+		at := at + [...]string{".link", ".within"}[i]
+		if o.linkType(at, link, in) && !slices.ContainsFunc(in.links(), func(r schema.LinkRule) bool { return r.Type == link && len(r.Targets) > 0 }) {
+			o.report(at, "a link of type %s of %s may lead to any event, so that it does not say what the subject is", link, in.name)
 		}
 	}
 	for _, p := range s.ID {
@@ -674,6 +729,42 @@ func (o *overlay) subjectFrom(key string, s *mappings.SubjectFrom, judgement str
 	}
 	for _, p := range s.Source {
 		o.pointer(at+".source", p, in)
+	}
+}
+
+// linkType reports what is no link type of an Eiffel event, or without one of any; it tells whether it is one.
+func (o *overlay) linkType(key, link string, in *shape) bool {
+	var legal []string
+	if in != nil {
+		for _, r := range in.links() {
+			legal = append(legal, r.Type)
+		}
+	} else {
+		for _, t := range schema.EiffelTypes() {
+			for _, r := range shapeOfEiffel(t).links() {
+				if !slices.Contains(legal, r.Type) {
+					legal = append(legal, r.Type)
+				}
+			}
+		}
+	}
+	if slices.Contains(legal, link) || len(legal) == 0 {
+		return true
+	}
+	name := "Eiffel event"
+	if in != nil {
+		name = in.name
+	}
+	o.report(key, "no version of %s has links of type %s%s", name, quoted(link), o.didYouMean(link, legal))
+	return false
+}
+
+// subjectKind reports what is not the subject of a CDEvent's type.
+func (o *overlay) subjectKind(key, kind string) {
+	if kind == "" {
+		o.report(key, "is missing; it is the kind of the subject, as testcaserun")
+	} else if kind != strings.ToLower(kind) || strings.ContainsAny(kind, ". /") {
+		o.report(key, "%s is not the subject of a CDEvent as its type spells it: in lower case, as build or pipelinerun", quoted(kind))
 	}
 }
 
