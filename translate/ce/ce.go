@@ -1,18 +1,36 @@
 // Package ce translates CloudEvents of the CloudEvents SDK (github.com/cloudevents/sdk-go/v2) that hold a CDEvent or an Eiffel event.
 // It is a thin edge around a [translate.Session], which works on bytes:
 //
-//	session, err := translate.Open(translate.Settings{})
 //	t, err := ce.Begin(ctx, session, in)
-//	defer t.Rollback()
-//	for _, out := range t.Events {
-//		client.Send(ctx, out)
+//	if err != nil {
+//		return cehttp.NewResult(ce.Status(err), "%w", err)
 //	}
-//	err = t.Commit(ctx)
+//	defer t.Rollback() // of no effect after Commit
+//	for _, out := range t.Events {
+//		if result := client.Send(ctx, out); !cloudevents.IsACK(result) {
+//			return cehttp.NewResult(503, "%w", result) // nothing is learned, and the sender tries again
+//		}
+//	}
+//	if err := t.Commit(ctx); err != nil { // learned only now
+//		return cehttp.NewResult(ce.Status(err), "%w", err)
+//	}
+//	return nil
 //
-// An event that goes out has its attributes from itself: id, source, time in milliseconds, and dataschema if it names its schema. The
-// type of a CDEvent is its own, and its subject is subject.id; the type of an Eiffel event is meta.type behind [EiffelTypePrefix],
-// and it has no subject. The source of an Eiffel event is meta.source.uri, or what the mapping derives where there is none. Extension
-// attributes, such as traceparent, go from an event to all that it becomes.
+// Anything but an ACK loses the event if it is ignored: cloudevents.IsUndelivered is false for a sink that answers 500.
+//
+// # Errors and answers
+//
+// An *[translate.EventError] says that the event can never be translated: answer 400, or put it aside. Every other error is of
+// the ledger, of ctx or of another writer, and the event can come again: answer 503, which senders that retry take as a reason to.
+// [Status] tells the two apart. What the sink answers is not the sender's fault, so that it is 503 as well, a sink's 400 too. An
+// error that a receiver of the SDK returns as it is becomes 500, which the SDK's own client does not take as a reason to retry.
+//
+// # Attributes
+//
+// An event that goes out has its attributes from itself: id, source, time in milliseconds, and dataschema if it names its schema by
+// an absolute URI. The type of a CDEvent is its own, and its subject is subject.id; the type of an Eiffel event is meta.type behind
+// [EiffelTypePrefix], and it has no subject. The source of an Eiffel event is meta.source.uri, or what the mapping derives where
+// there is none. Extension attributes, such as traceparent, go from an event to all that it becomes.
 //
 // The data is the event byte for byte. The SDK sends it so in binary mode; in structured mode it writes &, < and > with escapes, which
 // changes the bytes and not the event.
@@ -26,6 +44,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -109,8 +128,22 @@ func ToEvent(in event.Event) (translate.Event, error) {
 	return e, err
 }
 
+// Status is the HTTP status that tells a sender what became of its event: 202 without an error, 400 for an *[translate.EventError],
+// since sending the event again cannot help, and 503 for any other error, since it can.
+func Status(err error) int {
+	var never *translate.EventError
+	switch {
+	case err == nil:
+		return 202
+	case errors.As(err, &never):
+		return 400
+	}
+	return 503
+}
+
 // FromEvent makes a CloudEvent of an event. It retains the event's bytes, which must not be changed. An error says which attribute
-// the event has none for, or none that CloudEvents allow; what a translation gives has them all.
+// the event has none for, or none that CloudEvents allow; what a translation gives has them all. A schema whose name is no absolute
+// URI, which Eiffel allows and CloudEvents do not, is left out: it is in the event itself.
 func FromEvent(e translate.Event) (event.Event, error) {
 	out := event.New(event.CloudEventsVersionV1)
 	out.SetID(e.ID)
@@ -120,7 +153,7 @@ func FromEvent(e translate.Event) (event.Event, error) {
 		out.SetSubject(e.Subject)
 	}
 	out.SetTime(time.UnixMilli(e.Time).UTC())
-	if e.Schema != "" {
+	if schema, err := url.Parse(e.Schema); err == nil && schema.IsAbs() {
 		out.SetDataSchema(e.Schema)
 	}
 	if err := out.SetData(event.ApplicationJSON, []byte(e.JSON)); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
@@ -147,5 +148,32 @@ func TestErrors(t *testing.T) {
 	}
 	if _, err := ce.FromEvent(translate.Event{}); err == nil {
 		t.Error("no event became a CloudEvent")
+	}
+}
+
+// TestSchemaThatIsNoURI: Eiffel takes any text for meta.schemaUri, CloudEvents only an absolute URI for dataschema.
+func TestSchemaThatIsNoURI(t *testing.T) {
+	for schema, want := range map[string]string{
+		"https://example.com/s": "https://example.com/s", "urn:s": "urn:s", "foo/bar": "", "not a uri %zz": "", "//host": "", "": "",
+	} {
+		text := fmt.Sprintf(`{"meta": {"id": "11111111-1111-4111-8111-111111111111", "type": "EiffelEnvironmentDefinedEvent", "version": "3.3.0",
+			"time": 1774000000000, "schemaUri": %q}, "data": {"name": "prod"}, "links": []}`, schema)
+		event, err := translate.Decode([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := ce.FromEvent(event)
+		if err != nil || out.DataSchema() != want {
+			t.Errorf("%q: dataschema %q, %v", schema, out.DataSchema(), err)
+		}
+		// What comes back from the other side names it, too.
+		session := open(t)
+		there, err := ce.Translate(t.Context(), session, out)
+		if err != nil || len(there) != 1 {
+			t.Fatalf("%q: %d events, %v", schema, len(there), err)
+		}
+		if back, err := ce.Translate(t.Context(), session, there[0]); err != nil || len(back) != 1 || back[0].DataSchema() != want {
+			t.Errorf("%q: back comes %v, %v", schema, back, err)
+		}
 	}
 }

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"log"
 	"net"
+	"net/http"
+	"sync/atomic"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
+	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 
 	"github.com/eiffelbridge/eiffelbridge/translate"
 	"github.com/eiffelbridge/eiffelbridge/translate/ce"
@@ -34,56 +37,94 @@ func receiver(ctx context.Context, f any) (target string) {
 	return "http://" + listener.Addr().String()
 }
 
-// A bridge between two HTTP endpoints in one function: it answers that an event is taken only when all that it became is sent and the
+// bridge gives a function that translates what comes and sends it on. It takes an event only when all that it became is sent and the
 // ledger has learned from it.
+func bridge(session *translate.Session, client cloudevents.Client) func(context.Context, cloudevents.Event) error {
+	return func(ctx context.Context, in cloudevents.Event) error {
+		t, err := ce.Begin(ctx, session, in)
+		if err != nil {
+			return cehttp.NewResult(ce.Status(err), "%w", err) // 400: never; 503: later
+		}
+		defer t.Rollback() // of no effect after Commit
+		for _, out := range t.Events {
+			if result := client.Send(ctx, out); !cloudevents.IsACK(result) {
+				return cehttp.NewResult(http.StatusServiceUnavailable, "%w", result) // nothing is learned; the sender tries again
+			}
+		}
+		if err := t.Commit(ctx); err != nil { // learned only now
+			return cehttp.NewResult(ce.Status(err), "%w", err)
+		}
+		return nil
+	}
+}
+
+// clientFor sends to a target.
+func clientFor(target string) cloudevents.Client {
+	client, err := cloudevents.NewClientHTTP(cloudevents.WithTarget(target))
+	if err != nil {
+		log.Fatal(err)
+	}
+	return client
+}
+
+// A bridge between two HTTP endpoints. The sink fails once: the sender is told to try again, and the second try gives the same
+// events. What can never be translated is answered with 400.
 func ExampleBegin() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	sink := receiver(ctx, func(in cloudevents.Event) {
+	var failed atomic.Bool
+	sink := receiver(ctx, func(in cloudevents.Event) error {
+		if failed.CompareAndSwap(false, true) {
+			return cehttp.NewResult(http.StatusInternalServerError, "the disk is full")
+		}
 		fmt.Println(in.Type(), in.Source(), in.Extensions()["traceparent"])
+		return nil
 	})
-
 	session, err := translate.Open(translate.Settings{}) // an engine and a ledger in memory
 	if err != nil {
 		log.Fatal(err)
 	}
-	client, err := cloudevents.NewClientHTTP(cloudevents.WithTarget(sink))
-	if err != nil {
-		log.Fatal(err)
-	}
-	bridge := receiver(ctx, func(ctx context.Context, in cloudevents.Event) error {
-		t, err := ce.Begin(ctx, session, in)
-		if err != nil {
-			return err // a *translate.EventError: never; any other: later
-		}
-		defer t.Rollback()
-		for _, out := range t.Events {
-			if result := client.Send(ctx, out); cloudevents.IsUndelivered(result) {
-				return result
-			}
-		}
-		return t.Commit(ctx) // learned only now
-	})
+	sender := clientFor(receiver(ctx, bridge(session, clientFor(sink))))
 
 	in := cloudevents.NewEvent()
 	in.SetID("1")
 	in.SetSource("https://cd.example.com")
 	in.SetType("dev.cdevents.service.deployed.0.3.0")
 	in.SetExtension("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-	if err := in.SetData(cloudevents.ApplicationJSON, []byte(deployed)); err != nil {
-		log.Fatal(err)
-	}
-	sender, err := cloudevents.NewClientHTTP(cloudevents.WithTarget(bridge))
-	if err != nil {
-		log.Fatal(err)
-	}
-	if result := sender.Send(ctx, in); !cloudevents.IsACK(result) {
-		log.Fatal(result)
+	for _, data := range []string{deployed, deployed, "{}"} {
+		if err := in.SetData(cloudevents.ApplicationJSON, []byte(data)); err != nil {
+			log.Fatal(err)
+		}
+		result := sender.Send(ctx, in)
+		var answer *cehttp.Result
+		if !cloudevents.ResultAs(result, &answer) {
+			log.Fatal(result)
+		}
+		fmt.Println(answer.StatusCode, cloudevents.IsACK(result))
 	}
 	// Output:
+	// 503 false
 	// io.github.eiffel-community.EiffelArtifactCreatedEvent urn:eiffel 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
 	// io.github.eiffel-community.EiffelEnvironmentDefinedEvent https://cd.example.com 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
 	// io.github.eiffel-community.EiffelArtifactDeployedEvent https://cd.example.com 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
+	// 200 true
+	// 400 false
+}
+
+func ExampleStatus() {
+	session, err := translate.Open(translate.Settings{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	in := cloudevents.NewEvent()
+	if err := in.SetData(cloudevents.ApplicationJSON, []byte("{}")); err != nil {
+		log.Fatal(err)
+	}
+	_, never := ce.Translate(context.Background(), session, in)
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	fmt.Println(ce.Status(nil), ce.Status(never), ce.Status(gone.Err()))
+	// Output: 202 400 503
 }
 
 func ExampleTranslate() {
@@ -118,12 +159,20 @@ func ExampleFromEvent() {
 		log.Fatal(err)
 	}
 	fmt.Println(out.Type(), out.Subject(), out.DataContentType())
-	back, err := ce.ToEvent(out)
+	// Output: dev.cdevents.service.deployed.0.3.0 shop application/json
+}
+
+// The attributes may be any: the event is in the data.
+func ExampleToEvent() {
+	in := cloudevents.NewEvent()
+	in.SetType("com.example.whatever")
+	if err := in.SetData(cloudevents.ApplicationJSON, []byte(deployed)); err != nil {
+		log.Fatal(err)
+	}
+	event, err := ce.ToEvent(in)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(back.Protocol, back.ID)
-	// Output:
-	// dev.cdevents.service.deployed.0.3.0 shop application/json
-	// cdevents 6a1f0a3e-7d1c-4a52-9a43-0d4a6f0e1b01
+	fmt.Println(event.Protocol, event.ID, event.Subject)
+	// Output: cdevents 6a1f0a3e-7d1c-4a52-9a43-0d4a6f0e1b01 shop
 }
