@@ -40,6 +40,10 @@ func FromCDEvent(event cdevents.CDEventReader) (translate.Event, error) {
 	if err := expect(&e, translate.CDEvents); err != nil {
 		return translate.Event{}, err
 	}
+	if strings.Contains(e.Type, "<undefined-") { // so the SDK writes what is not set
+		return translate.Event{}, &translate.EventError{Code: translate.CodeInvalid, ID: e.ID, Pointer: "/context/type",
+			Message: "the custom event's type is not set (SetEventType)"}
+	}
 	// The SDK reads a newer version of a type into the struct of the version it knows, and drops what is new; the
 	// context still tells.
 	if cdeventStruct(&e) == nil {

@@ -1,11 +1,20 @@
 // Package typed translates between the types of the two protocols' own Go SDKs: github.com/cdevents/sdk-go/pkg/api and
 // github.com/eiffel-community/eiffelevents-sdk-go. It is a thin edge around a [translate.Session], which works on bytes:
 //
-//	session, err := translate.Open(translate.Settings{})
-//	outputs, result, err := typed.New(session).ToEiffel(ctx, deployed)
-//	for _, out := range outputs {
-//		switch e := out.Struct.(type) {
-//		case *eiffelevents.ArtifactDeployedV0_1_0:
+//	t, err := typed.New(session).BeginToEiffel(ctx, deployed)
+//	if err != nil {
+//		return err // a *translate.EventError or an *UnsupportedError: never; any other: later
+//	}
+//	defer t.Rollback() // of no effect after Commit
+//	for _, out := range t.Outputs {
+//		if err := publish(out.Event.JSON); err != nil { // out.Struct is the same event as a struct
+//			return err // nothing is learned, so that the event can come again
+//		}
+//	}
+//	return t.Commit(ctx) // learned only now
+//
+// [Translator.ToEiffel] and [Translator.ToCDEvents] are shorter: the ledger has learned when they return, before the caller has
+// published anything. They are for programs that can translate an event again if they lose what it became.
 //
 // This is the only package of the module that imports the SDKs. The CDEvents SDK compiles all its schemas when it is
 // imported, which costs a process 130 ms or more and 20 to 30 MB; a program that has events as bytes does better with
@@ -32,6 +41,7 @@ package typed
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	cdevents "github.com/cdevents/sdk-go/pkg/api"
 	eiffelevents "github.com/eiffel-community/eiffelevents-sdk-go"
@@ -55,15 +65,53 @@ type Output[Struct any] struct {
 	Err    error  // why there is no struct: an *[UnsupportedError] or a *[LossError]; Event is whole all the same
 }
 
-// ToEiffel translates a CDEvent, of CDEvents 0.3 to 0.5 or a custom one, into Eiffel events in publishing order, with structs such as
+// Transaction is a [translate.Transaction] with structs: publish Outputs, in their order, and then Commit. End every one, best with a
+// deferred Rollback. It is not safe for concurrent use.
+type Transaction[Struct any] struct {
+	*translate.Transaction
+
+	// Outputs are the events of the result, in publishing order.
+	Outputs []Output[Struct]
+}
+
+// BeginToEiffel translates a CDEvent as [Translator.ToEiffel] does, and learns nothing before [translate.Transaction.Commit]. What it
+// waits for is said at [translate.Session.Begin].
+func (t *Translator) BeginToEiffel(ctx context.Context, event cdevents.CDEventReader) (*Transaction[eiffelevents.MetaTeller], error) {
+	in, err := FromCDEvent(event)
+	if err != nil {
+		return nil, err
+	}
+	return begin(ctx, t.session, in, AsEiffel)
+}
+
+// BeginToCDEvents translates an Eiffel event as [Translator.ToCDEvents] does, and learns nothing before
+// [translate.Transaction.Commit]. What it waits for is said at [translate.Session.Begin].
+func (t *Translator) BeginToCDEvents(ctx context.Context, event eiffelevents.MetaTeller) (*Transaction[cdevents.CDEvent], error) {
+	in, err := FromEiffel(event)
+	if err != nil {
+		return nil, err
+	}
+	return begin(ctx, t.session, in, AsCDEvent)
+}
+
+func begin[S any](ctx context.Context, session *translate.Session, in translate.Event, as func(translate.Event) (S, error)) (*Transaction[S], error) {
+	t, err := session.BeginEvent(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return &Transaction[S]{t, outputs(t.Events, as)}, nil
+}
+
+// ToEiffel translates a CDEvent and teaches the ledger before it returns, so before the caller publishes: who loses the outputs must
+// translate the event again. [Translator.BeginToEiffel] teaches when the caller says so.
+//
+// It takes an event of CDEvents 0.3 to 0.5 or a custom one and gives Eiffel events in publishing order, with structs such as
 // *eiffelevents.ArtifactDeployedV0_1_0. There are none for an event that came from Eiffel and only taught the ledger something; a
 // CDEvent that carries its Eiffel original gives that original. The result has what else there is to say, such as losses.
 //
-// The ledger has been taught when it returns. With an error it has not, and there are no outputs: the error is an
-// *[UnsupportedError] about the event itself, a *[translate.EventError], ctx's or the ledger's. That an output has no struct is no
-// error of the translation; publish the Event of such an [Output].
-//
-// Who wants to teach the ledger only after publishing uses [FromCDEvent], [translate.Session.BeginEvent] and [AsEiffel].
+// With an error nothing is learned and there are no outputs: the error is an *[UnsupportedError] about the event itself, a
+// *[translate.EventError], ctx's or the ledger's. That an output has no struct is no error of the translation; publish the Event of
+// such an [Output].
 func (t *Translator) ToEiffel(ctx context.Context, event cdevents.CDEventReader) ([]Output[eiffelevents.MetaTeller], translate.Result, error) {
 	in, err := FromCDEvent(event)
 	if err != nil {
@@ -72,12 +120,15 @@ func (t *Translator) ToEiffel(ctx context.Context, event cdevents.CDEventReader)
 	return run(ctx, t.session, in, AsEiffel)
 }
 
-// ToCDEvents translates an Eiffel event, a struct of the SDK, a pointer to one or an [eiffelevents.Any], into CDEvents, with structs
-// such as *cdevents.ServiceDeployedEventV0_3_0. What has no counterpart becomes a custom event, whose type stands in its
-// Context.Type: the SDK's GetType leaves it empty. There are none for an event that came from CDEvents and was synthesized, or only
-// taught the ledger something; an Eiffel event that carries its CDEvents original gives that original.
+// ToCDEvents translates an Eiffel event and teaches the ledger before it returns, so before the caller publishes: who loses the
+// outputs must translate the event again. [Translator.BeginToCDEvents] teaches when the caller says so.
 //
-// All else is as with [Translator.ToEiffel].
+// It takes a struct of the SDK, a pointer to one or an [eiffelevents.Any] and gives CDEvents, with structs such as
+// *cdevents.ServiceDeployedEventV0_3_0. What has no counterpart becomes a custom event, whose type stands in its Context.Type: the
+// SDK's GetType does not know it. There are none for an event that came from CDEvents and was synthesized, or only taught the
+// ledger something; an Eiffel event that carries its CDEvents original gives that original.
+//
+// Errors are as with [Translator.ToEiffel].
 func (t *Translator) ToCDEvents(ctx context.Context, event eiffelevents.MetaTeller) ([]Output[cdevents.CDEvent], translate.Result, error) {
 	in, err := FromEiffel(event)
 	if err != nil {
@@ -91,16 +142,20 @@ func run[S any](ctx context.Context, session *translate.Session, in translate.Ev
 	if err != nil {
 		return nil, translate.Result{}, err
 	}
-	outputs := make([]Output[S], len(result.Events))
-	for i, e := range result.Events {
-		o := &outputs[i]
+	return outputs(result.Events, as), result, nil
+}
+
+func outputs[S any](events []translate.Event, as func(translate.Event) (S, error)) []Output[S] {
+	out := make([]Output[S], len(events))
+	for i, e := range events {
+		o := &out[i]
 		o.Event = e
 		if o.Struct, o.Err = as(e); o.Err != nil {
 			var none S
 			o.Struct = none
 		}
 	}
-	return outputs, result, nil
+	return out
 }
 
 // The SDKs, as errors name them.
@@ -120,8 +175,8 @@ type UnsupportedError struct {
 
 // Error names the event, the SDK and the remedy.
 func (e *UnsupportedError) Error() string {
-	return fmt.Sprintf("event %s: %s has no struct for %s %s; use the event's bytes instead (translate.Session.Translate, translate.Event.JSON)",
-		e.ID, e.SDK, e.Type, e.Version)
+	return fmt.Sprintf("%s: %s has no struct for %s; use the event's bytes instead (translate.Session.Translate, translate.Event.JSON)",
+		eventName(e.ID), e.SDK, typeName(e.Type, e.Version))
 }
 
 // LossError says that an SDK's struct does not hold all of an event. A retry cannot help; the event's bytes are whole.
@@ -136,7 +191,7 @@ type LossError struct {
 
 // Error names the event, the place, the SDK and the remedy.
 func (e *LossError) Error() string {
-	text := fmt.Sprintf("event %s: the struct that %s has for %s %s does not hold", e.ID, e.SDK, e.Type, e.Version)
+	text := fmt.Sprintf("%s: the struct that %s has for %s does not hold", eventName(e.ID), e.SDK, typeName(e.Type, e.Version))
 	if e.Pointer != "" {
 		text += " " + e.Pointer
 	} else {
@@ -151,6 +206,24 @@ func (e *LossError) Error() string {
 
 // Unwrap gives the SDK's own error.
 func (e *LossError) Unwrap() error { return e.Err }
+
+func eventName(id string) string {
+	if id == "" {
+		return "event"
+	}
+	return "event " + id
+}
+
+// typeName is a type with its version, which that of a CDEvent has already.
+func typeName(eventType, version string) string {
+	switch {
+	case eventType == "":
+		return "an event without a type"
+	case version == "" || strings.HasSuffix(eventType, "."+version):
+		return eventType
+	}
+	return eventType + " " + version
+}
 
 func unsupported(sdk string, e *translate.Event) *UnsupportedError {
 	return &UnsupportedError{SDK: sdk, ID: e.ID, Type: e.Type, Version: e.Version}

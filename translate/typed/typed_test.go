@@ -721,6 +721,72 @@ func TestOneTranslatorServesManyGoroutines(t *testing.T) {
 	group.Wait()
 }
 
+// TestTransactions: nothing is learned before Commit, and never after Rollback.
+func TestTransactions(t *testing.T) {
+	session := newSession(t, translate.DefaultSettings())
+	known := func() (n int) {
+		for _, kind := range ledger.FactKinds() {
+			if err := session.Ledger().Scan(t.Context(), kind, func(string, []byte) error { n++; return nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return n
+	}
+	there, err := New(session).BeginToEiffel(t.Context(), lives(t)["0.5"][0])
+	if err != nil || len(there.Outputs) == 0 || known() != 0 {
+		t.Fatalf("%v; %d facts", err, known())
+	}
+	there.Rollback()
+	if there.Commit(t.Context()) == nil || known() != 0 {
+		t.Errorf("%d facts are known after Rollback", known())
+	}
+	back, err := New(session).BeginToCDEvents(t.Context(), makeEiffel(t)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer back.Rollback()
+	for i, out := range back.Outputs {
+		if out.Err != nil || out.Struct == nil || out.Event.ID != back.Events[i].ID {
+			t.Errorf("output %d: %+v", i, out)
+		}
+	}
+	if err := back.Commit(t.Context()); err != nil || known() == 0 {
+		t.Errorf("%v; %d facts", err, known())
+	}
+	if _, err := New(session).BeginToEiffel(t.Context(), nil); err == nil {
+		t.Error("no CDEvent was translated")
+	}
+	if _, err := New(session).BeginToCDEvents(t.Context(), nil); err == nil {
+		t.Error("no Eiffel event was translated")
+	}
+}
+
+// TestErrorsNameTheEvent: each thing once, and nothing that is not there.
+func TestErrorsNameTheEvent(t *testing.T) {
+	custom, err := v05.NewCustomTypeEvent()
+	if err != nil {
+		t.Fatal(err)
+	}
+	custom.SetId("c-1")
+	_, untyped := FromCDEvent(custom)
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{untyped, "event c-1 at /context/type: the custom event's type is not set (SetEventType)"},
+		{&UnsupportedError{SDK: "sdk", ID: "e-1", Type: "dev.cdevents.service.deployed.0.9.0", Version: "0.9.0"},
+			"event e-1: sdk has no struct for dev.cdevents.service.deployed.0.9.0;"},
+		{&UnsupportedError{SDK: "sdk", Type: "EiffelArtifactDeployedEvent", Version: "0.2.0"}, "event: sdk has no struct for EiffelArtifactDeployedEvent 0.2.0;"},
+		{&UnsupportedError{SDK: "sdk"}, "event: sdk has no struct for an event without a type;"},
+		{&LossError{SDK: "sdk", Type: "EiffelArtifactDeployedEvent", Version: "0.1.0", Pointer: "/data/x"},
+			"event: the struct that sdk has for EiffelArtifactDeployedEvent 0.1.0 does not hold /data/x;"},
+	} {
+		if got := fmt.Sprint(c.err); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s\nwant %s", got, c.want)
+		}
+	}
+}
+
 func TestLedgerErrorsComeThrough(t *testing.T) {
 	engine, err := translate.New(translate.DefaultSettings())
 	if err != nil {
