@@ -58,6 +58,7 @@ const (
 	DiagnosticNotPurl             = "not_a_purl"            // an artifact's id is no purl and was written as one
 	DiagnosticOnlyLearned         = "only_learned"          // CDEvents has no event for it; the ledger learns it
 	DiagnosticPlaceholder         = "placeholder"           // a link leads to an event that is not made up, since the settings say never
+	DiagnosticReturning           = "returning"             // the event came from the other side, and was turned back into its original or dropped
 	DiagnosticSeveral             = "several"               // several subjects would do; the first is named
 	DiagnosticSeveralEnvironments = "several_environments"  // a service runs in several environments and the event names none
 	DiagnosticSynthesized         = "synthesized"           // an anchor was made up for a link

@@ -9,24 +9,27 @@ import (
 	"github.com/eiffelbridge/eiffelbridge/mappings"
 )
 
-// Carry says how much of the original goes along in custom data (mapping.md, "Envelopes").
+// Carry says how much of the original goes along in custom data (mapping.md, "Envelopes"): [CarryOriginal] or [CarryNone].
 type Carry string
 
-// Synthesize says when an anchor that a required link needs is made up (mapping.md, "Anchors").
+// Synthesize says when an anchor that a required link needs is made up (mapping.md, "Anchors"): [SynthesizeMissing],
+// [SynthesizeAlways] or [SynthesizeNever].
 type Synthesize string
 
-// Returning says what becomes of an event that came from the other side (mapping.md, "Loops"), and in a [Result] what was done
-// with it: empty if it had not come from there, else [ReturningDrop] or [ReturningRestore].
+// Returning says what becomes of an event that came from the other side (mapping.md, "Loops"): [ReturningGiveBack],
+// [ReturningDrop], [ReturningRestore] or [ReturningTranslate]. In a [Result] it says what was done with the event: empty if it had not come from there, else [ReturningDrop] or [ReturningRestore].
 type Returning string
 
-// NoMapping says what becomes of an event of a type that has no counterpart of its own.
+// NoMapping says what becomes of an event of a type that has no counterpart of its own: [NoMappingAnnounce], [NoMappingRefuse] or
+// [NoMappingDrop].
 type NoMapping string
 
-// Unresolved says what a [Session] does about a reference that names something unknown which could still come (mapping.md, "Unresolved references").
+// Unresolved says what a [Session] does about a reference that names something unknown which could still come (mapping.md,
+// "Unresolved references"): [UnresolvedPlaceholder] or [UnresolvedFail].
 type Unresolved string
 
-// The values of the settings are the words that the configuration has for them. The first of each type is its default; an
-// empty value means it too.
+// The values of the settings are the words of a relay's configuration, except that the library says refuse for its dead_letter, has
+// give_back besides, and does not wait. The first of each type is its default; an empty value means it too.
 const (
 	// CarryOriginal carries the whole original: translating back gives it again.
 	CarryOriginal Carry = "original"

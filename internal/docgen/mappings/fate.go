@@ -135,7 +135,7 @@ func (t *eventType) carried(member string) (only bool, reason string) {
 	}
 	for _, l := range t.told.result.Losses {
 		if within(member, l.Pointer) || within(l.Pointer, member) {
-			return true, strings.TrimPrefix(l.Reason, "no_counterpart")
+			return true, strings.TrimPrefix(l.Reason, translate.LossNoCounterpart)
 		}
 	}
 	return false, ""

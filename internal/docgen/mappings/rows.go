@@ -97,7 +97,7 @@ func (b *book) toEiffelViews(t *eventType) []toEiffelView {
 			v.Number, v.conditionView = i+1, b.condition(r.If, r.When, i)
 		}
 		v.About, v.Learns = r.About, r.Learns
-		v.Fields = append(b.fieldViews("", r.Data, mappingtext.Data), b.fieldViews("data.customData, entry ", r.Custom, mappingtext.Data)...)
+		v.Fields = append(b.fieldViews("", r.Data, mappingtext.Data), b.fieldViews("data.customData`, entry `", r.Custom, mappingtext.Data)...)
 		v.Vocabularies = b.vocabularies(append(slices.Clone(r.Data), r.Custom...))
 		out = append(out, v)
 	}

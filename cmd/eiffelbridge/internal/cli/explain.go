@@ -265,7 +265,7 @@ func (e *explanation) walk(v jsondoc.Value, entries *[]entry) {
 		if l.Pointer == pointer {
 			*entries = append(*entries, entry{pointer, "", e.lossText(l)})
 			// A time whose last digits are lost still goes where times go.
-			found = found || l.Reason != "precision"
+			found = found || l.Reason != translate.LossPrecision
 		}
 	}
 	if found {

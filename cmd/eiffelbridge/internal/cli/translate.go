@@ -350,15 +350,15 @@ func reportLine(in *input, result *translate.Result, problem error) []byte {
 func diagnostics(result *translate.Result) []translate.Diagnostic {
 	all := append([]translate.Diagnostic{}, result.Diagnostics...)
 	for _, m := range result.Missing {
-		all = append(all, translate.Diagnostic{Code: "placeholder",
+		all = append(all, translate.Diagnostic{Code: translate.DiagnosticPlaceholder,
 			Message: fmt.Sprintf("%s is unknown, wanted for %s; a placeholder stands in its place", m.Name, m.Want)})
 	}
 	switch result.Returning {
 	case translate.ReturningDrop:
-		all = append(all, translate.Diagnostic{Code: "returning",
+		all = append(all, translate.Diagnostic{Code: translate.DiagnosticReturning,
 			Message: "the event was synthesized by a translation, so nothing stands for it on the other side"})
 	case translate.ReturningRestore:
-		all = append(all, translate.Diagnostic{Code: "returning",
+		all = append(all, translate.Diagnostic{Code: translate.DiagnosticReturning,
 			Message: "the event is a translation and was turned back into the original that it carries"})
 	}
 	return all
