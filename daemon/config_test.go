@@ -386,7 +386,7 @@ func TestMappings(t *testing.T) {
 			t.Errorf("missing: %s\n%s", want, got)
 		}
 	}
-	if got := strings.Join(problems(read("odd.yaml")), "\n"); !strings.Contains(got, `line 17: relays[1].mappings: `) || !strings.Contains(got, "no EiffelIssueDefinedEvent can be synthesized") {
+	if got := strings.Join(problems(read("odd.yaml")), "\n"); !strings.Contains(got, `line 17: relays[1].mappings[0]: `) || !strings.Contains(got, "odd.yaml:3: to_eiffel[0].links[0].required: no EiffelIssueDefinedEvent can be synthesized") {
 		t.Errorf("a link that cannot be required: %s", got)
 	}
 	if got := strings.Join(problems(read("none.yaml")), "\n"); !strings.Contains(got, `relays[1].mappings[0]: is empty`) {
